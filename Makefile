@@ -1,0 +1,57 @@
+# Everything runs in .venv, made on first use with plain venv and pip from pinned constraints.
+PYTHON ?= python3
+BIN := .venv/bin
+DISTRIBUTIONS := core plugins/openai plugins/gemini plugins/xai plugins/simulator plugins/cli
+EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
+MANIFESTS := pyproject.toml constraints.txt $(foreach folder,$(DISTRIBUTIONS),$(folder)/pyproject.toml)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check format bench constraints clean
+
+demo: .venv/runtime
+	$(BIN)/tertulia demo
+
+test: .venv/dev
+	$(BIN)/pytest -n auto --cov --cov-report=term
+
+check: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tests/wheels.py
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks
+
+# Take the newest releases of everything, and write down which they are.
+constraints:
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --group runtime --group dev
+	$(BIN)/python -m pip install --quiet --no-build-isolation $(EDITABLE)
+	{ echo '# Every release this workspace is tested with: a later one cannot break a fresh machine.'; \
+	  echo '# Renew with: make constraints'; \
+	  $(BIN)/python -m pip freeze --all --exclude-editable; } > constraints.txt
+
+clean:
+	rm -rf .venv dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# Build isolation would fetch an unpinned build backend, so the backend is installed first.
+.venv/runtime: $(MANIFESTS)
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tertulia needs Python 3.11 or newer; run: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) pip
+	$(PIP) --group runtime
+	$(PIP) --no-build-isolation $(EDITABLE)
+	@touch $@
+
+.venv/dev: .venv/runtime
+	$(PIP) --group dev
+	@touch $@

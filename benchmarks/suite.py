@@ -1,0 +1,29 @@
+"""What is measured, in the order it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from benchmarks.conversations import measure_durable_send, measure_fallback, measure_late_turn
+from benchmarks.driver import measure_call, measure_history
+from benchmarks.hooks import measure_hooks
+from benchmarks.imports import measure_imports
+from benchmarks.parallel import measure_parallel
+from benchmarks.streams import measure_streams
+from benchmarks.table import Row
+
+Benchmark = Callable[[str, int], Awaitable[list[Row]]]
+"""Takes the peer's URL and a number of rounds."""
+
+SUITE: Mapping[Benchmark, int] = {
+    measure_imports: 10,
+    measure_hooks: 20,
+    measure_call: 20,
+    measure_history: 15,
+    measure_streams: 12,
+    measure_durable_send: 15,
+    measure_fallback: 8,
+    measure_parallel: 3,
+    measure_late_turn: 4,
+}
+"""Every benchmark, with the rounds it takes to be steady on a machine that is not idle."""

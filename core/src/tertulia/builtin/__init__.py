@@ -1,0 +1,1 @@
+"""What the core brings along behind its own seams."""

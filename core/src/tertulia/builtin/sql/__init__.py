@@ -1,0 +1,1 @@
+"""The default store: conversations in an SQL database."""

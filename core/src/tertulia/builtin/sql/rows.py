@@ -1,0 +1,193 @@
+"""Values to rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch, ConversationRecord
+from tertulia.domain.message import FinishReason, Message, MessageStatus, Role, Text
+from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
+from tertulia.errors import ErrorKind
+from tertulia.runtime.serialization import decode_parts, encode_parts
+
+Row = Mapping[str, Any]
+
+
+def render_message(message: Message, owner: str, conversation_id: UUID, segment: UUID) -> dict[str, Any]:
+    """The row of a message that has an id and a depth."""
+    is_plain = len(message.parts) == 1 and type(part := message.parts[0]) is Text and part.opaque is None
+    return {
+        "owner_id": owner,
+        "conversation_id": conversation_id,
+        "id": message.id,
+        "parent_id": message.parent_id,
+        "segment": segment,
+        "depth": message.depth,
+        "role": message.role.value,
+        "status": message.status.value,
+        "text": storable(message.text),
+        "parts": None if is_plain else encode_parts(message.parts).decode(),
+        "provider": message.provider,
+        "model": message.model,
+        "resolved_model": message.resolved_model,
+        "finish_reason": None if message.finish_reason is None else message.finish_reason.value,
+        "raw_finish_reason": message.raw_finish_reason,
+        **_render_outcome(message.usage or Usage(), message.cost, message.latency_seconds),
+        "created_at": message.created_at,
+    }
+
+
+def parse_message(row: RowMapping, *, abandoned: bool = False) -> Message:
+    """
+    The message of a row.
+
+    Args:
+        abandoned: Nobody is answering it any more: what was pending has failed.
+    """
+    status = MessageStatus(row["status"])
+    role = Role(row["role"])
+    return Message(
+        role=role,
+        parts=(Text(row["text"]),) if row["parts"] is None else decode_parts(row["parts"]),
+        id=row["id"],
+        parent_id=row["parent_id"],
+        depth=row["depth"],
+        status=MessageStatus.FAILED if abandoned and status is MessageStatus.PENDING else status,
+        provider=row["provider"],
+        model=row["model"],
+        resolved_model=row["resolved_model"],
+        finish_reason=None if row["finish_reason"] is None else FinishReason(row["finish_reason"]),
+        raw_finish_reason=row["raw_finish_reason"],
+        usage=_parse_usage(row) if role is Role.ASSISTANT else None,
+        cost=_parse_cost(row),
+        latency_seconds=_seconds(row["latency_us"]),
+        created_at=row["created_at"],
+    )
+
+
+def render_attempt(attempt: Attempt, owner: str, conversation_id: UUID) -> dict[str, Any]:
+    """The row of an attempt."""
+    return {
+        "owner_id": owner,
+        "conversation_id": conversation_id,
+        "id": attempt.id,
+        "message_id": attempt.message_id,
+        "number": attempt.number,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "started_at": attempt.started_at,
+        "lease_until": attempt.lease_until,
+        "outcome": attempt.outcome.value,
+        "error_kind": None if attempt.error_kind is None else attempt.error_kind.value,
+        "error_message": None if attempt.error_message is None else storable(attempt.error_message),
+        "first_content_us": _microseconds(attempt.first_content_seconds),
+        "request_id": attempt.request_id,
+        "raw_usage": attempt.raw_usage,
+        **_render_outcome(attempt.usage, attempt.cost, attempt.latency_seconds),
+    }
+
+
+def parse_attempt(row: RowMapping, now: datetime) -> Attempt:
+    """The attempt of a row; one whose lease has run out was interrupted by the death of its process."""
+    outcome = AttemptOutcome(row["outcome"])
+    lease_until = row["lease_until"]
+    expired = outcome is AttemptOutcome.PENDING and (lease_until is None or lease_until <= now)
+    return Attempt(
+        id=row["id"],
+        message_id=row["message_id"],
+        number=row["number"],
+        provider=row["provider"],
+        model=row["model"],
+        started_at=row["started_at"],
+        lease_until=lease_until,
+        outcome=AttemptOutcome.INTERRUPTED if expired else outcome,
+        error_kind=ErrorKind.INTERRUPTED if expired else _kind(row["error_kind"]),
+        error_message="the process that made it ended" if expired else row["error_message"],
+        latency_seconds=_seconds(row["latency_us"]),
+        first_content_seconds=_seconds(row["first_content_us"]),
+        usage=_parse_usage(row),
+        cost=_parse_cost(row),
+        request_id=row["request_id"],
+        raw_usage=row["raw_usage"],
+    )
+
+
+def parse_conversation(row: RowMapping) -> ConversationRecord:
+    """The conversation of a row joined with its active branch, whose columns begin with ``branch_``."""
+    return ConversationRecord(
+        id=row["id"],
+        owner=row["owner_id"],
+        title=row["title"],
+        branch=Branch(
+            name=row["active_branch"],
+            provider=row["branch_provider"],
+            model=row["branch_model"],
+            segment=row["branch_segment"],
+            head_id=row["branch_head_id"],
+            head_depth=row["branch_head_depth"],
+            version=row["branch_version"],
+        ),
+        message_count=row["message_count"],
+        cost=CostTotal(Money(row["cost_pico"]), row["cost_unknown_count"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def storable(text: str) -> str:
+    """Make a text that UTF-8 can hold: lone surrogates become U+FFFD."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | None) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_pico": None if cost is None else cost.money.pico,
+        "cost_source": None if cost is None else cost.source.value,
+        "price_row": None if cost is None else cost.price_row,
+        "computed_cost_pico": None if cost is None or cost.computed is None else cost.computed.pico,
+        "latency_us": _microseconds(latency_seconds),
+    }
+
+
+def _parse_usage(row: RowMapping) -> Usage:
+    return Usage(
+        row["input_tokens"],
+        row["cache_read_tokens"],
+        row["cache_write_tokens"],
+        row["output_tokens"],
+        row["reasoning_tokens"],
+    )
+
+
+def _parse_cost(row: RowMapping) -> Cost | None:
+    if row["cost_pico"] is None:
+        return None
+    computed = row["computed_cost_pico"]
+    return Cost(
+        Money(row["cost_pico"]),
+        CostSource(row["cost_source"]),
+        row["price_row"],
+        None if computed is None else Money(computed),
+    )
+
+
+def _kind(value: str | None) -> ErrorKind | None:
+    return None if value is None else ErrorKind(value)
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1_000_000
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000_000)

@@ -1,0 +1,186 @@
+"""
+The tables, as SQLAlchemy Core.
+
+``owner_id`` leads every key. Ids are UUIDv7 made by the client, money is whole pico-dollars, durations
+and moments are whole microseconds. The revisions in ``migrations`` build the same tables step by step.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+REVISION = "0001"
+"""The newest revision in ``migrations``: what a database must be at to be used."""
+
+VERSION_TABLE = "tertulia_version"
+
+metadata = MetaData()
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UUIDBytes(TypeDecorator[UUID]):
+    """A UUID in 16 bytes: SQLAlchemy's own type would take 32 characters."""
+
+    impl = LargeBinary(16)
+    cache_ok = True
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | None:
+        """To the database."""
+        return None if value is None else value.bytes
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> UUID | None:
+        """From the database."""
+        return None if value is None else UUID(bytes=value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, in whole microseconds since 1970."""
+
+    impl = BigInteger()
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def _keys() -> list[Column[str] | Column[UUID]]:
+    return [
+        Column("owner_id", String(200), nullable=False),
+        Column("conversation_id", UUIDBytes, nullable=False),
+    ]
+
+
+def _belongs_to_conversation() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["owner_id", "conversation_id"], ["conversation.owner_id", "conversation.id"], ondelete="CASCADE"
+    )
+
+
+def _outcome_columns() -> list[Column[int] | Column[str]]:
+    """Tokens, money and time of an answer or an attempt; null is unknown."""
+    return [
+        Column("input_tokens", BigInteger),
+        Column("cache_read_tokens", BigInteger),
+        Column("cache_write_tokens", BigInteger),
+        Column("output_tokens", BigInteger),
+        Column("reasoning_tokens", BigInteger),
+        Column("cost_pico", BigInteger),
+        Column("cost_source", String(20)),
+        Column("price_row", String(200)),
+        Column("computed_cost_pico", BigInteger),
+        Column("latency_us", BigInteger),
+    ]
+
+
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("id", UUIDBytes, nullable=False),
+    Column("title", String(200)),
+    Column("active_branch", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("message_count", Integer, nullable=False),
+    Column("cost_pico", BigInteger, nullable=False),
+    Column("cost_unknown_count", Integer, nullable=False),
+    PrimaryKeyConstraint("owner_id", "id"),
+)
+Index("conversation_recent", conversation.c.owner_id, conversation.c.updated_at, conversation.c.id)
+
+segment = Table(
+    "segment",
+    metadata,
+    *_keys(),
+    Column("id", UUIDBytes, nullable=False),
+    Column("parent_segment", UUIDBytes),
+    Column("fork_depth", Integer),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
+    _belongs_to_conversation(),
+)
+
+message = Table(
+    "message",
+    metadata,
+    *_keys(),
+    Column("id", UUIDBytes, nullable=False),
+    Column("parent_id", UUIDBytes),
+    Column("segment", UUIDBytes, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("parts", Text),  # null: exactly one plain text part
+    Column("provider", String(200)),
+    Column("model", String(200)),
+    Column("resolved_model", String(200)),
+    Column("finish_reason", String(20)),
+    Column("raw_finish_reason", String(200)),
+    *_outcome_columns(),
+    Column("created_at", Moment, nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
+    UniqueConstraint("owner_id", "conversation_id", "segment", "depth"),
+    _belongs_to_conversation(),
+)
+
+branch = Table(
+    "branch",
+    metadata,
+    *_keys(),
+    Column("name", String(200), nullable=False),
+    Column("segment", UUIDBytes, nullable=False),
+    Column("head_id", UUIDBytes),
+    Column("head_depth", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("provider", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "name"),
+    _belongs_to_conversation(),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    *_keys(),
+    Column("id", UUIDBytes, nullable=False),
+    Column("message_id", UUIDBytes, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("provider", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("lease_until", Moment),
+    Column("outcome", String(20), nullable=False),
+    Column("error_kind", String(40)),
+    Column("error_message", Text),
+    Column("first_content_us", BigInteger),
+    Column("request_id", String(200)),
+    Column("raw_usage", Text),
+    *_outcome_columns(),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
+    UniqueConstraint("owner_id", "conversation_id", "message_id", "number"),
+    _belongs_to_conversation(),
+)

@@ -1,0 +1,331 @@
+"""The way in: an open client."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from tertulia.contracts.provider import Provider
+from tertulia.domain.config import Config, default_database
+from tertulia.domain.conversation import Branch, ConversationRecord
+from tertulia.domain.exchange import Options, Reply, Timeouts
+from tertulia.domain.message import Message, Role, Text
+from tertulia.domain.model import ModelInfo
+from tertulia.domain.usage import CostTotal
+from tertulia.errors import ConfigurationError, ConversationNotFoundError, TertuliaError
+from tertulia.runtime.clock import Clock, SystemClock
+from tertulia.runtime.configuration import make_config, make_provider
+from tertulia.runtime.plugins import PluginReport, Plugins, restriction
+from tertulia.services.conversations import Conversation, check_title
+from tertulia.services.core import Core
+from tertulia.services.defaults import Defaults
+
+if TYPE_CHECKING:
+    from tertulia.runtime.http import HTTPClient
+
+FIRST_BRANCH = "main"
+
+
+def open(  # noqa: A001  # as in `async with tertulia.open() as client`
+    *,
+    store: str | None = None,
+    providers: Mapping[str, Mapping[str, Any]] | None = None,
+    default_provider: str | None = None,
+    fallback: Sequence[str] | None = None,
+    owner: str = "local",
+    max_context_tokens: int | None = None,
+    context_window: int | None = None,
+    plugins: Iterable[object] = (),
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+) -> Client:
+    """
+    Configure a client; ``async with`` opens it. Nothing goes over the network.
+
+    Args:
+        store: The store's URL: ``sqlite:///PATH``, or ``memory:`` to leave no trace. None for the database
+            in the user's data folder.
+        providers: A table for each configured name: ``driver``, ``api_key``, ``base_url``, ``model``,
+            ``fallback``, ``timeouts`` and the driver's own settings. None for every installed driver.
+        default_provider: Who answers when nobody is named; None for the first that has a key.
+        fallback: ``provider`` or ``provider/model``, asked in order when a send fails.
+        owner: Whose conversations these are.
+        max_context_tokens: Tokens a request may hold; None for the model's own window.
+        context_window: Recent messages a request may hold; None for no limit.
+        plugins: Objects with hooks, and providers, beyond the installed ones.
+        environ: Where keys and ``TERTULIA_…`` are read.
+        clock: Where the time comes from; None for the machine's.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+    """
+    config = make_config(
+        providers=providers,
+        default_provider=default_provider,
+        fallback=fallback,
+        owner=owner,
+        store=store,
+        max_context_tokens=max_context_tokens,
+        context_window=context_window,
+        environ=environ,
+    )
+    return Client(config, plugins=plugins, environ=environ, clock=clock or SystemClock())
+
+
+class Client:
+    """
+    Conversations, and the providers that answer in them.
+
+    Example::
+
+        async with tertulia.open() as client:
+            trip = await client.start("Trip to Lisbon", provider="openai")
+            reply = await trip.send("Three days in Lisbon, please.")
+            print(reply.text, reply.cost, reply.provider)
+    """
+
+    def __init__(
+        self, config: Config, *, plugins: Iterable[object], environ: Mapping[str, str], clock: Clock
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._clock = clock
+        self._plugins = Plugins(Defaults(clock), self._make_provider)
+        self._http: HTTPClient | None = None
+        self._core: Core | None = None
+        self._conversations: weakref.WeakValueDictionary[UUID, Conversation] = weakref.WeakValueDictionary()
+        for plugin in plugins:
+            self.register(plugin)
+
+    async def __aenter__(self) -> Self:
+        self._plugins.load_installed(restriction(self._environ))
+        store = self._plugins.open_store(self._config.store or _own_database())
+        await store.open()
+        self._core = Core(self._config, self._plugins, store, self._clock)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Settle every open answer, then close connections and store. Safe to call twice."""
+        core, self._core = self._core, None
+        if core is None:
+            return
+        async with AsyncExitStack() as stack:  # each step is taken, whatever the others raise
+            stack.push_async_callback(core.store.aclose)
+            if self._http is not None:
+                stack.push_async_callback(self._http.aclose)
+            for provider in self._plugins.providers.values():
+                stack.push_async_callback(provider.aclose)
+            stack.push_async_callback(core.finish)
+            for stream in list(core.streams):
+                stack.push_async_callback(stream.aclose)
+
+    def register(self, plugin: object, name: str | None = None) -> str:
+        """
+        Add a plugin or a provider to this client.
+
+        Returns:
+            The name it has from now on: a provider's own, else the given one or the class's.
+
+        Raises:
+            PluginRejectedError: It cannot be a plugin as it is.
+        """
+        if isinstance(plugin, Provider):
+            self._share_http(plugin)
+        return self._plugins.register(plugin, name)
+
+    def plugins(self) -> list[PluginReport]:
+        """List drivers, plugins and providers, with the reason where one was refused; loads nothing."""
+        return self._plugins.report()
+
+    @property
+    def providers(self) -> list[str]:
+        """The names of all configured providers, in order."""
+        return list(dict.fromkeys((*self._config.providers, *self._plugins.providers)))
+
+    async def start(
+        self,
+        title: str | None = None,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        system: str | None = None,
+    ) -> Conversation:
+        """
+        Begin a conversation.
+
+        Args:
+            title: At most 200 characters; None for none.
+            provider: Who answers; None for the default.
+            model: None for the provider's default.
+            system: Instructions for whoever answers; they are the first message.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+            DriverNotInstalledError: Its driver is not installed.
+            StoreError: It could not be stored.
+        """
+        chosen = self._plugins.get_provider(provider or self._default_provider())
+        now = self._clock.now()
+        messages = [] if system is None else [self._system_message(system)]
+        head = messages[-1].id if messages else None
+        record = ConversationRecord(
+            id=self._clock.new_id(),
+            owner=self._config.owner,
+            title=check_title(title),
+            branch=Branch(
+                name=FIRST_BRANCH,
+                provider=chosen.name,
+                model=model or chosen.default_model,
+                segment=self._clock.new_id(),
+                head_id=head,
+                head_depth=len(messages) - 1,
+            ),
+            message_count=len(messages),
+            cost=CostTotal(),
+            created_at=now,
+            updated_at=now,
+        )
+        await self._open.store.add_conversation(record, messages)
+        return self._conversation(record)
+
+    async def get(self, conversation_id: UUID | str) -> Conversation:
+        """
+        Return a stored conversation.
+
+        Raises:
+            ConversationNotFoundError: There is none of that id, or it is somebody else's.
+        """
+        return self._conversation(
+            await self._open.store.get_conversation(self._config.owner, _read_id(conversation_id))
+        )
+
+    async def list(
+        self, *, limit: int = 50, after: ConversationRecord | None = None
+    ) -> list[ConversationRecord]:
+        """
+        List conversations, the most recently used first.
+
+        Args:
+            limit: At most so many.
+            after: The last one of the page before; None for the first page.
+        """
+        return await self._open.store.find_conversations(self._config.owner, limit=limit, after=after)
+
+    async def rename(self, conversation_id: UUID | str, title: str | None) -> None:
+        """Change a conversation's title; ConversationNotFoundError when there is none of that id."""
+        await (await self.get(conversation_id)).rename(title)
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        system: str | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> Reply:
+        """
+        Begin a conversation with one question, titled with its first words, and return the answer.
+
+        Arguments and errors are those of :meth:`start` and of :meth:`tertulia.Conversation.send`.
+        """
+        conversation = await self.start(_title_of(text), provider=provider, model=model, system=system)
+        return await conversation.send(text, options=options, fallback=fallback, timeouts=timeouts)
+
+    async def list_models(self, provider: str) -> Sequence[ModelInfo]:
+        """
+        Ask a provider which models it offers now.
+
+        Raises:
+            ProviderError: The list could not be had.
+        """
+        return await self._plugins.list_models(provider)
+
+    @property
+    def _open(self) -> Core:
+        if self._core is None:
+            raise TertuliaError(
+                "the client is not open", next_step="use it inside `async with tertulia.open()`"
+            )
+        return self._core
+
+    def _conversation(self, record: ConversationRecord) -> Conversation:
+        """One object for each conversation, so that a switch is seen wherever it is held."""
+        conversation = self._conversations.get(record.id)
+        if conversation is None:
+            conversation = self._conversations[record.id] = Conversation(self._open, record)
+        else:
+            conversation.refresh(record)
+        return conversation
+
+    def _system_message(self, text: str) -> Message:
+        return Message(
+            Role.SYSTEM, (Text(text),), id=self._clock.new_id(), depth=0, created_at=self._clock.now()
+        )
+
+    def _default_provider(self) -> str:
+        if self._config.default_provider is not None:
+            return self._config.default_provider
+        names = self.providers
+        for name in names:
+            provider = self._plugins.get_provider(name)
+            if provider.config.api_key is not None or not getattr(provider, "NEEDS_KEY", False):
+                return name
+        variables = [key for name in names for key in self._plugins.get_provider(name).KEY_VARIABLES]
+        raise ConfigurationError(
+            "no provider has a key" if names else "no provider is installed",
+            next_step=f"set one of {', '.join(variables)}" if names else 'try "pip install tertulia-openai"',
+        )
+
+    def _make_provider(self, name: str) -> Provider:
+        provider = make_provider(name, self._config, self._environ)
+        self._share_http(provider)
+        return provider
+
+    def _share_http(self, provider: Provider) -> None:
+        """Give a provider that speaks HTTP the client's own connections."""
+        from tertulia.runtime.http import HTTPClient
+        from tertulia.runtime.http_provider import HTTPProvider
+
+        if isinstance(provider, HTTPProvider):
+            self._http = self._http or HTTPClient()
+            provider.use(self._http)
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._config.owner!r} with {', '.join(self.providers)}>"
+
+
+def _own_database() -> str:
+    from platformdirs import user_data_path
+
+    return default_database(user_data_path("tertulia", appauthor=False))
+
+
+def _read_id(conversation_id: UUID | str) -> UUID:
+    if isinstance(conversation_id, UUID):
+        return conversation_id
+    try:
+        return UUID(conversation_id)
+    except ValueError:
+        raise ConversationNotFoundError(
+            f"{conversation_id!r} is no conversation's id",
+            conversation_id=conversation_id,
+            next_step="an id looks like 0199a3c4-…; list the conversations there are",
+        ) from None
+
+
+def _title_of(text: str) -> str:
+    first = " ".join(text.split())
+    return first if len(first) <= 60 else f"{first[:59]}…"

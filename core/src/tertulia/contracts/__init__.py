@@ -1,0 +1,1 @@
+"""The seams: what a plugin, a provider and a store promise."""

@@ -1,0 +1,179 @@
+"""
+The hooks: the reference manual of everything a plugin can answer.
+
+One rule holds for all of them: *an override answers first; else the addressed provider; else the core's
+default; wrappers stand around whoever answers.*
+
+A provider is a plugin that subclasses :class:`tertulia.Provider`: its methods named like a hook are the
+hook, and are only ever called for the provider itself. Every other plugin marks its functions with
+:data:`tertulia.hookimpl` and answers for all providers; it may take any subset of the arguments shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+import pluggy
+
+from tertulia.contracts.context import ContextView
+from tertulia.contracts.store import Store
+from tertulia.domain.exchange import Context, Delta, Request, Target, Window
+from tertulia.domain.message import Message
+from tertulia.domain.model import ModelInfo
+from tertulia.domain.notice import Notice
+from tertulia.domain.usage import Billing, Cost, Usage
+from tertulia.errors import ErrorKind
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    class HookImplementation(Protocol):
+        """Marks a function as the implementation of the hook it is named after."""
+
+        @overload
+        def __call__(self, function: F, /) -> F: ...
+        @overload
+        def __call__(
+            self,
+            *,
+            wrapper: bool = False,
+            tryfirst: bool = False,
+            trylast: bool = False,
+            specname: str | None = None,
+        ) -> Callable[[F], F]: ...
+
+
+PROJECT = "tertulia"
+API_VERSION = 1
+"""What a plugin says as ``TERTULIA_API``; it grows when a hook changes in a way that breaks plugins."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = cast("HookImplementation", pluggy.HookimplMarker(PROJECT))
+
+
+class Defer:
+    """The type of :data:`DEFER`."""
+
+    def __repr__(self) -> str:
+        return "DEFER"
+
+
+DEFER = Defer()
+"""What an ``async def`` override returns to say: not me, ask the next one."""
+
+
+class HookSpecifications:
+    """All hooks; each says who may answer, who answers otherwise, and how often it is called."""
+
+    @hookspec(firstresult=True)
+    def send_message(self, request: Request) -> AsyncIterator[Delta]:  # type: ignore[empty-body]
+        """
+        Send one request to one provider and yield its answer.
+
+        Answered by the addressed provider, once per attempt. The iterator yields any number of
+        ``TextDelta``, ``ReasoningDelta``, ``ToolCallDelta`` and ``Translated``, then exactly one
+        ``ProviderReply``, and only on positive evidence that the answer is whole. It raises
+        :class:`tertulia.ProviderError`, nothing else, and is closed by the core in the end.
+
+        With ``wrapper=True`` this is the middleware of the house: caching, audit and tracing stand
+        around whoever answers. A wrapper is a function that yields once and returns an iterator::
+
+            @tertulia.hookimpl(wrapper=True)
+            def send_message(self, request):
+                answer = yield              # the provider's iterator; nothing has been sent yet
+                return self.timed(answer)   # an async generator of your own around it
+        """
+
+    @hookspec(firstresult=True)
+    def list_models(self) -> Awaitable[Sequence[ModelInfo]]:  # type: ignore[empty-body]
+        """
+        Ask the provider which models there are, now.
+
+        Answered by the addressed provider, when a caller asks for its models and never by itself.
+        Returns an awaitable; a failure is raised and never reads as an empty list.
+        """
+
+    @hookspec(firstresult=True)
+    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
+        """
+        Price one attempt.
+
+        Answered by an override, else by the addressed provider from its dated price rows, once per
+        settled attempt. ``at`` is when the attempt began, in UTC. ``None`` passes the question on; when
+        nobody knows, the cost is unknown, which is never zero::
+
+            @tertulia.hookimpl
+            def calculate_cost(self, model, usage):
+                if model == "house-model":
+                    return Cost(Money.from_usd("0.01"))
+        """
+
+    @hookspec(firstresult=True)
+    def count_tokens(self, model: str, messages: Sequence[Message]) -> int | None:
+        """
+        Estimate the tokens of some messages, without the network.
+
+        Answered by an override, else by the addressed provider, else by the core's estimator, which
+        weighs characters by script. Called once per message that a context may hold.
+        """
+
+    @hookspec(firstresult=True)
+    def format_context(
+        self, view: ContextView, request: Request, window: Window
+    ) -> Context | Sequence[Message] | Awaitable[Context | Sequence[Message] | Defer] | None:
+        """
+        Choose what the target sees: this is where context truncation is overridden.
+
+        Answered by an override, else by the core, once per target of a send. ``request.messages`` holds
+        what must be sent, the system messages and the newest user message; ``view`` gives what came
+        before; ``window`` says how much fits. Returns the messages to send, oldest first, as a
+        ``Context`` or plainly as a sequence; ``None`` passes. May be ``async def``, and then returns
+        ``DEFER`` to pass.
+
+        Whatever is returned, the core refuses a request that lost a system message or the newest user
+        message, or that is over the budget::
+
+            @tertulia.hookimpl
+            async def format_context(self, view, request):
+                *system, newest = request.messages
+                return [*system, *(await view.history(limit=4)), newest]
+        """
+
+    @hookspec(firstresult=True)
+    def order_targets(
+        self, request: Request, targets: Sequence[Target], failed: Sequence[tuple[Target, ErrorKind]]
+    ) -> Sequence[Target] | None:
+        """
+        Order the targets that are left to be asked.
+
+        Answered by an override, else the configured order stays. Called before the first attempt, when
+        ``failed`` is empty, and after each failure that allows another target. Returns some or all of
+        ``targets``, in the order to try; ``None`` passes.
+        """
+
+    @hookspec(firstresult=True)
+    def open_store(self, url: str) -> Store | None:
+        """
+        Make the store for a URL.
+
+        Answered by whoever knows the URL's scheme, else by the core for ``sqlite:`` and ``memory:``;
+        called once per client, which then opens and closes the store. ``None`` passes.
+        """
+
+    @hookspec
+    def observe(self, notice: Notice) -> None:
+        """
+        Learn what happened.
+
+        Every observer is told, each logical event once, after it is stored. Answers are ignored; an
+        observer that raises is logged, by name, and harms nobody::
+
+            @tertulia.hookimpl
+            def observe(self, notice):
+                if isinstance(notice, tertulia.FellBack):
+                    self.count += 1
+        """

@@ -1,0 +1,116 @@
+"""What a provider is."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+import attrs
+
+from tertulia.domain.config import ProviderConfig
+from tertulia.domain.exchange import Delta, Request
+from tertulia.domain.model import ModelInfo, Price, find_model, find_price
+from tertulia.domain.usage import Billing, Cost, Usage
+from tertulia.errors import ConfigurationError
+
+
+class Provider(ABC):
+    """
+    A configured service that answers.
+
+    Subclass it (or :class:`tertulia.HTTPProvider`) and name the subclass as an entry point of the group
+    ``tertulia.providers``: that makes it a *driver*. One instance is made for each configured name. A
+    provider keeps no state of any conversation; whatever it needs is in the request.
+
+    Attributes:
+        DEFAULT_MODEL: The model to ask for when nobody names one.
+
+        OPTIONS: Names of the fields of :class:`tertulia.Options` it can send.
+
+        SETTINGS: Names of the settings, beyond the common ones, that its configuration may have.
+
+        KEY_VARIABLES: Environment variables its key is read from, the first that is set.
+
+        MODELS: Bundled facts about its models; ``provider`` is filled in by :meth:`find_model`.
+
+        PRICES: Dated price rows.
+
+        name: Its name in this configuration.
+    """
+
+    TERTULIA_API: ClassVar[int] = 1
+    DEFAULT_MODEL: ClassVar[str]
+    OPTIONS: ClassVar[frozenset[str]] = frozenset()
+    SETTINGS: ClassVar[frozenset[str]] = frozenset()
+    KEY_VARIABLES: ClassVar[tuple[str, ...]] = ()
+    MODELS: ClassVar[Sequence[ModelInfo]] = ()
+    PRICES: ClassVar[Sequence[Price]] = ()
+
+    def __init__(self, config: ProviderConfig) -> None:
+        unknown = sorted(set(config.settings) - self.SETTINGS)
+        if unknown:
+            close = difflib.get_close_matches(unknown[0], self.SETTINGS, n=1)
+            known = ", ".join(sorted(self.SETTINGS)) or "none"
+            raise ConfigurationError(
+                f"provider {config.name!r}: driver {config.driver!r} has no setting {unknown[0]!r}",
+                provider=config.name,
+                value=unknown[0],
+                next_step=f"did you mean {close[0]!r}?" if close else f"its own settings are: {known}",
+            )
+        self.name = config.name
+        self.config = config
+        self._found: dict[str, ModelInfo | None] = {}
+
+    @property
+    def default_model(self) -> str:
+        """The model to ask for when nobody names one: the configured one, else the driver's."""
+        return self.config.model or self.DEFAULT_MODEL
+
+    @abstractmethod
+    def send_message(self, request: Request) -> AsyncIterator[Delta]:
+        """
+        Send a request and yield the answer: see the hook of the same name.
+
+        Usually an ``async def`` with ``yield``.
+
+        Raises:
+            ProviderError: Whatever went wrong, as one of the closed list of kinds.
+        """
+
+    @abstractmethod
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """
+        Ask which models there are, now.
+
+        Raises:
+            ProviderError: The list could not be had; a failure never reads as an empty list.
+        """
+
+    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
+        """Price a usage by the dated rows; None when no row, or no count, is known."""
+        price = find_price(self.PRICES, model, at.date())
+        return None if price is None else price.cost(usage, billing)
+
+    def find_model(self, model: str) -> ModelInfo | None:
+        """Return the bundled facts about a model; None for one that is not in the table."""
+        if model not in self._found:
+            self._found[model] = find_model(self.MODELS, model)
+        return self._found[model]
+
+    def describe(self, model: str) -> ModelInfo:
+        """Return the bundled facts about a model under its own name; unknown facts are None."""
+        info = self.find_model(model)
+        if info is None:
+            return ModelInfo(self.name, model)
+        return attrs.evolve(
+            info, provider=self.name, id=model, aliases=() if info.id != model else info.aliases
+        )
+
+    async def aclose(self) -> None:  # noqa: B027  # most providers hold nothing
+        """Let go of whatever is held; called once, when the client closes."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"

@@ -1,0 +1,206 @@
+"""Conversations as they are stored, and what is derived from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.usage import Cost, CostTotal, Usage
+from tertulia.errors import ErrorKind
+
+
+@attrs.frozen
+class Branch:
+    """
+    A named head in a conversation's tree.
+
+    Attributes:
+        head_id: The newest message on it; None while it is empty.
+
+        head_depth: That message's depth; -1 while it is empty.
+
+        version: Grows by one with every append: the ground of compare-and-swap.
+
+        provider: Who answers on it.
+
+        model: The model that answers on it.
+    """
+
+    name: str
+    provider: str
+    model: str
+    segment: UUID
+    head_id: UUID | None = None
+    head_depth: int = -1
+    version: int = 0
+
+
+@attrs.frozen
+class ConversationRecord:
+    """
+    A conversation without its messages.
+
+    Attributes:
+        id: A UUIDv7.
+
+        title: At most 200 characters; None when untitled.
+
+        branch: The active branch.
+
+        message_count: Messages on all branches, system messages included.
+
+        cost: Of all attempts.
+
+        created_at: In UTC.
+
+        updated_at: In UTC; the order of lists is by it.
+    """
+
+    id: UUID
+    owner: str
+    title: str | None
+    branch: Branch
+    message_count: int
+    cost: CostTotal
+    created_at: datetime
+    updated_at: datetime
+
+
+class AttemptOutcome(StrEnum):
+    """What became of one call to one provider."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen
+class Attempt:
+    """
+    One call to one provider: the ledger of costs has one row for each.
+
+    Attributes:
+        id: A UUIDv7.
+
+        message_id: The user message it answers.
+
+        number: Its place among the attempts for that message, from 1.
+
+        provider: Who was asked.
+
+        model: For which model.
+
+        started_at: In UTC.
+
+        lease_until: Until when it counts as under way without further news; None once settled.
+
+        outcome: What became of it.
+
+        error_kind: Why it failed; None unless it did.
+
+        error_message: The same in words, without secrets.
+
+        latency_seconds: None while pending.
+
+        usage: Tokens; unknown ones are None.
+
+        cost: None when unknown.
+
+        request_id: The provider's name for the call; None when it gave none.
+
+        raw_usage: The provider's own usage object, as JSON text; None when there was none.
+    """
+
+    id: UUID
+    message_id: UUID
+    number: int
+    provider: str
+    model: str
+    started_at: datetime
+    lease_until: datetime | None = None
+    outcome: AttemptOutcome = AttemptOutcome.PENDING
+    error_kind: ErrorKind | None = None
+    error_message: str | None = None
+    latency_seconds: float | None = None
+    first_content_seconds: float | None = None
+    usage: Usage = Usage()
+    cost: Cost | None = None
+    request_id: str | None = None
+    raw_usage: str | None = None
+
+
+class SessionReason(StrEnum):
+    """
+    Why a provider came to speak.
+
+    ``initial``: the conversation began with it. ``manual``: somebody switched. ``fallback``: the one
+    before failed. ``return``: after a fallback, the conversation's own provider again.
+    """
+
+    INITIAL = "initial"
+    MANUAL = "manual"
+    FALLBACK = "fallback"
+    RETURN = "return"
+
+
+@attrs.frozen
+class ProviderSession:
+    """
+    A run of attempts on one provider and model. Sessions tile the conversation's time.
+
+    Attributes:
+        started_at: Of its first attempt.
+
+        ended_at: Of the next session's first attempt; None for the last session.
+
+        reason: Why it began.
+
+        attempt_count: Calls made.
+
+        answer_count: Calls that answered.
+
+        usage: Tokens of all its attempts that reported any.
+
+        cost: Of all its attempts.
+    """
+
+    provider: str
+    model: str
+    started_at: datetime
+    ended_at: datetime | None
+    reason: SessionReason
+    attempt_count: int
+    answer_count: int
+    usage: Usage
+    cost: CostTotal
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every call of it was answered."""
+        return self.answer_count == self.attempt_count
+
+
+@attrs.frozen
+class CostReport:
+    """
+    What a conversation cost. The parts add up to the total.
+
+    Attributes:
+        total: Of all attempts, failed ones included.
+
+        by_provider: The same by configured provider name, in order of first use.
+
+        by_model: The same by ``provider/model``.
+    """
+
+    total: CostTotal
+    by_provider: dict[str, CostTotal]
+    by_model: dict[str, CostTotal]
+
+    def __str__(self) -> str:
+        return str(self.total)

@@ -1,0 +1,236 @@
+"""Messages and the parts they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.usage import Cost, Usage
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class MessageStatus(StrEnum):
+    """
+    What became of a message.
+
+    ``pending``: a user message whose answer is under way. ``complete``: whole. ``interrupted``: an
+    answer that broke off; its text is what was shown. ``failed``: a user message that no provider
+    answered; it stays in the history and is not sent again on its own.
+    """
+
+    PENDING = "pending"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class FinishReason(StrEnum):
+    """
+    Why an answer ended, in one vocabulary for all providers.
+
+    ``pause``: the provider wants another request to go on. ``unknown``: it ended well, with a reason
+    that is new to us; the raw value is kept beside it.
+    """
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PAUSE = "pause"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen
+class OpaqueState:
+    """
+    What a provider wants back unchanged, and nobody else may see.
+
+    Examples: an encrypted reasoning item, a thought signature.
+
+    Attributes:
+        provider: The configured name of the provider that wrote it, and gets it back.
+
+        value: The provider's own JSON, unchanged.
+    """
+
+    provider: str
+    value: Any
+
+
+@attrs.frozen
+class Text:
+    """Words."""
+
+    text: str
+    opaque: OpaqueState | None = None
+
+
+@attrs.frozen
+class Reasoning:
+    """What a model thought before it spoke: a summary or the text, possibly empty beside opaque state."""
+
+    text: str = ""
+    opaque: OpaqueState | None = None
+
+
+@attrs.frozen
+class ToolCall:
+    """
+    A model's request to call a function.
+
+    Attributes:
+        id: The call's name in this conversation.
+
+        name: The function's name.
+
+        arguments: The arguments by name; None when what the model wrote is not a JSON object.
+
+        raw_arguments: What the model wrote, when it is not a JSON object.
+    """
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any] | None = None
+    raw_arguments: str | None = None
+    opaque: OpaqueState | None = None
+
+
+@attrs.frozen
+class ToolResult:
+    """
+    What a called function returned.
+
+    Attributes:
+        call_id: The ``id`` of the call it answers.
+
+        name: The function's name.
+
+        output: The result as text.
+
+        is_error: Whether the call failed and ``output`` says how.
+    """
+
+    call_id: str
+    name: str
+    output: str
+    is_error: bool = False
+    opaque: OpaqueState | None = None
+
+
+@attrs.frozen
+class Refusal:
+    """Words in which the model declines to answer."""
+
+    text: str
+    opaque: OpaqueState | None = None
+
+
+@attrs.frozen
+class Foreign:
+    """
+    A part of an answer that has no neutral form; kept whole for the provider that wrote it.
+
+    Attributes:
+        kind: What the provider calls it, for example ``web_search_call``.
+    """
+
+    kind: str
+    opaque: OpaqueState | None = None
+
+
+Part: TypeAlias = Text | Reasoning | ToolCall | ToolResult | Refusal | Foreign
+"""Anything a message can hold."""
+
+
+def join_text(parts: Iterable[Part]) -> str:
+    """Join the words of all text and refusal parts."""
+    return "".join(part.text for part in parts if isinstance(part, Text | Refusal))
+
+
+@attrs.frozen
+class Message:
+    """
+    One turn of a conversation.
+
+    A message that is not stored yet has neither id nor depth. Usage, cost, finish reason and latency
+    are those of an assistant message; None elsewhere, and None where the provider did not say.
+
+    Attributes:
+        role: Who speaks.
+
+        parts: What is said, in order.
+
+        id: A UUIDv7; None before it is stored.
+
+        parent_id: The message this one follows; None for the first.
+
+        depth: Its place counted from the root of the conversation, the first being 0.
+
+        status: Whether it is whole.
+
+        provider: The configured name of the provider that answered; None for other roles.
+
+        model: The model that was asked.
+
+        resolved_model: The model that answered, as the provider names it.
+
+        finish_reason: Why the answer ended.
+
+        raw_finish_reason: The same in the provider's own word.
+
+        usage: Tokens of the answer.
+
+        cost: What the answer cost; None when unknown.
+
+        latency_seconds: From the first byte sent to the end of the answer.
+
+        created_at: When it was stored, in UTC. Order is by depth, never by time.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+    id: UUID | None = None
+    parent_id: UUID | None = None
+    depth: int | None = None
+    status: MessageStatus = MessageStatus.COMPLETE
+    provider: str | None = None
+    model: str | None = None
+    resolved_model: str | None = None
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    usage: Usage | None = None
+    cost: Cost | None = None
+    latency_seconds: float | None = None
+    created_at: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of the message, a refusal's included, joined."""
+        return join_text(self.parts)
+
+    @classmethod
+    def of(cls, role: Role | str, text: str) -> Message:
+        """
+        Make a message of one text.
+
+        Example:
+            >>> Message.of("user", "Good morning").text
+            'Good morning'
+        """
+        return cls(Role(role), (Text(text),))

@@ -1,0 +1,1 @@
+"""The machinery: plugins, HTTP, conversion, configuration, time."""

@@ -1,0 +1,344 @@
+"""The base of every provider that is reached by HTTP."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from tertulia.contracts.provider import Provider
+from tertulia.domain.config import ProviderConfig, Secret
+from tertulia.domain.exchange import (
+    Delta,
+    ProviderReply,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    Timeouts,
+    ToolCallDelta,
+    Translated,
+)
+from tertulia.errors import (
+    ConfigurationError,
+    ErrorKind,
+    MissingKeyError,
+    ProtocolError,
+    ProviderError,
+)
+from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
+from tertulia.runtime.serialization import decode_json, encode_json
+from tertulia.wire.protocol import (
+    ErrorAnswer,
+    ErrorBody,
+    ErrorRules,
+    Json,
+    Rendered,
+    StreamReader,
+    classify,
+    parse_error_body,
+    read_object,
+)
+from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
+
+_JSON_TYPES = frozenset({"application/json", "text/json", ""})
+
+
+class HTTPProvider(Provider):
+    """
+    A provider reached by HTTP: subclasses say where, with which key, and in which wire format.
+
+    Attributes:
+        BASE_URL: The vendor's own origin, with the path all calls share.
+
+        ERROR_RULES: The vendor's table of error answers.
+
+        NEEDS_KEY: Whether a call without a key is refused before it is made.
+    """
+
+    BASE_URL: ClassVar[str]
+    ERROR_RULES: ClassVar[ErrorRules] = ()
+    NEEDS_KEY: ClassVar[bool] = True
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self.base_url = _check_url(config.base_url or self.BASE_URL, config.name)
+        _check_key(config)
+        self._http: HTTPClient | None = None
+        self._owns_http = False
+
+    def use(self, http: HTTPClient) -> None:
+        """Share a client's connections instead of opening an own session."""
+        self._http = http
+
+    @abstractmethod
+    def render_request(self, request: Request) -> Rendered:
+        """Render a request in the provider's wire format."""
+
+    @abstractmethod
+    def get_path(self, request: Request) -> str:
+        """Return the path of the call below the base URL, query included."""
+
+    @abstractmethod
+    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
+        """
+        Read a whole answer.
+
+        Raises:
+            ErrorAnswer: It is the provider's error.
+            ProtocolError: It is no answer of the format.
+        """
+
+    @abstractmethod
+    def read_stream(self, request: Request) -> StreamReader:
+        """Return a reader for one streamed answer."""
+
+    @abstractmethod
+    def render_key(self, key: Secret) -> dict[str, Secret]:
+        """Return the headers that carry the key."""
+
+    def render_headers(self) -> dict[str, str]:
+        """Return further headers of every call; secrets do not belong here."""
+        return {}
+
+    def advise(self, error: ProviderError, model: str | None) -> None:
+        """Add what only this vendor's driver knows about an error, for example a better next step."""
+
+    async def send_message(self, request: Request) -> AsyncIterator[Delta]:
+        """Send a request and yield the answer: deltas, then one :class:`tertulia.ProviderReply`."""
+        answer: HTTPAnswer | None = None
+        try:
+            rendered = self.render_request(request)
+            if rendered.notes:
+                yield Translated(rendered.notes)
+            call = self._make_call("POST", self.get_path(request), encode_json(rendered.body))
+            answer = await self._client.open(call, request.timeouts, request.deadline)
+            await self._raise_for_status(answer)
+            if answer.media_type == "text/event-stream":
+                read = _StreamedAnswer(answer, self.read_stream(request))
+                while chunk := await read.next_chunk():
+                    for event in chunk:
+                        for delta in read.read_event(event):
+                            yield delta
+                yield await read.end()
+            else:
+                reply = self.parse_reply(await self._read_json(answer), request)
+                for delta in _deltas(reply):
+                    yield delta
+                yield reply
+        except ErrorAnswer as error:
+            raise self._name(self._classify(error.body, answer), request.target.model, answer) from None
+        except ProviderError as error:
+            self._name(error, request.target.model, answer)
+            raise
+        finally:
+            if answer is not None:
+                answer.close()
+
+    async def get_json(self, path: str, *, member: str, timeouts: Timeouts | None = None) -> Json:
+        """
+        Fetch a JSON object below the base URL.
+
+        Args:
+            path: Below the base URL.
+            member: A list that must be in the object: without it, it is not what was asked for.
+            timeouts: How long to wait; None for the provider's own.
+
+        Raises:
+            ProviderError: It could not be had.
+        """
+        answer: HTTPAnswer | None = None
+        try:
+            call = self._make_call("GET", path, None)
+            answer = await self._client.open(call, timeouts or self.config.timeouts)
+            await self._raise_for_status(answer)
+            body = read_object(await self._read_json(answer))
+            if not isinstance(body.get(member), list):
+                raise ProtocolError(f"the answer holds no list of {member}", status=answer.status)
+            return body
+        except ProviderError as error:
+            self._name(error, None, answer)
+            raise
+        finally:
+            if answer is not None:
+                answer.close()
+
+    async def aclose(self) -> None:
+        """Close the session, if it is our own."""
+        if self._owns_http and self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    @property
+    def _client(self) -> HTTPClient:
+        if self._http is None:
+            self._http = HTTPClient()
+            self._owns_http = True
+        return self._http
+
+    def _make_call(self, method: str, path: str, body: bytes | None) -> HTTPCall:
+        key = self.config.api_key
+        if key is None and self.NEEDS_KEY:
+            raise MissingKeyError(
+                f"provider {self.name!r}: no key is set, so nothing was sent",
+                next_step=f"set {' or '.join(self.KEY_VARIABLES)}, or pass api_key",
+            )
+        headers = (
+            {"content-type": "application/json", **self.render_headers()} if body else self.render_headers()
+        )
+        secrets: Mapping[str, Secret] = {} if key is None else self.render_key(key)
+        return HTTPCall(method, self.base_url + path, headers, secrets, body)
+
+    async def _read_json(self, answer: HTTPAnswer) -> Any:
+        if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
+            raise ProtocolError(
+                f"the answer is {answer.media_type}, neither JSON nor an event stream",
+                status=answer.status,
+                next_step="check the base_url, and whether a proxy stands between",
+            )
+        body = await answer.read_json()
+        if (error := parse_error_body(body)) is not None and _is_only_error(body):
+            raise self._classify(error, answer)
+        return body
+
+    async def _raise_for_status(self, answer: HTTPAnswer) -> None:
+        if 200 <= answer.status < 300:
+            return
+        # The key goes before an excerpt is made, which could cut it in two and show the rest.
+        text = self._hide_key((await answer.read_all()).decode("utf-8", "replace"))
+        raise self._classify(_parse_error_text(text, answer.status), answer)
+
+    def _classify(self, body: ErrorBody, answer: HTTPAnswer | None) -> ProviderError:
+        status = None if answer is None else answer.status
+        headers = {} if answer is None else answer.headers
+        return classify(self.ERROR_RULES, body, status=status, headers=headers, now=datetime.now(UTC))
+
+    def _hide_key(self, text: str) -> str:
+        """Take the key out of what a service or a proxy repeats."""
+        key = self.config.api_key
+        return text if key is None else text.replace(key.reveal(), "…")
+
+    def _name(self, error: ProviderError, model: str | None, answer: HTTPAnswer | None) -> ProviderError:
+        """Say in an error who failed; the words of the provider may not repeat the key it was sent."""
+        error.provider = self.name
+        error.model = error.model or model
+        if answer is not None:
+            error.request_id = error.request_id or answer.headers.get("x-request-id")
+            error.status = error.status or (answer.status if answer.status >= 300 else None)
+        error.message = self._hide_key(error.message)
+        error.code = error.code and self._hide_key(error.code)
+        if not error.message.startswith("provider "):
+            error.message = f"provider {self.name!r}: {error.message}"
+        error.args = (error.message,)
+        if error.kind is ErrorKind.MODEL_NOT_FOUND and model and model not in error.message:
+            error.message = f"{error.message} (model {model!r})"
+        self.advise(error, model)
+        return error
+
+
+def _check_key(config: ProviderConfig) -> None:
+    key = "" if config.api_key is None else config.api_key.reveal()
+    if not (key.isascii() and (key.isprintable() or not key)) or " " in key:
+        raise ConfigurationError(
+            f"provider {config.name!r}: the key holds a character that no HTTP header can",
+            provider=config.name,
+            next_step="copy the key again, without line breaks or quotes",
+        )
+
+
+def _check_url(url: str, name: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ConfigurationError(
+            f"provider {name!r}: base_url must begin with https:// or http://", provider=name, value=url
+        )
+    return url.rstrip("/")
+
+
+class _StreamedAnswer:
+    """An event stream between the socket and the wire format."""
+
+    def __init__(self, answer: HTTPAnswer, reader: StreamReader) -> None:
+        self._answer = answer
+        self._reader = reader
+        self._events = ServerSentEvents()
+        self._ended = False
+
+    async def next_chunk(self) -> list[ServerSentEvent]:
+        """Return the next events, at least one; none once the answer is complete or the stream is over."""
+        while not self._ended and not self._reader.complete:
+            if chunk := await self._answer.read_chunk():
+                events = self._events.feed(chunk)
+            else:
+                self._ended = True
+                events = self._events.end()
+            if events:
+                return events
+        return []
+
+    def read_event(self, event: ServerSentEvent) -> Sequence[Delta]:
+        """Return what an event tells the caller."""
+        # Some proxies wrap their keep-alive comments in data.
+        if event.data == b"[DONE]" or event.data.startswith(b":"):
+            return ()
+        body = decode_json(event.data)
+        if not isinstance(body, dict):
+            _raise_error(body)
+            return ()
+        deltas = self._reader.read(body)  # pyright: ignore[reportUnknownArgumentType]
+        if deltas:
+            self._answer.content_arrived()
+        return deltas
+
+    async def end(self) -> ProviderReply:
+        """Return the whole answer, and leave the connection fit for the next one."""
+        if self._events.stray:
+            # A service that fails in mid-stream may write its error as a bare document.
+            with suppress(ProtocolError):
+                _raise_error(decode_json(self._events.stray))
+        reply = self._reader.end()
+        await self._answer.drain()
+        return reply
+
+
+def _raise_error(body: object) -> None:
+    if (error := parse_error_body(body)) is not None:
+        raise ErrorAnswer(error)
+
+
+def _is_only_error(body: object) -> bool:
+    """An error under status 200, and no answer that has an ``error`` beside its other members."""
+    return not isinstance(body, dict) or ("output" not in body and "candidates" not in body)
+
+
+def _parse_error_text(text: str, status: int) -> ErrorBody:
+    try:
+        body: Json | None = decode_json(text)
+    except ProtocolError:
+        body = None
+    error = parse_error_body(body)
+    if error is not None:
+        return error
+    excerpt = " ".join(text[:200].split())
+    return ErrorBody(f"HTTP {status}: {excerpt}" if excerpt else f"HTTP {status} without a body")
+
+
+def _deltas(reply: ProviderReply) -> Iterator[Delta]:
+    """The deltas of an answer that came whole, so that callers see one shape."""
+    from tertulia.domain.message import Reasoning, Refusal, Text, ToolCall
+
+    calls = 0
+    for part in reply.parts:
+        match part:
+            case Text() | Refusal():
+                yield TextDelta(part.text)
+            case Reasoning() if part.text:
+                yield ReasoningDelta(part.text)
+            case ToolCall():
+                arguments = (
+                    part.raw_arguments if part.arguments is None else encode_json(part.arguments).decode()
+                )
+                yield ToolCallDelta(calls, part.id, part.name, arguments or "")
+                calls += 1
+            case _:
+                pass

@@ -1,0 +1,316 @@
+"""Conversations as people use them."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.conversation import Attempt, ConversationRecord, CostReport, ProviderSession
+from tertulia.domain.exchange import Completed, Event, Options, Reply, Target, Timeouts
+from tertulia.domain.message import Message
+from tertulia.domain.notice import Switched
+from tertulia.errors import ConfigurationError, TertuliaError
+from tertulia.services.analysis import derive_sessions, report_costs
+from tertulia.services.core import Core
+from tertulia.services.path import Path
+from tertulia.services.routing.policy import parse_target
+from tertulia.services.sending import Outgoing, Send
+
+MAX_TITLE = 200
+
+
+class ReplyStream:
+    """
+    An answer as it comes: an async iterator of events, and an async context manager.
+
+    Leaving early keeps what was shown, as an interrupted message, and closes the connection: at once at
+    the end of ``async with`` or after :meth:`aclose`, and soon after a ``break`` once nothing holds the
+    stream any more.
+
+    Example::
+
+        async with conversation.stream("Now with children.") as stream:
+            async for event in stream:
+                if isinstance(event, tertulia.TextDelta):
+                    print(event.text, end="")
+        print(stream.reply.cost)
+    """
+
+    def __init__(self, core: Core, gate: Gate, send: Send) -> None:
+        self._core = core
+        self._reply: Reply | None = None
+        self._started = False
+        self._events: AsyncGenerator[Event] | None = gate.run(send, weakref.ref(self))
+        core.streams.add(self)
+
+    @property
+    def reply(self) -> Reply:
+        """The whole answer, once the stream has been read to its end."""
+        if self._reply is None:
+            raise TertuliaError(
+                "the answer is not complete",
+                next_step="read the stream to its end before asking for its reply",
+            )
+        return self._reply
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._events is None:
+            raise StopAsyncIteration
+        self._started = True
+        try:
+            event = await anext(self._events)
+        except BaseException:
+            self._events = None
+            raise
+        if isinstance(event, Completed):
+            self._reply = event.reply
+        return event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave: keep what was shown and close the connection. Safe to call twice."""
+        events, self._events = self._events, None
+        if events is not None:
+            await events.aclose()
+
+    async def read(self) -> Reply:
+        """Read to the end and return the whole answer."""
+        async with self:
+            async for _ in self:
+                pass
+        return self.reply
+
+    def __del__(self) -> None:
+        events, self._events = self._events, None
+        if events is not None and self._started:
+            self._core.close_later(events)
+
+
+class Gate:
+    """
+    Lets one answer at a time onto a branch; others wait their turn.
+
+    A task that left a stream open and sends again would wait for itself: its old stream is closed first,
+    as if it had been left with ``break``.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._holder: weakref.ref[ReplyStream] | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    async def run(self, send: Send, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
+        """Yield a send's events, once it is its turn."""
+        task = asyncio.current_task()
+        if self._task is task and self._holder is not None and (open_stream := self._holder()) is not None:
+            await open_stream.aclose()
+        async with self._lock:
+            self._holder, self._task = stream, task
+            try:
+                async with aclosing(send.events()) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                self._holder = self._task = None
+
+
+class Conversation:
+    """
+    One conversation. Get it from a client; there is one object for each conversation and client.
+
+    Attributes:
+        id: A UUIDv7.
+    """
+
+    def __init__(self, core: Core, record: ConversationRecord) -> None:
+        self._core = core
+        self._record = record
+        self._gate = Gate()
+        self._path = Path()
+        self.id: UUID = record.id
+
+    @property
+    def title(self) -> str | None:
+        """The title; None when untitled."""
+        return self._record.title
+
+    @property
+    def provider(self) -> str:
+        """Who answers."""
+        return self._record.branch.provider
+
+    @property
+    def model(self) -> str:
+        """Which model answers."""
+        return self._record.branch.model
+
+    async def send(
+        self,
+        text: str,
+        *,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> Reply:
+        """
+        Say something and wait for the whole answer.
+
+        Args:
+            text: What to say.
+            options: What to ask of the answer.
+            fallback: ``provider`` or ``provider/model``, asked in order when the conversation's own fails;
+                None for the configured ones, an empty sequence for none.
+            timeouts: How long to wait; None for the provider's own.
+
+        Returns:
+            The answer, stored.
+
+        Raises:
+            ProviderError: No target answered; the message is stored and marked as failed.
+            StreamInterruptedError: The answer broke off; its beginning is stored.
+            ContextOverflowError: The message is too long for the budget; nothing was sent.
+            ConversationBusyError: Another process is answering on this branch.
+            StoreError: The message could not be stored, so nothing was sent; or the answer could not.
+        """
+        return await self._stream(text, options, fallback, timeouts, stream=False).read()
+
+    def stream(
+        self,
+        text: str,
+        *,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        """
+        Say something and read the answer as it comes.
+
+        Nothing happens before the stream is read. Arguments and errors are those of :meth:`send`.
+        """
+        return self._stream(text, options, fallback, timeouts, stream=True)
+
+    async def switch(self, provider: str, model: str | None = None) -> None:
+        """
+        Go on with another provider; the history comes along.
+
+        Local and atomic: no provider is asked, and a switch that fails changes nothing.
+
+        Args:
+            provider: A configured name.
+            model: None for the provider's default.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+            DriverNotInstalledError: Its driver is not installed.
+        """
+        chosen = self._core.plugins.get_provider(provider)
+        after = Target(provider, model or chosen.default_model)
+        branch = self._record.branch
+        await self._core.store.update_target(
+            self._core.owner,
+            self.id,
+            branch.name,
+            provider=after.provider,
+            model=after.model,
+            at=self._core.clock.now(),
+        )
+        self._record = attrs.evolve(
+            self._record, branch=attrs.evolve(branch, provider=after.provider, model=after.model)
+        )
+        self._core.plugins.observe(Switched(self.id, Target(branch.provider, branch.model), after))
+
+    async def history(self, limit: int | None = None) -> list[Message]:
+        """
+        Return what was said, oldest first.
+
+        Args:
+            limit: The newest so many; None for all.
+        """
+        return await self._core.store.get_messages(
+            self._core.owner, self.id, self._record.branch.name, limit=limit
+        )
+
+    async def attempts(self) -> list[Attempt]:
+        """Return every call to a provider, in the order they were started."""
+        return await self._core.store.get_attempts(self._core.owner, self.id)
+
+    async def sessions(self) -> list[ProviderSession]:
+        """Return who spoke when, and why it was them."""
+        return derive_sessions(await self.attempts())
+
+    async def cost(self) -> CostReport:
+        """Return what the conversation cost, by provider and by model, failed calls included."""
+        return report_costs(await self.attempts())
+
+    async def rename(self, title: str | None) -> None:
+        """Change the title, at most 200 characters; None to have none."""
+        title = check_title(title)
+        await self._core.store.update_title(self._core.owner, self.id, title, self._core.clock.now())
+        self._record = attrs.evolve(self._record, title=title)
+
+    def refresh(self, record: ConversationRecord) -> None:
+        """Take what the store says now."""
+        self._record = record
+
+    def _stream(
+        self,
+        text: str,
+        options: Options,
+        fallback: Sequence[str] | None,
+        timeouts: Timeouts | None,
+        *,
+        stream: bool,
+    ) -> ReplyStream:
+        if not text.strip():
+            raise ConfigurationError("there is nothing to send: the message is empty", value=text)
+        outgoing = Outgoing(
+            conversation_id=self.id,
+            branch=self._record.branch.name,
+            text=text,
+            targets=self._targets(fallback),
+            options=options,
+            timeouts=timeouts,
+            stream=stream,
+        )
+        return ReplyStream(self._core, self._gate, Send(self._core, outgoing, self._path))
+
+    def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
+        own = Target(self.provider, self.model)
+        provider = self._core.plugins.get_provider(own.provider)
+        if fallback is None:
+            fallback = (
+                provider.config.fallback
+                if provider.config.fallback is not None
+                else self._core.config.fallback
+            )
+        chain = [own, *(parse_target(name, self._core.plugins) for name in fallback)]
+        return list(dict.fromkeys(chain))
+
+    def __repr__(self) -> str:
+        return f"<Conversation {self.id} {self.title!r} with {self.provider}/{self.model}>"
+
+
+def check_title(title: str | None) -> str | None:
+    """Return a title fit to be stored; ConfigurationError when it is too long."""
+    if title is not None and len(title) > MAX_TITLE:
+        raise ConfigurationError(
+            f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title
+        )
+    return title or None

@@ -1,0 +1,70 @@
+"""What all services of one client share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from tertulia.contracts.store import Store
+from tertulia.domain.config import Config
+from tertulia.runtime.clock import Clock
+from tertulia.runtime.plugins import Plugins
+
+_log = logging.getLogger("tertulia")
+
+
+# Compared by identity: there is one for each client.
+@attrs.define(eq=False)
+class Core:
+    """
+    The parts of an open client.
+
+    Attributes:
+        streams: Answers somebody holds on to; they are closed with the client.
+
+        tasks: Work that goes on beside its callers; the client waits for it before it closes.
+    """
+
+    config: Config
+    plugins: Plugins
+    store: Store
+    clock: Clock
+    streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
+    tasks: set[asyncio.Task[None]] = attrs.field(factory=set[asyncio.Task[None]], repr=False)
+
+    @property
+    def owner(self) -> str:
+        """Whose conversations these are."""
+        return self.config.owner
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let work go on beside the caller."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("work beside a send failed: %s: %s", type(error).__name__, error)
+
+    def close_later(self, events: AsyncGenerator[Any]) -> None:
+        """Close a stream that its reader has dropped; nothing to do when its loop is gone."""
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            self.spawn(_close(events))
+
+    async def finish(self) -> None:
+        """Wait for all work that was spawned, however it ends."""
+        while self.tasks:
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def _close(events: AsyncGenerator[Any]) -> None:
+    await events.aclose()

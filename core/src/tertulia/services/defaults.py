@@ -1,0 +1,44 @@
+"""The core's own answers to the hooks: what happens when nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from tertulia.contracts.context import ContextView
+from tertulia.contracts.hookspecs import hookimpl
+from tertulia.contracts.store import Store
+from tertulia.domain.exchange import Context, Request, Window
+from tertulia.domain.message import Message
+from tertulia.runtime.clock import Clock
+from tertulia.runtime.plugins import CoreDefaults
+from tertulia.services.context.format import format_context
+from tertulia.services.context.tokens import estimate_messages
+
+
+class Defaults(CoreDefaults):
+    """Answers last."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @hookimpl(trylast=True)
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Weigh characters by script."""
+        return estimate_messages(messages)
+
+    @hookimpl(trylast=True)
+    def format_context(
+        self, view: ContextView, request: Request, window: Window
+    ) -> Coroutine[Any, Any, Context]:
+        """Keep everything, or the newest that fits."""
+        return format_context(view, request, window)
+
+    @hookimpl(trylast=True)
+    def open_store(self, url: str) -> Store | None:
+        """Open SQLite."""
+        if url.partition(":")[0] not in {"sqlite", "memory"}:
+            return None
+        from tertulia.builtin.sql.store import SQLStore
+
+        return SQLStore(url, self._clock)

@@ -1,0 +1,70 @@
+"""What a conversation remembers of its branch between two sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.exchange import Target
+from tertulia.domain.message import Message, MessageStatus, Role
+from tertulia.services.core import Core
+
+_UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})
+
+
+@attrs.define(eq=False)
+class Path:
+    """
+    The messages of a branch as models see them, read once and then extended.
+
+    Messages do not change once they are complete, so what was read for a head holds as long as the head
+    is the same: another process that appends moves the head, and the path is read again.
+
+    Attributes:
+        system: The system messages.
+
+        messages: The others, oldest first, without what nobody answered: that never reached a model.
+    """
+
+    system: tuple[Message, ...] = ()
+    messages: tuple[Message, ...] = ()
+    _head_id: UUID | None = None
+    _tokens: dict[Target, dict[int, int]] = attrs.field(factory=dict[Target, dict[int, int]])
+
+    async def read(self, core: Core, conversation_id: UUID, branch: str, newest: Message) -> None:
+        """Know what was said before the newest message, which has its parent and depth."""
+        if newest.parent_id is not None and newest.parent_id == self._head_id:
+            return
+        found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=newest.depth)
+        answered = [message for message in found if message.status not in _UNANSWERED]
+        self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
+        self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
+        self._head_id = newest.parent_id
+        self._tokens.clear()
+
+    def extend(self, question: Message, answer: Message | None) -> None:
+        """Go on after a send: with both when it was answered, else past the question that was not."""
+        if self._head_id != question.parent_id:
+            return
+        if answer is None:
+            self._head_id = question.id
+        elif answer.parent_id == question.id:
+            asked = attrs.evolve(question, status=MessageStatus.COMPLETE)
+            self.messages = (*self.messages, asked, answer)
+            self._head_id = answer.id
+
+    def count_tokens(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
+        """Estimate the tokens of messages for a target; those of the path are counted once."""
+        known = self._tokens.setdefault(target, {})
+        for message in self.messages[len(known) :]:
+            known[id(message)] = core.plugins.count_tokens(target, (message,))
+        total, others = 0, list[Message]()
+        for message in messages:
+            tokens = known.get(id(message))
+            if tokens is None:
+                others.append(message)
+            else:
+                total += tokens
+        return total + core.plugins.count_tokens(target, others) if others else total

@@ -1,0 +1,632 @@
+"""
+The life of one message: written ahead, asked of one target after another, streamed, settled.
+
+Sending is folding the stream, so there is one path. The user message and the attempt are committed before
+a socket opens, and no transaction is open while a provider is asked. The commit point is the first content
+handed to the caller: before it a failure may fall back to another target, after it two answers are never
+spliced, and what was shown is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import attrs
+
+from tertulia.contracts.store import Settlement
+from tertulia.domain.conversation import Attempt, AttemptOutcome
+from tertulia.domain.exchange import (
+    Completed,
+    Context,
+    Delta,
+    Event,
+    FallbackTaken,
+    Options,
+    ProviderReply,
+    ReasoningDelta,
+    Reply,
+    Request,
+    Target,
+    TextDelta,
+    Timeouts,
+    ToolCallDelta,
+    Translated,
+)
+from tertulia.domain.message import FinishReason, Message, MessageStatus, Reasoning, Role, Text
+from tertulia.domain.model import Capability
+from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
+from tertulia.domain.usage import Cost, CostSource, Money, Usage
+from tertulia.errors import (
+    AllProvidersFailed,
+    ContentFilteredError,
+    EmptyResponseError,
+    ErrorKind,
+    PluginError,
+    ProviderError,
+    ServerError,
+    StoreError,
+    StreamInterruptedError,
+    TertuliaError,
+    UnsupportedParameterError,
+)
+from tertulia.runtime.serialization import encode_json
+from tertulia.services.context.format import check_context, make_window
+from tertulia.services.core import Core
+from tertulia.services.path import Path
+from tertulia.services.routing.policy import targets_after
+
+LEASE = timedelta(seconds=15)
+RENEW_SECONDS = 5.0
+FIRST_CONTENT = 60.0
+FIRST_CONTENT_REASONING = 300.0
+_KEPT = "your message is stored"
+
+
+@attrs.frozen
+class Outgoing:
+    """
+    What a caller asked to send.
+
+    Attributes:
+        targets: Whom to ask, in order.
+
+        stream: Whether the provider is asked to answer in pieces.
+    """
+
+    conversation_id: UUID
+    branch: str
+    text: str
+    targets: Sequence[Target]
+    options: Options
+    timeouts: Timeouts | None
+    stream: bool
+
+
+@attrs.define(eq=False)
+class _Trial:
+    """One attempt while it runs."""
+
+    target: Target
+    attempt: Attempt
+    began: float
+    text: list[str] = attrs.field(factory=list[str])
+    thoughts: list[str] = attrs.field(factory=list[str])
+    warnings: list[str] = attrs.field(factory=list[str])
+    first_content: float | None = None
+    context: Context | None = None
+    reply: ProviderReply | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether content was handed to the caller: the commit point."""
+        return self.first_content is not None
+
+
+class Send:
+    """
+    One send. Its :meth:`events` can be read once, and settles everything however the reading ends.
+
+    Args:
+        core: The client's parts.
+        outgoing: What to send.
+        path: What the conversation remembers of the branch.
+    """
+
+    def __init__(self, core: Core, outgoing: Outgoing, path: Path) -> None:
+        self._core = core
+        self._outgoing = outgoing
+        self._path = path
+        self._message = Message(
+            Role.USER,
+            (Text(outgoing.text),),
+            id=core.clock.new_id(),
+            status=MessageStatus.PENDING,
+            created_at=core.clock.now(),
+        )
+        self._attempts: list[Attempt] = []
+        self._errors: list[ProviderError] = []
+        self._trial: _Trial | None = None
+        self._lease: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
+        loop = asyncio.get_running_loop()
+        timeouts = self._outgoing.timeouts or self._timeouts(self._outgoing.targets[0])
+        self._deadline = loop.time() + timeouts.total
+        targets = self._order(self._outgoing.targets)
+        try:
+            await self._write_ahead(targets[0])
+            while True:
+                try:
+                    async for event in self._ask():
+                        yield event
+                    yield Completed(await self._complete())
+                    return
+                except ProviderError as error:
+                    fallback, targets = await self._after(error, targets)
+                    yield fallback
+        except TertuliaError as error:
+            await self._fail(error)
+            raise
+        except BaseException as error:
+            await self._abandon(error)
+            raise
+        finally:
+            if self._lease is not None:
+                self._lease.cancel()
+
+    async def _write_ahead(self, target: Target) -> None:
+        trial = self._begin(target)
+        # From here on the attempt may be in the store, even when waiting for it is cancelled.
+        self._trial = trial
+        try:
+            self._message = await self._core.store.add_user_message(
+                self._core.owner,
+                self._outgoing.conversation_id,
+                self._outgoing.branch,
+                self._message,
+                trial.attempt,
+            )
+        except TertuliaError as error:
+            self._trial = None  # the store has refused it, so there is nothing to settle
+            error.kept = error.kept or "the message was not stored, and nothing was sent"
+            raise
+        self._keep_lease()
+        self._observe_start(trial)
+
+    def _begin(self, target: Target) -> _Trial:
+        clock = self._core.clock
+        attempt = Attempt(
+            id=clock.new_id(),
+            message_id=_known(self._message.id),
+            number=len(self._attempts) + 1,
+            provider=target.provider,
+            model=target.model,
+            started_at=clock.now(),
+            lease_until=clock.now() + LEASE,
+        )
+        return _Trial(target, attempt, clock.monotonic())
+
+    async def _ask(self) -> AsyncIterator[Event]:
+        """Ask the current target and yield what may be shown of its answer."""
+        trial = _known(self._trial)
+        request = await self._make_request(trial)
+        iterator, to_close = self._core.plugins.send_message(request)
+        try:
+            async for delta in iterator:
+                if (event := _take(trial, delta)) is not None:
+                    if trial.first_content is None:
+                        trial.first_content = self._elapsed(trial)
+                    yield event
+        except TertuliaError:
+            raise
+        except Exception as error:
+            raise _foreign(error, trial.target) from error
+        finally:
+            # The provider's own iterator comes last, in case a wrapper around it forgot to close it.
+            for each in to_close:
+                if (close := getattr(each, "aclose", None)) is not None:
+                    await close()
+        _check_reply(trial)
+
+    async def _make_request(self, trial: _Trial) -> Request:
+        target = trial.target
+        await self._path.read(
+            self._core, self._outgoing.conversation_id, self._outgoing.branch, self._message
+        )
+        options, warnings = self._fit_options(target)
+        trial.warnings += warnings
+        request = Request(
+            target=target,
+            messages=(*self._path.system, self._message),
+            options=options,
+            stream=self._outgoing.stream,
+            conversation_id=self._outgoing.conversation_id,
+            timeouts=self._patience(target),
+            deadline=self._deadline,
+        )
+        trial.context = await self._choose_context(request)
+        return attrs.evolve(request, messages=trial.context.messages)
+
+    async def _choose_context(self, request: Request) -> Context:
+        core, config = self._core, self._core.config
+        window = make_window(
+            core.plugins.get_provider(request.target.provider).find_model(request.target.model),
+            max_tokens=config.max_context_tokens,
+            max_messages=config.context_window,
+            max_output_tokens=request.options.max_output_tokens,
+        )
+        view = _View(core, request.target, self._path)
+        found = await core.plugins.format_context(view, request, window)
+        return check_context(found, request, window, view.count_tokens)
+
+    def _fit_options(self, target: Target) -> tuple[Options, list[str]]:
+        """Leave out, or refuse, what the provider does not know."""
+        options = self._outgoing.options
+        provider = self._core.plugins.get_provider(target.provider)
+        unknown = sorted(options.chosen().keys() - provider.OPTIONS)
+        if not unknown:
+            return options, []
+        if options.unsupported == "error":
+            error = UnsupportedParameterError(
+                f"provider {target.provider!r} has no option {unknown[0]!r}, so nothing was sent",
+                provider=target.provider,
+                model=target.model,
+                parameter=unknown[0],
+                next_step='leave it out, or set unsupported="warn" to go on without it',
+            )
+            error.sent = False
+            raise error
+        fitted: dict[str, Any] = dict.fromkeys(unknown)
+        return attrs.evolve(options, **fitted), [
+            f"option {name!r} was left out: {target} has none" for name in unknown
+        ]
+
+    async def _complete(self) -> Reply:
+        """Store the answer and make the reply of it."""
+        trial = _known(self._trial)
+        reply = _known(trial.reply)
+        attempt = self._end(trial, AttemptOutcome.SUCCEEDED, cost=self._price(trial, reply), reply=reply)
+        answer = self._answer(trial, attempt, reply.parts, reply)
+        try:
+            stored = await self._settle(attempt, user_status=MessageStatus.COMPLETE, answer=answer)
+        except StoreError as error:
+            error.reply = self._make_reply(trial, reply, attempt, answer)
+            error.kept = "your message is stored, and the answer is in this error's .reply"
+            raise
+        result = self._make_reply(trial, reply, attempt, _known(stored))
+        self._core.plugins.observe(Answered(self._outgoing.conversation_id, result))
+        return result
+
+    def _make_reply(self, trial: _Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:
+        return Reply(
+            message=message,
+            provider=trial.target.provider,
+            model=trial.target.model,
+            resolved_model=reply.model,
+            finish_reason=reply.finish_reason,
+            raw_finish_reason=reply.raw_finish_reason,
+            usage=reply.usage,
+            raw_usage=reply.billing.raw,
+            cost=attempt.cost,
+            attempts=tuple(self._attempts),
+            latency_seconds=_known(attempt.latency_seconds),
+            first_content_seconds=trial.first_content,
+            request_id=reply.request_id,
+            safety=reply.safety,
+            context=_known(trial.context).report,
+            warnings=tuple(trial.warnings),
+        )
+
+    async def _after(
+        self, error: ProviderError, targets: Sequence[Target]
+    ) -> tuple[FallbackTaken, Sequence[Target]]:
+        """Settle a failed attempt and begin the next one, or raise when there is none."""
+        trial = _known(self._trial)
+        self._errors.append(error)
+        if trial.shown:
+            raise await self._interrupt(trial, error) from error
+        failed = [
+            (attempt_target(attempt), each.kind)
+            for attempt, each in zip(self._attempts, self._errors, strict=False)
+        ]
+        failed.append((trial.target, error.kind))
+        remaining = self._order(targets_after(error, trial.target, targets[1:], self._core.plugins), failed)
+        ended = self._end(trial, AttemptOutcome.FAILED, cost=self._price_failure(trial, error), error=error)
+        if not remaining or asyncio.get_running_loop().time() >= self._deadline:
+            await self._settle(ended, user_status=MessageStatus.FAILED)
+            raise self._give_up(error)
+        following = self._begin(remaining[0])
+        await self._settle(ended, following=following)
+        fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
+        self._core.plugins.observe(FellBack(self._outgoing.conversation_id, fallback))
+        self._observe_start(following)
+        return fallback, remaining
+
+    def _give_up(self, error: ProviderError) -> ProviderError:
+        if len(self._errors) > 1:
+            tried = ", ".join(f"{each.provider} ({each.kind})" for each in self._errors)
+            error = AllProvidersFailed(
+                f"every target failed: {tried}",
+                errors=self._errors,
+                provider=error.provider,
+                model=error.model,
+                status=error.status,
+                retry_after=error.retry_after,
+                next_step="see .errors for each failure; send again when one of them can answer",
+            )
+        error.attempts = tuple(self._attempts)
+        error.kept = _KEPT
+        return error
+
+    async def _interrupt(self, trial: _Trial, error: ProviderError) -> StreamInterruptedError:
+        """Keep what was shown of an answer that broke off."""
+        ended = self._end(
+            trial, AttemptOutcome.INTERRUPTED, cost=self._price_failure(trial, error), error=error
+        )
+        partial = await self._settle(
+            ended, user_status=MessageStatus.COMPLETE, answer=self._answer(trial, ended, _shown_parts(trial))
+        )
+        interrupted = StreamInterruptedError(
+            f"the answer broke off: {error.message}",
+            kind=error.kind,
+            partial=partial,
+            provider=error.provider or trial.target.provider,
+            model=trial.target.model,
+            status=error.status,
+            request_id=error.request_id,
+            retry_after=error.retry_after,
+            kept=f"{_KEPT}, and so is the part of the answer that was shown",
+            next_step="send a message to go on from there",
+        )
+        interrupted.attempts = tuple(self._attempts)
+        return interrupted
+
+    async def _fail(self, error: TertuliaError) -> None:
+        """Settle what is still open after an error that no other target can mend."""
+        if (trial := self._trial) is not None and not isinstance(error, StoreError):
+            outcome = AttemptOutcome.INTERRUPTED if trial.shown else AttemptOutcome.FAILED
+            ended = self._end(
+                trial, outcome, cost=_NOT_CHARGED if trial.context is None else None, error=error
+            )
+            answer = self._answer(trial, ended, _shown_parts(trial)) if trial.shown else None
+            await self._settle(
+                ended,
+                user_status=MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED,
+                answer=answer,
+            )
+            error.kept = error.kept or _KEPT
+        message_id = _known(self._message.id)
+        self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
+
+    async def _abandon(self, error: BaseException) -> None:
+        """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
+        if (trial := self._trial) is None:
+            return
+        ended = self._end(trial, AttemptOutcome.CANCELLED, cost=None)
+        answer = self._answer(trial, ended, _shown_parts(trial)) if trial.shown else None
+        status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
+        await self._settle(ended, user_status=status, answer=answer)
+        message_id = _known(self._message.id)
+        self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
+
+    def _end(
+        self,
+        trial: _Trial,
+        outcome: AttemptOutcome,
+        *,
+        cost: Cost | None,
+        error: TertuliaError | None = None,
+        reply: ProviderReply | None = None,
+    ) -> Attempt:
+        usage = reply.usage if reply is not None else _usage_of(error)
+        ended = attrs.evolve(
+            trial.attempt,
+            lease_until=None,
+            outcome=outcome,
+            error_kind=ErrorKind.CANCELLED
+            if outcome is AttemptOutcome.CANCELLED
+            else error.kind
+            if error
+            else None,
+            error_message=None if error is None else error.message,
+            latency_seconds=self._elapsed(trial),
+            first_content_seconds=trial.first_content,
+            usage=usage,
+            cost=cost,
+            request_id=reply.request_id if reply is not None else getattr(error, "request_id", None),
+            raw_usage=None
+            if reply is None or reply.billing.raw is None
+            else encode_json(reply.billing.raw).decode(),
+        )
+        self._attempts.append(ended)
+        return ended
+
+    async def _settle(
+        self,
+        ended: Attempt,
+        *,
+        user_status: MessageStatus | None = None,
+        answer: Message | None = None,
+        following: _Trial | None = None,
+    ) -> Message | None:
+        self._trial = following
+        settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
+        stored = await self._core.store.settle(
+            self._core.owner, self._outgoing.conversation_id, self._outgoing.branch, settlement
+        )
+        if following is None:
+            self._path.extend(self._message, stored)
+        self._core.plugins.observe(AttemptEnded(self._outgoing.conversation_id, ended))
+        return stored
+
+    def _answer(
+        self, trial: _Trial, ended: Attempt, parts: tuple[Any, ...], reply: ProviderReply | None = None
+    ) -> Message:
+        return Message(
+            Role.ASSISTANT,
+            parts,
+            id=self._core.clock.new_id(),
+            status=MessageStatus.INTERRUPTED if reply is None else MessageStatus.COMPLETE,
+            provider=trial.target.provider,
+            model=trial.target.model,
+            resolved_model=None if reply is None else reply.model,
+            finish_reason=None if reply is None else reply.finish_reason,
+            raw_finish_reason=None if reply is None else reply.raw_finish_reason,
+            usage=ended.usage,
+            cost=ended.cost,
+            latency_seconds=ended.latency_seconds,
+            created_at=self._core.clock.now(),
+        )
+
+    def _price(self, trial: _Trial, reply: ProviderReply) -> Cost | None:
+        """The provider's own figure is the cost of record; else the dated price rows say."""
+        computed = self._core.plugins.calculate_cost(
+            trial.target,
+            reply.model or trial.target.model,
+            reply.usage,
+            reply.billing,
+            trial.attempt.started_at,
+        )
+        reported = reply.billing.reported
+        if reported is None:
+            return computed
+        return Cost(reported, CostSource.REPORTED, computed=None if computed is None else computed.money)
+
+    def _price_failure(self, trial: _Trial, error: ProviderError) -> Cost | None:
+        """What a failed attempt cost: nothing when it was refused, its tokens when they are known."""
+        if isinstance(error, ContentFilteredError) and trial.reply is not None:
+            return self._price(trial, trial.reply)
+        refused = error.status is not None and error.status >= 400
+        return _NOT_CHARGED if refused or not error.sent else None
+
+    def _order(
+        self, targets: Sequence[Target], failed: Sequence[tuple[Target, ErrorKind]] = ()
+    ) -> Sequence[Target]:
+        if not targets:
+            return targets
+        request = Request(targets[0], (self._message,), self._outgoing.options)
+        return self._core.plugins.order_targets(request, targets, failed) or (() if failed else targets)
+
+    def _elapsed(self, trial: _Trial) -> float:
+        """Seconds since an attempt began, in whole microseconds, as they are stored."""
+        return round(self._core.clock.monotonic() - trial.began, 6)
+
+    def _timeouts(self, target: Target) -> Timeouts:
+        return self._core.plugins.get_provider(target.provider).config.timeouts
+
+    def _patience(self, target: Target) -> Timeouts:
+        """The timeouts of one attempt, with the first content decided by what is asked of which model."""
+        timeouts = self._outgoing.timeouts or self._timeouts(target)
+        if timeouts.first_content is not None or not self._outgoing.stream:
+            return timeouts
+        info = self._core.plugins.get_provider(target.provider).find_model(target.model)
+        reasons = info is not None and Capability.REASONING in (info.capabilities or ())
+        seconds = FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT
+        return attrs.evolve(timeouts, first_content=seconds)
+
+    def _observe_start(self, trial: _Trial) -> None:
+        self._core.plugins.observe(AttemptStarted(self._outgoing.conversation_id, trial.attempt))
+
+    def _keep_lease(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._lease = loop.call_later(RENEW_SECONDS, self._renew_lease)
+
+    def _renew_lease(self) -> None:
+        if self._trial is not None:
+            until = self._core.clock.now() + LEASE
+            self._core.spawn(self._core.store.update_lease(self._core.owner, self._trial.attempt.id, until))
+            self._keep_lease()
+
+
+class _View:
+    """The conversation behind a request; see :class:`tertulia.ContextView`."""
+
+    def __init__(self, core: Core, target: Target, path: Path) -> None:
+        self._core = core
+        self._target = target
+        self._path = path
+
+    async def history(self, limit: int | None = None) -> Sequence[Message]:
+        messages = self._path.messages
+        return messages if limit is None else messages[max(0, len(messages) - limit) :]
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return self._path.count_tokens(self._core, self._target, messages)
+
+
+_NOT_CHARGED = Cost(Money(0), CostSource.NOT_CHARGED)
+
+
+def attempt_target(attempt: Attempt) -> Target:
+    """Whom an attempt asked."""
+    return Target(attempt.provider, attempt.model)
+
+
+def _take(trial: _Trial, delta: Delta) -> Event | None:
+    """Remember what a delta says, and return it when there is content in it for the caller."""
+    if isinstance(delta, TextDelta):
+        trial.text.append(delta.text)
+        return delta if delta.text else None
+    if isinstance(delta, ReasoningDelta):
+        trial.thoughts.append(delta.text)
+        return delta if delta.text else None
+    if isinstance(delta, ToolCallDelta):
+        return delta
+    if isinstance(delta, Translated):
+        trial.warnings.extend(delta.notes)
+    elif isinstance(cast("object", delta), ProviderReply):
+        trial.reply = delta
+    else:
+        raise TypeError(f"a driver may not yield {type(delta).__name__}")
+    return None
+
+
+def _check_reply(trial: _Trial) -> None:
+    """Take for an answer only what is one."""
+    reply, target = trial.reply, trial.target
+    names: dict[str, Any] = {"provider": target.provider, "model": target.model}
+    if reply is None:
+        raise PluginError(
+            f"provider {target.provider!r} ended without a ProviderReply",
+            hook="send_message",
+            provider=target.provider,
+        )
+    has_content = any(not isinstance(part, Reasoning) for part in reply.parts)
+    if reply.finish_reason is FinishReason.ERROR:
+        raise ServerError(
+            f"provider {target.provider!r}: the answer failed ({reply.raw_finish_reason})",
+            code=reply.raw_finish_reason,
+            usage=reply.usage,
+            next_step="send again, or name a fallback",
+            **names,
+        )
+    if has_content:
+        return
+    if reply.finish_reason is FinishReason.CONTENT_FILTER:
+        reason = reply.safety.reason if reply.safety else reply.raw_finish_reason
+        stage = reply.safety.stage if reply.safety else "answer"
+        raise ContentFilteredError(
+            f"provider {target.provider!r}: the {stage} was blocked ({reason})",
+            safety=reply.safety,
+            usage=reply.usage,
+            code=reason,
+            next_step="change the message, or the safety settings where the provider has them",
+            **names,
+        )
+    if reply.finish_reason in (FinishReason.STOP, FinishReason.UNKNOWN):
+        raise EmptyResponseError(
+            f"provider {target.provider!r}: the answer is complete and holds nothing",
+            usage=reply.usage,
+            next_step="send again, or name a fallback",
+            **names,
+        )
+
+
+def _shown_parts(trial: _Trial) -> tuple[Reasoning | Text, ...]:
+    thoughts, text = "".join(trial.thoughts), "".join(trial.text)
+    return (*((Reasoning(thoughts),) if thoughts else ()), Text(text))
+
+
+def _usage_of(error: TertuliaError | None) -> Usage:
+    usage = getattr(error, "usage", None)
+    return usage if isinstance(usage, Usage) else Usage()
+
+
+def _foreign(error: Exception, target: Target) -> PluginError:
+    return PluginError(
+        f"provider {target.provider!r}, or a plugin around it, raised {type(error).__name__}: {error}",
+        provider=target.provider,
+        hook="send_message",
+        next_step="see the cause below; a driver raises tertulia.ProviderError only",
+    )
+
+
+def _known(value: Any) -> Any:
+    assert value is not None  # noqa: S101  # set by the step before
+    return value

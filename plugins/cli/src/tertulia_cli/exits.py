@@ -1,0 +1,55 @@
+"""How a command ends: an exit code, and one line when it did not go well."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+import click
+
+from tertulia.errors import ConfigurationError, MissingKeyError, TertuliaError
+from tertulia_cli.commands import cli
+from tertulia_cli.terminal import note
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; TERTULIA_DEBUG=1 lets errors through, with their traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its number instead of an error.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return int(cli.main(list(arguments), prog_name="tertulia", standalone_mode=False) or 0)
+    except click.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("TERTULIA_DEBUG"):
+            raise
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    match error:
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "tertulia"
+            _say(f'{error.format_message()} See "{command} --help".')
+            return error.exit_code
+        case click.ClickException():
+            _say(error.format_message())
+            return error.exit_code
+        case TertuliaError():
+            _say(str(error))
+            return USAGE if isinstance(error, ConfigurationError | MissingKeyError) else FAILED
+        case _:
+            _say(f"{type(error).__name__}: {error}; this is a bug, and TERTULIA_DEBUG=1 shows where")
+            return FAILED
+
+
+def _say(text: str) -> None:
+    note(text, label="error", color="red")

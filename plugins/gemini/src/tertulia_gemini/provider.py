@@ -1,0 +1,194 @@
+"""The driver: where Gemini is, what it calls things, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, cast
+from urllib.parse import quote
+
+import attrs
+
+from tertulia import (
+    Billing,
+    ConfigurationError,
+    Cost,
+    ErrorKind,
+    HTTPProvider,
+    InvalidRequestError,
+    ModelInfo,
+    ModelNotFoundError,
+    ProviderConfig,
+    ProviderError,
+    ProviderReply,
+    Request,
+    Secret,
+    Usage,
+)
+from tertulia.wire import (
+    ErrorRule,
+    ErrorRules,
+    Json,
+    Rendered,
+    StreamReader,
+    read_count,
+    read_list,
+    read_text,
+    read_texts,
+)
+from tertulia_gemini.models import AUDIO_PRICED_APART, DEFAULT_MODEL, MODELS, PRICES
+from tertulia_gemini.wire import OPTION_NAMES, GeminiStream, parse_response, render_request
+
+CATEGORIES = frozenset(
+    {
+        "HARM_CATEGORY_HARASSMENT",
+        "HARM_CATEGORY_HATE_SPEECH",
+        "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+        "HARM_CATEGORY_DANGEROUS_CONTENT",
+        "HARM_CATEGORY_CIVIC_INTEGRITY",
+    }
+)
+THRESHOLDS = frozenset(
+    {"BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"}
+)
+
+ERROR_RULES: ErrorRules = (
+    ErrorRule(ErrorKind.AUTHENTICATION, details="API_KEY_INVALID|API_KEY_EXPIRED"),
+    ErrorRule(ErrorKind.AUTHENTICATION, codes=frozenset({"UNAUTHENTICATED"})),
+    ErrorRule(ErrorKind.QUOTA_EXHAUSTED, statuses=frozenset({402})),
+    ErrorRule(ErrorKind.QUOTA_EXHAUSTED, details=r"quotaId'?: '[^']*(PerDay|Daily)"),
+    ErrorRule(ErrorKind.QUOTA_EXHAUSTED, pattern="prepayment credits are depleted"),
+    ErrorRule(ErrorKind.RATE_LIMITED, codes=frozenset({"RESOURCE_EXHAUSTED"})),
+    ErrorRule(ErrorKind.CONTEXT_LENGTH, pattern=r"input token count.*exceeds the maximum number of tokens"),
+    ErrorRule(ErrorKind.MODEL_NOT_FOUND, codes=frozenset({"NOT_FOUND"})),
+    ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern='Unknown name "|is not supported (for|by) this model'),
+    ErrorRule(ErrorKind.PERMISSION, codes=frozenset({"PERMISSION_DENIED", "FAILED_PRECONDITION"})),
+    ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"UNAVAILABLE"})),
+    ErrorRule(ErrorKind.TIMEOUT, codes=frozenset({"DEADLINE_EXCEEDED"})),
+    ErrorRule(ErrorKind.SERVER, codes=frozenset({"INTERNAL", "CANCELLED"})),
+)
+"""A daily quota comes with a short delay to wait, so the quota's name is looked at before the delay."""
+
+
+class GeminiProvider(HTTPProvider):
+    """
+    Google Gemini over ``generateContent``, which keeps nothing.
+
+    Settings: ``safety_settings``, a threshold by harm category for every request, which a request's own
+    settings override category by category; ``api_version``, ``"v1"`` unless set. The ``…-latest`` names of
+    models exist on ``"v1beta"`` only.
+    """
+
+    BASE_URL: ClassVar[str] = "https://generativelanguage.googleapis.com"
+    DEFAULT_MODEL = DEFAULT_MODEL
+    KEY_VARIABLES = ("AI_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+    OPTIONS = frozenset({*OPTION_NAMES, "service_tier", "safety_settings"})
+    SETTINGS = frozenset({"safety_settings", "api_version"})
+    MODELS = MODELS
+    PRICES = PRICES
+    ERROR_RULES = ERROR_RULES
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self._version = str(config.settings.get("api_version", "v1"))
+        settings: object = config.settings.get("safety_settings") or {}
+        if not isinstance(settings, Mapping):
+            raise ConfigurationError(
+                f"provider {self.name!r}: safety_settings must be a table of thresholds by category",
+                provider=self.name,
+                value=settings,
+            )
+        self._safety: dict[str, str] = dict(cast("Mapping[str, str]", settings))
+        if problem := _find_problem(self._safety):
+            raise ConfigurationError(
+                f"provider {self.name!r}: {problem[0]}", provider=self.name, next_step=problem[1]
+            )
+
+    def render_key(self, key: Secret) -> dict[str, Secret]:
+        """The key goes into a header of Google's own, never into the URL, which ends up in logs."""
+        return {"x-goog-api-key": key}
+
+    def get_path(self, request: Request) -> str:
+        """The model is in the path."""
+        model = quote(request.target.model.removeprefix("models/"), safe="")
+        method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+        return f"/{self._version}/models/{model}:{method}"
+
+    def render_request(self, request: Request) -> Rendered:
+        """
+        Render a ``generateContent`` request.
+
+        Raises:
+            InvalidRequestError: A safety setting of the request is none.
+        """
+        asked = request.options.safety_settings or {}
+        if problem := _find_problem(asked):
+            error = InvalidRequestError(f"{problem[0]}, so nothing was sent", next_step=problem[1])
+            error.sent = False
+            raise error
+        return render_request(request, {**self._safety, **asked})
+
+    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
+        """Read a whole answer."""
+        return parse_response(body, self.name)
+
+    def read_stream(self, request: Request) -> StreamReader:
+        """Read a stream of chunks."""
+        return GeminiStream(self.name)
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """List the models that generate, page by page, with the limits Google names."""
+        found: list[ModelInfo] = []
+        page = ""
+        while True:
+            body = await self.get_json(f"/{self._version}/models?pageSize=1000{page}", member="models")
+            found += [
+                self._parse_model(item)
+                for item in read_list(body, "models")
+                if "generateContent" in read_texts(item, "supportedGenerationMethods")
+            ]
+            token = read_text(body, "nextPageToken")
+            if not token:
+                return found
+            page = f"&pageToken={quote(token, safe='')}"
+
+    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
+        """Price by the dated rows; unknown where audio was sent to a model that prices it apart."""
+        spoken = any(
+            item.get("modality") == "AUDIO" and read_count(item, "tokenCount")
+            for item in read_list(billing.raw, "promptTokensDetails")
+        )
+        info = self.find_model(model)
+        if spoken and info is not None and info.id in AUDIO_PRICED_APART:
+            return None
+        return super().calculate_cost(model, usage, billing, at)
+
+    def advise(self, error: ProviderError, model: str | None) -> None:
+        """Say where the ``-latest`` names are."""
+        if (
+            isinstance(error, ModelNotFoundError)
+            and (model or "").endswith("-latest")
+            and self._version == "v1"
+        ):
+            error.next_step = f'{model!r} exists on v1beta only: set api_version = "v1beta", or name a model'
+
+    def _parse_model(self, item: Json) -> ModelInfo:
+        info = self.describe((read_text(item, "name") or "").removeprefix("models/"))
+        window = read_count(item, "inputTokenLimit")
+        return attrs.evolve(
+            info,
+            display_name=read_text(item, "displayName"),
+            context_window=window or info.context_window,
+            max_input_tokens=window or info.max_input_tokens,
+            max_output_tokens=read_count(item, "outputTokenLimit") or info.max_output_tokens,
+        )
+
+
+def _find_problem(safety: Mapping[str, str]) -> tuple[str, str] | None:
+    """What is wrong with safety settings, and what to write instead; None when nothing is."""
+    for category, threshold in safety.items():
+        if category not in CATEGORIES:
+            return f"there is no harm category {category!r}", f"use one of {', '.join(sorted(CATEGORIES))}"
+        if threshold not in THRESHOLDS:
+            return f"there is no threshold {threshold!r}", f"use one of {', '.join(sorted(THRESHOLDS))}"
+    return None

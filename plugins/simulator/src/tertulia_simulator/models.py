@@ -1,0 +1,126 @@
+"""The models that the services list and answer as, with their limits: November 2026."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+CREATED = 1_767_225_600
+"""When every model says it was created: the first day of 2026."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: its id, and the most tokens it takes and gives."""
+
+    id: str
+    max_input: int
+    max_output: int
+
+
+@dataclass(frozen=True)
+class OpenAIModel(Model):
+    """
+    A model of OpenAI.
+
+    Attributes:
+        reasons: Whether it reasons unless asked not to; sampling parameters are refused while it does.
+        phased: Whether its messages say that they are the final answer.
+        shutdown_date: The ISO date from which it answers no more, if one is set.
+    """
+
+    reasons: bool = True
+    phased: bool = True
+    shutdown_date: str | None = None
+
+
+@dataclass(frozen=True)
+class GeminiModel(Model):
+    """
+    A model of Google Gemini.
+
+    Attributes:
+        methods: What it can be asked to do.
+        serves: The model behind an alias, which exists on ``v1beta`` only.
+    """
+
+    methods: tuple[str, ...] = (
+        "generateContent",
+        "countTokens",
+        "createCachedContent",
+        "batchGenerateContent",
+    )
+    serves: str | None = None
+
+
+@dataclass(frozen=True)
+class XAIModel(Model):
+    """
+    A model of xAI.
+
+    Attributes:
+        prices: Of input, cached input and output, in ticks per token: 10,000,000,000 ticks are one US
+            dollar. From ``LONG_CONTEXT`` prompt tokens on, every token costs twice as much.
+        aliases: Other names it is listed with.
+        retired: Names that are not listed; this model answers to them, and under them.
+    """
+
+    prices: tuple[int, int, int]
+    aliases: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    LONG_CONTEXT: ClassVar[int] = 200_000
+
+    def cost(self, input_tokens: int, output_tokens: int) -> int:
+        """What an answer costs, in ticks, when nothing was cached."""
+        factor = 2 if input_tokens >= self.LONG_CONTEXT else 1
+        input_price, _, output_price = self.prices
+        return factor * (input_tokens * input_price + output_tokens * output_price)
+
+
+def _openai(names: str, max_input: int, max_output: int, **traits: Any) -> tuple[OpenAIModel, ...]:
+    return tuple(OpenAIModel(name, max_input, max_output, **traits) for name in names.split())
+
+
+OPENAI_MODELS = (
+    *_openai("gpt-6.2-sol gpt-6.2-astra gpt-6-astra gpt-6.1-sol gpt-6.1-terra", 922_000, 128_000),
+    *_openai("gpt-6-sol gpt-6-luna gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna", 922_000, 128_000),
+    *_openai("gpt-5.5 gpt-5.5-pro", 922_000, 128_000),
+    *_openai("gpt-5.4", 922_000, 128_000, reasons=False),
+    *_openai("gpt-5.4-mini", 272_000, 128_000, reasons=False),
+    *_openai("gpt-5.4-nano", 272_000, 128_000, reasons=False, shutdown_date="2027-04-01"),
+    *_openai("gpt-5 gpt-5-mini", 272_000, 128_000, phased=False, shutdown_date="2026-12-11"),
+    *_openai("gpt-4.1", 1_014_808, 32_768, reasons=False, phased=False, shutdown_date="2027-01-14"),
+    *_openai("gpt-4o gpt-4o-mini", 111_616, 16_384, reasons=False, phased=False, shutdown_date="2027-01-14"),
+)
+
+GEMINI_NAMES = """
+    gemini-4-carbon gemini-4-hydrogen gemini-3.8-flash gemini-3.7-flash gemini-3.6-flash gemini-3.5-flash
+    gemini-3.5-flash-lite gemini-3.1-pro-preview gemini-3.1-flash-lite gemini-3-flash-preview gemini-2.5-pro
+    gemini-2.5-flash gemini-2.5-flash-lite
+""".split()  # noqa: SIM905 - a list of a dozen lines says no more
+
+GEMINI_MODELS = (
+    GeminiModel("gemini-4-argon", 1_048_576, 1_048_576),
+    *(GeminiModel(name, 1_048_576, 65_536) for name in GEMINI_NAMES),
+    GeminiModel("gemini-embedding-001", 2_048, 1, methods=("embedContent",)),
+    # Which model is behind an alias is the simulator's guess: the newest of the family.
+    GeminiModel("gemini-flash-latest", 1_048_576, 65_536, serves="gemini-3.8-flash"),
+    GeminiModel("gemini-flash-lite-latest", 1_048_576, 65_536, serves="gemini-3.5-flash-lite"),
+    GeminiModel("gemini-pro-latest", 1_048_576, 65_536, serves="gemini-3.1-pro-preview"),
+)
+
+RETIRED = """
+    grok-3 grok-4-0709 grok-4-fast-reasoning grok-4-fast-non-reasoning
+    grok-4-1-fast-reasoning grok-4-1-fast-non-reasoning
+""".split()  # noqa: SIM905 - as above
+
+XAI_MODELS = (
+    XAIModel("grok-4.7", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.7-latest",)),
+    XAIModel(
+        "grok-4.6", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.6-latest", "grok-latest")
+    ),
+    XAIModel("grok-4.5", 500_000, 500_000, (20_000, 3_000, 60_000), aliases=("grok-build-latest",)),
+    XAIModel("grok-4.3", 1_000_000, 1_000_000, (12_500, 2_000, 25_000), retired=tuple(RETIRED)),
+    XAIModel("grok-build-0.1", 256_000, 256_000, (10_000, 2_000, 20_000), retired=("grok-code-fast-1",)),
+)

@@ -1,0 +1,41 @@
+"""
+Token counts that a reader can check in the head.
+
+A text is one token for every four characters begun; a message is its text and four tokens more; an
+attachment is 258. No service counts like this, but all of them count something, and the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tertulia_simulator.mind import Message
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+TOKENS_PER_ATTACHMENT = 258
+
+
+def count_characters(length: int) -> int:
+    """The tokens of a text of that many characters."""
+    return -(-length // CHARACTERS_PER_TOKEN)
+
+
+def count_text(text: str) -> int:
+    """The tokens of a text on its own."""
+    return count_characters(len(text))
+
+
+def count_messages(messages: Iterable[Message]) -> int:
+    """The tokens of messages, those of their attachments left out."""
+    return sum(count_text(message.text) + TOKENS_PER_MESSAGE for message in messages)
+
+
+def count_attachments(messages: Iterable[Message]) -> int:
+    """The tokens of the attachments of messages."""
+    return sum(message.attachments for message in messages) * TOKENS_PER_ATTACHMENT
+
+
+def cut(text: str, limit: int | None) -> str:
+    """The beginning of a text that has at most ``limit`` tokens; None is no limit."""
+    return text if limit is None else text[: limit * CHARACTERS_PER_TOKEN]

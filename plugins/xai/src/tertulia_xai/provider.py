@@ -1,0 +1,116 @@
+"""The driver: where xAI is, what it calls things, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from tertulia import (
+    Capability,
+    ErrorKind,
+    HTTPProvider,
+    ModelInfo,
+    Money,
+    ProviderReply,
+    Request,
+    Secret,
+)
+from tertulia.wire import (
+    ErrorRule,
+    ErrorRules,
+    Rendered,
+    StreamReader,
+    read_count,
+    read_list,
+    read_object,
+    read_text,
+    read_texts,
+)
+from tertulia.wire.responses import OPTIONS, Dialect, ResponsesStream, parse_response, render_request
+from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
+
+PICO_PER_TICK = 100
+"""xAI counts in ticks of 1e-10 dollars."""
+
+ERROR_RULES: ErrorRules = (
+    ErrorRule(ErrorKind.AUTHENTICATION, pattern="incorrect api key|no api key"),
+    ErrorRule(
+        ErrorKind.QUOTA_EXHAUSTED,
+        pattern="doesn't have any credits|used all available credits|spending.limit|personal-team-blocked",
+    ),
+    ErrorRule(ErrorKind.CONTEXT_LENGTH, pattern="maximum prompt length is"),
+    ErrorRule(
+        ErrorKind.CONTENT_FILTER, pattern="usage guidelines|safety check", statuses=frozenset({400, 403})
+    ),
+    ErrorRule(ErrorKind.INVALID_REQUEST, statuses=frozenset({410})),
+    ErrorRule(ErrorKind.MODEL_NOT_FOUND, pattern="model.* does not exist|model.* not found"),
+    ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern="does not support (parameter|'\\w+' value)"),
+)
+
+
+class XAIProvider(HTTPProvider):
+    """xAI over the Responses API, stateless: nothing is kept at xAI."""
+
+    BASE_URL: ClassVar[str] = "https://api.x.ai/v1"
+    DEFAULT_MODEL = DEFAULT_MODEL
+    KEY_VARIABLES = ("AI_XAI_API_KEY", "XAI_API_KEY")
+    OPTIONS = OPTIONS
+    MODELS = MODELS
+    PRICES = PRICES
+    ERROR_RULES = ERROR_RULES
+
+    def render_key(self, key: Secret) -> dict[str, Secret]:
+        """The key goes into ``Authorization``."""
+        return {"authorization": Secret(f"Bearer {key.reveal()}")}
+
+    def get_path(self, request: Request) -> str:
+        """One path for all models."""
+        return "/responses"
+
+    def render_request(self, request: Request) -> Rendered:
+        """Render a Responses request in xAI's dialect: system messages and earlier answers as plain items."""
+        dialect = Dialect(system_as_instructions=False, assistant_as_string=True)
+        return render_request(request, dialect, encrypted_reasoning=self._reasons(request.target.model))
+
+    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
+        """Read a whole Responses answer."""
+        return with_reported_cost(parse_response(read_object(body), self.name))
+
+    def read_stream(self, request: Request) -> StreamReader:
+        """Read a stream of Responses events."""
+        return _XAIStream(self.name)
+
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """List the models of the key, with their aliases; limits come from the bundled table."""
+        body = await self.get_json("/language-models", member="models")
+        found = [
+            (identifier, item) for item in read_list(body, "models") if (identifier := read_text(item, "id"))
+        ]
+        return [
+            attrs.evolve(self.describe(identifier), aliases=tuple(read_texts(item, "aliases")))
+            for identifier, item in found
+        ]
+
+    def _reasons(self, model: str) -> bool:
+        info = self.find_model(model)
+        return info is not None and Capability.REASONING in (info.capabilities or ())
+
+
+class _XAIStream(ResponsesStream):
+    def end(self) -> ProviderReply:
+        return with_reported_cost(super().end())
+
+
+def with_reported_cost(reply: ProviderReply) -> ProviderReply:
+    """
+    Take what xAI says the call cost as the cost of record: discounts, regions and fees are in it.
+
+    Example:
+        213 tokens in and 39 out were reported as 4,680,000 ticks, which is $0.000468.
+    """
+    ticks = read_count(reply.billing.raw, "cost_in_usd_ticks")
+    if ticks is None:
+        return reply
+    return attrs.evolve(reply, billing=attrs.evolve(reply.billing, reported=Money(ticks * PICO_PER_TICK)))

@@ -1,0 +1,51 @@
+"""The benchmarks run, and measure what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from benchmarks.peer import running_peer
+from benchmarks.suite import SUITE, Benchmark
+
+from benchmarks import conversations, driver, parallel, streams
+
+ROWS = {
+    "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
+    "measure_hooks": ["hook send_message, 3 providers", "hook calculate_cost, 50 providers"],
+    "measure_call": ["one call, driver, CPU"],
+    "measure_history": ["call with 1,000 earlier messages, driver, CPU"],
+    "measure_streams": ["per delta, burst, driver, CPU", "per delta, paced, conversation, CPU"],
+    "measure_durable_send": ["durable send, CPU", "durable send, wall"],
+    "measure_fallback": ["durable send with fallback after 503, CPU"],
+    "measure_parallel": ["200 parallel, driver", "200 parallel, durable sends, peak memory"],
+    "measure_late_turn": ["send at turn 2,000 (raw: at turn 10), all sent, CPU"],
+}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A peer."""
+    with running_peer() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amounts that take no time."""
+    monkeypatch.setattr(conversations, "LATE_TURN", 20)
+    monkeypatch.setattr(conversations, "TIMES", 1)
+    monkeypatch.setattr(driver, "EARLIER", 10)
+    monkeypatch.setattr(parallel, "CALLS", 2)
+    monkeypatch.setattr(streams, "DELTAS", 10)
+    monkeypatch.setattr(streams, "MANY_DELTAS", 20)
+
+
+@pytest.mark.parametrize("benchmark", SUITE, ids=lambda benchmark: benchmark.__name__)
+async def test_a_single_round_gives_the_named_rows(benchmark: Benchmark, url: str):
+    """
+    Every benchmark runs, and returns the rows it is known by.
+    """
+    rows = await benchmark(url, 1)
+
+    assert set(ROWS[benchmark.__name__]) <= {row.name for row in rows}

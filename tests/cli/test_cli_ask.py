@@ -1,0 +1,315 @@
+"""``tertulia ask``: one question, its answer, and how it can go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from threading import Event, Thread
+
+import pytest
+
+import tertulia
+from tertulia_cli import main
+from tertulia_cli.ask import _Screen
+
+from_simulator = "simulator: no key, no bill: the services are simulated at http://127.0.0.1:"
+
+
+def test_the_answer_goes_to_standard_output_and_nothing_else_does(tertulia_command):
+    """
+    The answer is alone on standard output; who answered and the cost are beside it.
+    """
+    ended = tertulia_command("ask", "--simulator", "My name is John.")
+
+    first, last = ended.err.splitlines()
+    assert (0, "Hello John.\n") == (ended.code, ended.out)
+    assert first.startswith(from_simulator)
+    assert last == "openai/gpt-6.1-sol, $0.000046"
+
+
+def test_simulated_questions_stay_out_of_the_users_own_database(tertulia_command, tmp_path):
+    """
+    With --simulator and no --store nothing is written.
+    """
+    tertulia_command("ask", "--simulator", "Hello.")
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_question_is_kept_where_store_says(tertulia_command, database: str):
+    """
+    What was asked and answered can be read from the store that was named.
+    """
+    tertulia_command("ask", "--simulator", "--store", database, "--system", "Be brief.", "My name is John.")
+
+    title, texts = asyncio.run(read_newest(database))
+    assert title == "My name is John."
+    assert ["Be brief.", "My name is John.", "Hello John."] == texts
+
+
+async def read_newest(database: str) -> tuple[str | None, list[str]]:
+    """The title and the texts of the newest conversation."""
+    async with tertulia.open(store=database) as client:
+        [record, *_] = await client.list()
+        history = await (await client.get(record.id)).history()
+    return record.title, [message.text for message in history]
+
+
+@pytest.mark.parametrize("arguments", [("-",), ()])
+def test_the_question_is_read_from_standard_input(tertulia_command, arguments: tuple[str, ...]):
+    """
+    A dash, or nothing, reads what is piped in.
+    """
+    ended = tertulia_command("ask", "--simulator", *arguments, piped=b"Count to 3.\n")
+
+    assert (0, "1, 2, 3.\n") == (ended.code, ended.out)
+
+
+def test_json_is_one_object(tertulia_command):
+    """
+    With --json all of standard output is one object; money is exact.
+    """
+    ended = tertulia_command("ask", "--simulator", "--json", "-p", "gemini", "-m", "gemini-3.5-flash", "Hi!")
+
+    answer = json.loads(ended.out)
+    assert len(answer.pop("conversation")) == 36
+    assert answer["attempts"][0].pop("latency_seconds") > 0
+    assert answer == {
+        "text": "Hello! I am Gemini's simulator and answer only from what I am sent.",
+        "provider": "gemini",
+        "model": "gemini-3.5-flash",
+        "finish_reason": "stop",
+        "usage": {
+            "input_tokens": 5,
+            "cache_read_tokens": 0,
+            "cache_write_tokens": 0,
+            "output_tokens": 17,
+            "reasoning_tokens": 0,
+        },
+        "cost": "0.0001605",
+        "attempts": [
+            {
+                "provider": "gemini",
+                "model": "gemini-3.5-flash",
+                "outcome": "succeeded",
+                "error_kind": None,
+                "error": None,
+                "cost": "0.0001605",
+            }
+        ],
+        "warnings": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (
+            ["--provider", "openai", "Hello."],
+            2,
+            (
+                "provider 'openai': no key is set, so nothing was sent; your message is stored; "
+                "set AI_OPENAI_API_KEY or OPENAI_API_KEY, or pass api_key"
+            ),
+        ),
+        (
+            ["Hello."],
+            2,
+            (
+                "no provider has a key; set one of AI_GEMINI_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, "
+                "AI_OPENAI_API_KEY, OPENAI_API_KEY, AI_XAI_API_KEY, XAI_API_KEY"
+            ),
+        ),
+        (
+            ["--provider", "opnai", "Hello."],
+            2,
+            "no provider is configured as 'opnai'; did you mean 'openai'?",
+        ),
+        (
+            ["--fallback", "gemini, opnai", "Hello."],
+            2,
+            "no provider is configured as 'opnai'; did you mean 'openai'?",
+        ),
+        (
+            ["--store", "paper:", "Hello."],
+            2,
+            (
+                "no store is installed for 'paper' URLs; use sqlite:///PATH or memory:, "
+                "or install a package that brings the store"
+            ),
+        ),
+        ([], 2, 'There is nothing to ask: give TEXT, or pipe it in. See "tertulia ask --help".'),
+        (["\udcff"], 2, 'TEXT is not valid in your terminal\'s encoding. See "tertulia ask --help".'),
+        (["--nonsense"], 2, "No such option '--nonsense'. See \"tertulia ask --help\"."),
+    ],
+)
+def test_an_error_is_one_line(tertulia_command, arguments: list[str], code: int, error: str):
+    """
+    What went wrong, what was kept and what to do next are one line on standard error.
+    """
+    assert (code, "", f"error: {error}\n") == tertulia_command("ask", *arguments)
+
+
+def test_a_failing_provider_is_exit_code_1(tertulia_command):
+    """
+    An answer that could not be had is told from a command that was wrong.
+    """
+    ended = tertulia_command("ask", "--simulator", "--provider", "gemini", "blockprompt")
+
+    assert (1, "") == (ended.code, ended.out)
+    assert ended.err.splitlines()[1] == (
+        "error: provider 'gemini': the prompt was blocked (SAFETY); "
+        "change the message, or the safety settings where the provider has them"
+    )
+
+
+def test_standard_input_that_is_not_text_is_refused(tertulia_command):
+    """
+    Bytes that are not UTF-8 are a wrong usage, not a crash.
+    """
+    assert (2, "") == tertulia_command("ask", piped=b"\xff")[:2]
+
+
+def test_a_bug_is_one_line_too(tertulia_command, monkeypatch: pytest.MonkeyPatch):
+    """
+    Even an error that nobody foresaw shows no traceback.
+    """
+    monkeypatch.setattr(tertulia, "open", lambda **_: 1 / 0)
+
+    assert tertulia_command("ask", "Hello.") == (
+        1,
+        "",
+        "error: ZeroDivisionError: division by zero; this is a bug, and TERTULIA_DEBUG=1 shows where\n",
+    )
+
+
+def test_debug_lets_the_traceback_through(monkeypatch: pytest.MonkeyPatch):
+    """
+    TERTULIA_DEBUG=1 is for whoever wants to see where an error comes from.
+    """
+    monkeypatch.setenv("TERTULIA_DEBUG", "1")
+
+    with pytest.raises(tertulia.UnknownProviderError):
+        main(["ask", "--provider", "nobody", "Hello."])
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            tertulia.RetryScheduled(tertulia.Target("xai", "grok"), 1, tertulia.ErrorKind.RATE_LIMITED, 1.5),
+            "retry: xai/grok failed (rate limited); asking it again in 1.5 s\n",
+        ),
+        (
+            tertulia.Restarted(tertulia.Target("xai", "grok")),
+            "restart: xai/grok begins the answer again\n",
+        ),
+    ],
+)
+def test_waiting_and_beginning_again_are_told(capsys, event: tertulia.Event, line: str):
+    """
+    What happens to an answer on its way is one line, which stands on its own.
+    """
+    out = StringIO()
+    screen = _Screen(out)
+
+    screen.show(tertulia.TextDelta("Once"))
+    screen.show(event)
+    screen.end_line()
+
+    assert (out.getvalue(), capsys.readouterr().err) == ("Once\n", line)
+
+
+class HalfAnswer(BaseHTTPRequestHandler):
+    """Says some words in OpenAI's language, then waits until it may hang up."""
+
+    words: tuple[str, ...] = ()
+    spoken: Event
+    may_end: Event
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for word in self.words:
+            event = {"type": "response.output_text.delta", "output_index": 0, "delta": word}
+            self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+        self.wfile.flush()
+        self.spoken.set()
+        self.may_end.wait()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # the name is its base's
+        pass
+
+
+@pytest.fixture
+def half_answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[HalfAnswer]]:
+    """A provider ``openai`` that breaks off; set its words before asking."""
+    handler = type("Handler", (HalfAnswer,), {"spoken": Event(), "may_end": Event()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("AI_OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AI_OPENAI_API_KEY", "sk-some-key")
+        yield handler
+        handler.may_end.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (("Once", " upon"), "your message and what you saw of the answer are kept in conversation "),
+        ((), "your message is kept in conversation "),
+    ],
+)
+def test_ctrl_c_keeps_what_was_shown(
+    half_answer: type[HalfAnswer],
+    start: Callable[..., subprocess.Popen[str]],
+    database: str,
+    words: tuple[str, ...],
+    kept: str,
+):
+    """
+    An interrupted command ends with 130 and says in one line what it kept, and that is in the store.
+    """
+    half_answer.words = words
+    process = start("ask", "--store", database, "A story, please.")
+    assert half_answer.spoken.wait(timeout=10)
+    assert process.stdout is not None
+    shown = process.stdout.read(len("".join(words)))
+
+    process.send_signal(signal.SIGINT)
+
+    _, error = process.communicate(timeout=10)
+    _, texts = asyncio.run(read_newest(database))
+    assert (130, "".join(words)) == (process.returncode, shown)
+    assert error.startswith(f"interrupted: {kept}")
+    assert error.count("\n") == 1
+    assert ["A story, please.", *filter(None, [shown])] == texts
+
+
+def test_an_answer_that_breaks_off_is_an_error_on_a_line_of_its_own(
+    half_answer: type[HalfAnswer], tertulia_command
+):
+    """
+    What came is shown, and the error says that it is kept.
+    """
+    half_answer.words = ("Once", " upon")
+    half_answer.may_end.set()
+
+    ended = tertulia_command("ask", "A story, please.")
+
+    assert (1, "Once upon\n") == (ended.code, ended.out)
+    assert ended.err.startswith("error: the answer broke off: ")
+    assert ended.err.endswith(
+        "; your message is stored, and so is the part of the answer that was shown; "
+        "send a message to go on from there\n"
+    )

@@ -1,0 +1,294 @@
+"""Configuration from arguments and the environment, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import tertulia
+from tertulia import (
+    AttemptOutcome,
+    ConfigurationError,
+    ConversationNotFoundError,
+    DriverNotInstalledError,
+    MissingKeyError,
+    ModelNotFoundError,
+    PluginRejectedError,
+    Secret,
+    Timeouts,
+    UnknownProviderError,
+)
+from tertulia.domain.config import ProviderConfig
+from tertulia.runtime import configuration
+from tertulia.runtime.configuration import make_config, make_provider
+
+
+def configure(environ=None, **arguments):
+    settings = {
+        "providers": None,
+        "default_provider": None,
+        "fallback": None,
+        "owner": "local",
+        "store": None,
+        "max_context_tokens": None,
+        "context_window": None,
+    }
+    return make_config(**{**settings, **arguments}, environ=environ or {})
+
+
+def key_of(name, environ, table=None):
+    config = configure(environ, providers={name: {"driver": name, **(table or {})}})
+    key = make_provider(name, config, environ).config.api_key
+    return None if key is None else key.reveal()
+
+
+def test_without_configuration_every_installed_driver_is_configured():
+    """Each installed driver is a provider under its own name."""
+    assert ["gemini", "openai", "xai"] == list(configure().providers)
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "key"),
+    [
+        ("openai", {"OPENAI_API_KEY": "b"}, "b"),
+        ("openai", {"OPENAI_API_KEY": "b", "AI_OPENAI_API_KEY": "a"}, "a"),
+        ("gemini", {"GOOGLE_API_KEY": "c"}, "c"),
+        ("gemini", {"GOOGLE_API_KEY": "c", "GEMINI_API_KEY": "b"}, "b"),
+        ("gemini", {"GOOGLE_API_KEY": "c", "GEMINI_API_KEY": "b", "AI_GEMINI_API_KEY": "a"}, "a"),
+        ("xai", {"XAI_API_KEY": " b \n"}, "b"),
+        ("xai", {"XAI_API_KEY": ""}, None),
+    ],
+)
+def test_keys_are_found_in_the_environment(name, environ, key):
+    """Our own variable wins, then the vendor's, in a fixed order; blanks are stripped."""
+    assert key == key_of(name, environ)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "environ", "key"),
+    [
+        ("https://api.openai.com/v1", {"OPENAI_API_KEY": "k"}, "k"),
+        ("https://eu.api.openai.com/v1", {"OPENAI_API_KEY": "k"}, "k"),
+        ("https://evil.example/v1", {"OPENAI_API_KEY": "k"}, None),
+        ("https://api.openai.com.evil.example/v1", {"OPENAI_API_KEY": "k"}, None),
+        ("https://evilapi.openai.com/v1", {"OPENAI_API_KEY": "k"}, None),
+        ("http://api.openai.com/v1", {"OPENAI_API_KEY": "k"}, None),
+        ("https://proxy.example/v1", {"OPENAI_API_KEY": "k", "AI_OPENAI_API_KEY": "mine"}, "mine"),
+    ],
+)
+def test_a_vendors_key_goes_to_the_vendor_only(base_url, environ, key):
+    """A key from the vendor's own variable is not sent to another origin; one set for us is."""
+    assert key == key_of("openai", environ, {"base_url": base_url})
+
+
+def test_the_environment_says_where_and_which_model():
+    """AI_<NAME>_BASE_URL and AI_<NAME>_MODEL configure a provider; an argument wins."""
+    environ = {"AI_MY_GPT_BASE_URL": "http://a/v1", "AI_MY_GPT_MODEL": "m"}
+    table = {"driver": "openai"}
+
+    first = configure(environ, providers={"my-gpt": table}).providers["my-gpt"]
+    second = configure(environ, providers={"my-gpt": {**table, "model": "n"}}).providers["my-gpt"]
+
+    assert ("http://a/v1", "m", "n") == (first.base_url, first.model, second.model)
+
+
+def test_the_environment_names_store_provider_and_fallback():
+    """TERTULIA_STORE, TERTULIA_PROVIDER and TERTULIA_FALLBACK are read; arguments win."""
+    environ = {
+        "TERTULIA_STORE": "memory:",
+        "TERTULIA_PROVIDER": "xai",
+        "TERTULIA_FALLBACK": "gemini, openai/gpt-5.5",
+    }
+
+    config = configure(environ)
+    assert ("memory:", "xai", ("gemini", "openai/gpt-5.5")) == (
+        config.store,
+        config.default_provider,
+        config.fallback,
+    )
+    assert () == configure(environ, fallback=[]).fallback
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"fallback": ["gemni"]}, UnknownProviderError, "as 'gemni'; did you mean 'gemini'"),
+        ({"default_provider": "nobody"}, UnknownProviderError, "configured are: gemini, openai, xai"),
+        ({"max_context_tokens": 0}, ConfigurationError, "max_context_tokens must be at least 1"),
+        (
+            {"providers": {"a": {"driver": "openai", "timeouts": {"conect": 1}}}},
+            ConfigurationError,
+            "provider 'a': there is no timeout 'conect'; did you mean 'connect'",
+        ),
+        (
+            {"providers": {"a": {"driver": "openai", "timeouts": {"idle": 0}}}},
+            ConfigurationError,
+            "timeout 'idle' must be more than 0 seconds",
+        ),
+        ({"providers": {"a": {"driver": ""}}}, ConfigurationError, "provider 'a': driver must be a text"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(arguments, error, message):
+    """A wrong value is a configuration error that says which and what to do."""
+    with pytest.raises(error, match=message):
+        configure(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (
+            {"driver": "mistral"},
+            DriverNotInstalledError,
+            "no driver named 'mistral' is installed; try \"pip install tertulia-mistral\"",
+        ),
+        (
+            {"driver": "openai", "organisation": "x"},
+            ConfigurationError,
+            "has no setting 'organisation'; did you mean 'organization'",
+        ),
+        (
+            {"driver": "openai", "base_url": "ftp://x"},
+            ConfigurationError,
+            "base_url must begin with https://",
+        ),
+        (
+            {"driver": "gemini", "safety_settings": {"HARM_CATEGORY_TOXICITY": "OFF"}},
+            ConfigurationError,
+            "there is no harm category 'HARM_CATEGORY_TOXICITY'",
+        ),
+    ],
+)
+async def test_a_provider_that_cannot_be_made_is_named(table, error, message):
+    """A provider whose driver or settings are wrong is refused when it is first used."""
+    async with tertulia.open(store="memory:", providers={"mine": table}, environ={}) as client:
+        with pytest.raises(error, match=message) as caught:
+            await client.start(provider="mine")
+
+    assert "mine" == caught.value.provider
+
+
+def test_timeouts_come_from_a_table():
+    """What a table does not say keeps its default."""
+    config = configure(providers={"a": {"driver": "openai", "timeouts": {"idle": 7}}})
+
+    assert Timeouts(idle=7) == config.providers["a"].timeouts
+
+
+async def test_a_missing_key_is_said_before_anything_is_sent(simulator):
+    """Without a key nothing is sent, the message is kept, and the error names the variables."""
+    providers = {name: {**table, "api_key": None} for name, table in simulator.providers().items()}
+    async with tertulia.open(store="memory:", providers=providers, environ={}) as client:
+        conversation = await client.start(provider="openai")
+        with pytest.raises(MissingKeyError) as caught:
+            await conversation.send("Hello")
+        (attempt,) = await conversation.attempts()
+
+    assert (
+        "provider 'openai': no key is set, so nothing was sent; your message is stored; "
+        "set AI_OPENAI_API_KEY or OPENAI_API_KEY, or pass api_key"
+    ) == str(caught.value)
+    assert (AttemptOutcome.FAILED, 0) == (attempt.outcome, attempt.cost.usd)
+    assert [] == simulator.requests
+
+
+async def test_an_unknown_model_is_said_by_the_provider(client):
+    """A model that does not exist is refused by the service, and the error names it."""
+    conversation = await client.start(provider="gemini", model="gemini-flash-latest")
+
+    with pytest.raises(ModelNotFoundError, match="exists on v1beta only: set api_version") as caught:
+        await conversation.send("Hello")
+
+    assert ("gemini", "gemini-flash-latest") == (caught.value.provider, caught.value.model)
+
+
+async def test_without_any_key_the_variables_are_named():
+    """Nobody to ask by default: the error says which variables would do."""
+    async with tertulia.open(store="memory:", environ={}) as client:
+        with pytest.raises(ConfigurationError, match=r"no provider has a key; set one of .*OPENAI_API_KEY"):
+            await client.start()
+
+
+async def test_the_first_provider_with_a_key_is_the_default():
+    """A key for xAI alone makes it the default."""
+    async with tertulia.open(store="memory:", environ={"XAI_API_KEY": "k"}) as client:
+        assert "xai" == (await client.start()).provider
+
+
+@pytest.mark.parametrize("identifier", ["nonsense", "0199a3c4-0000-7000-8000-000000000000"])
+async def test_a_conversation_that_is_not_there_is_not_found(client, identifier):
+    """A wrong id of any form is the same error."""
+    with pytest.raises(ConversationNotFoundError) as caught:
+        await client.get(identifier)
+
+    assert identifier == str(caught.value.conversation_id)
+
+
+async def test_a_title_is_bounded(client):
+    """A title can be set, changed and taken away; more than 200 characters are refused."""
+    conversation = await client.start("one", provider="openai")
+    await client.rename(conversation.id, "two")
+    assert "two" == conversation.title
+    await conversation.rename(None)
+    assert [None] == [record.title for record in await client.list()]
+
+    with pytest.raises(ConfigurationError, match="at most 200 characters, and this one has 201"):
+        await conversation.rename("x" * 201)
+
+
+async def test_a_closed_client_says_so(database):
+    """A client outside its `async with` is a clear error."""
+    with pytest.raises(tertulia.TertuliaError, match="the client is not open"):
+        await tertulia.open(store=database, providers={}, environ={}).list()
+
+
+def entry_point(value: str) -> EntryPoint:
+    return EntryPoint(name="broken", value=value, group="tertulia.providers")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_module:PROVIDER", "its driver cannot be loaded: ModuleNotFoundError"),
+        ("json:loads", "is no subclass of tertulia.Provider"),
+    ],
+)
+async def test_a_broken_driver_breaks_nothing_else(monkeypatch, client, value, message):
+    """A driver that cannot be loaded is refused with the reason when it is asked for."""
+    installed = [entry_point(value), *configuration.installed_drivers()]
+    monkeypatch.setattr(configuration, "installed_drivers", lambda: installed)
+    config = configure(providers={"broken": {}})
+
+    with pytest.raises(PluginRejectedError, match=message):
+        make_provider("broken", config, {})
+
+    assert "1, 2." == (await client.ask("Count to 2.", provider="openai")).text
+
+
+def test_a_secret_shows_itself_only_when_asked():
+    """No representation of a configuration has the key in it."""
+    config = ProviderConfig("mine", "openai", api_key=Secret("sk-very-secret"))
+
+    assert "sk-very-secret" not in f"{config!r} {config} {config.api_key!s} {config.api_key:}"
+    with pytest.raises(TypeError, match="a Secret is not pickled"):
+        __import__("pickle").dumps(config.api_key)
+
+
+def test_importing_loads_nothing_heavy_and_opens_no_socket():
+    """`import tertulia` loads no HTTP, SQL, template or JSON library, and listing opens no socket."""
+    program = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise AssertionError('a socket was opened')\n"
+        "import tertulia\n"
+        "heavy = ('aiohttp', 'sqlalchemy', 'mako', 'alembic', 'orjson', 'cattrs', 'pluggy')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "print(tertulia.open(providers=None, environ={}).providers)\n"
+        "print([name for name in ('aiohttp', 'sqlalchemy', 'mako', 'alembic') if name in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "[]\n['gemini', 'openai', 'xai']\n[]\n" == run.stdout

@@ -1,0 +1,475 @@
+"""The life of a message: what is stored, shown and raised, however a send ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+
+import pytest
+
+import tertulia
+from tertulia import (
+    AllProvidersFailed,
+    AttemptOutcome,
+    AuthenticationError,
+    Completed,
+    ContentFilteredError,
+    ContextOverflowError,
+    Cost,
+    EmptyResponseError,
+    ErrorKind,
+    FallbackTaken,
+    FinishReason,
+    InvalidRequestError,
+    MessageStatus,
+    Money,
+    Options,
+    OverloadedError,
+    PluginError,
+    ProtocolError,
+    ProviderReply,
+    RateLimitError,
+    SafetyOutcome,
+    ServerError,
+    StreamInterruptedError,
+    Text,
+    TextDelta,
+    TooLargeError,
+    UnsupportedParameterError,
+    Usage,
+)
+from tertulia.testing import ScriptedProvider
+
+
+@pytest.fixture
+def one() -> ScriptedProvider:
+    return ScriptedProvider("one")
+
+
+@pytest.fixture
+def two() -> ScriptedProvider:
+    return ScriptedProvider("two")
+
+
+@pytest.fixture
+async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
+    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
+        yield client
+
+
+async def statuses(conversation: tertulia.Conversation) -> list[tuple[str, MessageStatus]]:
+    return [(message.text, message.status) for message in await conversation.history()]
+
+
+async def test_a_stream_hands_out_the_words_and_then_the_reply(client, one):
+    """A stream is its deltas in order, and last the whole answer."""
+    one.says("Hello", " John", ".")
+    conversation = await client.start(provider="one")
+
+    async with conversation.stream("My name is John.") as stream:
+        events = [event async for event in stream]
+
+    assert [TextDelta("Hello"), TextDelta(" John"), TextDelta(".")] == events[:-1]
+    assert [Completed(stream.reply)] == events[-1:]
+    assert ("Hello John.", Cost(Money(20_000_000), price_row="scripted/1")) == (
+        stream.reply.text,
+        stream.reply.cost,
+    )
+
+
+async def test_the_message_is_stored_before_anyone_is_asked(client, one, database):
+    """A second process sees the user message, pending, while the provider is still being asked."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedProvider):
+        async def send_message(self, request):
+            asked.set()
+            await answer.wait()
+            async for delta in super().send_message(request):
+                yield delta
+
+    client.register(Slow("slow").says("Hi."))
+    conversation = await client.start(provider="slow")
+    sending = asyncio.create_task(conversation.send("Hello"))
+    await asked.wait()
+
+    elsewhere = ScriptedProvider("slow")
+    async with tertulia.open(store=database, providers={}, plugins=[elsewhere], environ={}) as other:
+        seen = await other.get(conversation.id)
+        assert [("Hello", MessageStatus.PENDING)] == await statuses(seen)
+        with pytest.raises(tertulia.ConversationBusyError):
+            await seen.send("Anyone?")
+
+    answer.set()
+    assert "Hi." == (await sending).text
+
+
+async def test_a_failed_message_is_kept_and_not_sent_again(client, one):
+    """What nobody answered stays in the history, marked, and is not part of what a model sees."""
+    one.refuses(OverloadedError, status=503).says("Hi.")
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(OverloadedError) as caught:
+        await conversation.send("first")
+    await conversation.send("second")
+
+    assert "your message is stored" == caught.value.kept
+    assert ["second"] == one.texts
+    assert [
+        ("first", MessageStatus.FAILED),
+        ("second", MessageStatus.COMPLETE),
+        ("Hi.", MessageStatus.COMPLETE),
+    ] == await statuses(conversation)
+
+
+@pytest.mark.parametrize(
+    ("error", "falls_back"),
+    [
+        (OverloadedError("busy", status=503), True),
+        (RateLimitError("slow down", status=429, retry_after=20), True),
+        (AuthenticationError("no", status=401), True),
+        (ProtocolError("garbage"), True),
+        (TooLargeError("huge answer", side="response"), True),
+        (TooLargeError("huge request", side="request"), False),
+        (InvalidRequestError("wrong", status=400), False),
+        (ContentFilteredError("no"), False),
+        (UnsupportedParameterError("no", status=400), True),
+    ],
+    ids=lambda value: getattr(value, "message", value),
+)
+async def test_the_kind_decides_whether_another_is_asked(client, one, two, error, falls_back):
+    """Before any content, the table of kinds says who is asked next, and nobody else is."""
+    one.fails(error)
+    two.says("Hi.")
+    conversation = await client.start(provider="one")
+
+    if falls_back:
+        async with conversation.stream("Hello", fallback=["two"]) as stream:
+            events = [event async for event in stream]
+        assert [FallbackTaken, TextDelta, Completed] == [type(event) for event in events]
+        assert ("one", "two", error.kind) == (
+            events[0].failed.provider,
+            events[0].next.provider,
+            events[0].kind,
+        )
+        assert "two" == stream.reply.provider
+    else:
+        with pytest.raises(type(error)):
+            await conversation.send("Hello", fallback=["two"])
+        assert [] == two.requests
+
+
+async def test_when_all_fail_the_error_tells_of_each(client, one, two):
+    """The error carries every attempt with its own failure, and the message is kept."""
+    one.refuses(OverloadedError, status=503)
+    two.refuses(AuthenticationError, status=401)
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(AllProvidersFailed) as caught:
+        await conversation.send("Hello", fallback=["two"])
+
+    error = caught.value
+    assert [OverloadedError, AuthenticationError] == [type(each) for each in error.errors]
+    assert [("one", ErrorKind.OVERLOADED), ("two", ErrorKind.AUTHENTICATION)] == [
+        (attempt.provider, attempt.error_kind) for attempt in error.attempts
+    ]
+    assert list(error.attempts) == await conversation.attempts()
+    assert "every target failed: one (overloaded), two (authentication)" == error.message
+    assert [("Hello", MessageStatus.FAILED)] == await statuses(conversation)
+
+
+async def test_a_target_is_asked_once(client, one):
+    """The same provider and model twice in a chain is one target."""
+    one.refuses(OverloadedError, status=503)
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(OverloadedError):
+        await conversation.send("Hello", fallback=["one", "one/scripted-1"])
+
+    assert 1 == len(one.requests)
+
+
+async def test_two_answers_are_never_spliced(client, one, two):
+    """After content was shown a failure is an interruption: the part is kept, and nobody else is asked."""
+    one.fails(OverloadedError("gone"), "Lisbon is", " a city")
+    conversation = await client.start(provider="one")
+
+    stream = conversation.stream("Tell me of Lisbon.", fallback=["two"])
+    shown = [await anext(stream), await anext(stream)]
+    with pytest.raises(StreamInterruptedError) as caught:
+        await anext(stream)
+
+    error = caught.value
+    assert [TextDelta("Lisbon is"), TextDelta(" a city")] == shown
+    assert [] == two.requests
+    assert (ErrorKind.OVERLOADED, "one", "Lisbon is a city") == (
+        error.kind,
+        error.provider,
+        error.partial.text,
+    )
+    assert [
+        ("Tell me of Lisbon.", MessageStatus.COMPLETE),
+        ("Lisbon is a city", MessageStatus.INTERRUPTED),
+    ] == await statuses(conversation)
+    assert [AttemptOutcome.INTERRUPTED] == [attempt.outcome for attempt in await conversation.attempts()]
+    assert not (await conversation.cost()).total.exact
+
+
+async def test_an_interrupted_answer_is_part_of_the_conversation(client, one):
+    """What was shown of an answer is what the model sees of it later."""
+    one.fails(ServerError("gone"), "Lisbon is").says("a city.")
+    conversation = await client.start(provider="one")
+    with pytest.raises(StreamInterruptedError):
+        await conversation.send("Tell me of Lisbon.")
+
+    await conversation.send("Go on.")
+
+    assert ["Tell me of Lisbon.", "Lisbon is", "Go on."] == one.texts
+
+
+async def test_leaving_a_stream_keeps_what_was_shown(client, one):
+    """At the end of `async with` the attempt is settled as cancelled, with the part that was shown."""
+    one.says("one", " two", " three")
+    conversation = await client.start(provider="one")
+
+    async with conversation.stream("Count.") as stream:
+        async for event in stream:
+            if event == TextDelta(" two"):
+                break
+
+    assert [("Count.", MessageStatus.COMPLETE), ("one two", MessageStatus.INTERRUPTED)] == await statuses(
+        conversation
+    )
+    (attempt,) = await conversation.attempts()
+    assert (AttemptOutcome.CANCELLED, ErrorKind.CANCELLED, None) == (
+        attempt.outcome,
+        attempt.error_kind,
+        attempt.cost,
+    )
+    with pytest.raises(tertulia.TertuliaError, match="the answer is not complete"):
+        _ = stream.reply
+
+
+async def test_a_break_is_settled_before_the_next_send(client, one):
+    """A stream left with a bare `break` is closed, and the next message finds the branch free."""
+    one.says("one", " two", " three").says("Hi.")
+    conversation = await client.start(provider="one")
+
+    async for _ in conversation.stream("Count."):
+        break
+    gc.collect()
+    await conversation.send("Hello")
+
+    assert ["Count.", "one", "Hello"] == one.texts
+
+
+async def test_an_open_stream_does_not_lock_out_its_own_task(client, one):
+    """A task that left a stream open and sends again does not wait for itself."""
+    one.says("one", " two").says("Hi.")
+    conversation = await client.start(provider="one")
+    stream = conversation.stream("Count.")
+    assert TextDelta("one") == await anext(stream)
+
+    reply = await conversation.send("Hello")
+
+    assert "Hi." == reply.text
+    assert [event async for event in stream] == []
+
+
+async def test_closing_the_client_settles_open_streams(client, one, database):
+    """Nothing is pending after a client was closed over an open stream."""
+    one.says("one", " two")
+    conversation = await client.start(provider="one")
+    stream = conversation.stream("Count.")
+    await anext(stream)
+    await client.aclose()
+
+    async with tertulia.open(
+        store=database, providers={}, plugins=[ScriptedProvider("one")], environ={}
+    ) as again:
+        seen = await again.get(conversation.id)
+        assert [("Count.", MessageStatus.COMPLETE), ("one", MessageStatus.INTERRUPTED)] == await statuses(
+            seen
+        )
+
+
+@pytest.mark.parametrize("pieces", [(), ("Hello",)], ids=["before content", "after content"])
+async def test_a_cancelled_send_is_settled(client, one, pieces):
+    """Cancelling the task keeps the message, keeps what was shown, and passes the cancellation on."""
+    reached = asyncio.Event()
+
+    class Stuck(ScriptedProvider):
+        async def send_message(self, request):
+            for piece in pieces:
+                yield TextDelta(piece)
+            reached.set()
+            await asyncio.Event().wait()
+
+    client.register(Stuck("stuck"))
+    conversation = await client.start(provider="stuck")
+    task = asyncio.create_task(conversation.send("Hi"))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    kept = [("Hi", MessageStatus.COMPLETE), ("Hello", MessageStatus.INTERRUPTED)]
+    assert (kept if pieces else [("Hi", MessageStatus.FAILED)]) == await statuses(conversation)
+    assert [AttemptOutcome.CANCELLED] == [attempt.outcome for attempt in await conversation.attempts()]
+
+
+async def test_two_tasks_on_one_conversation_take_turns(client, one):
+    """Fifty sends at once leave a line of pairs, none lost and none answered twice."""
+    for number in range(50):
+        one.says(f"answer {number}")
+    conversation = await client.start(provider="one")
+
+    await asyncio.gather(*(conversation.send(f"question {number}") for number in range(50)))
+
+    history = await conversation.history()
+    assert list(range(100)) == [message.depth for message in history]
+    assert {f"question {number}" for number in range(50)} == {message.text for message in history[::2]}
+    assert [f"answer {number}" for number in range(50)] == [message.text for message in history[1::2]]
+
+
+@pytest.mark.parametrize("finish", [FinishReason.STOP, FinishReason.UNKNOWN])
+async def test_an_empty_answer_is_not_an_answer(client, one, finish):
+    """A complete answer that holds nothing is an error, and its tokens are in the ledger."""
+    one.replies(ProviderReply((), finish, "stop", Usage(10, 0, 0, 0, 0)))
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(EmptyResponseError):
+        await conversation.send("Hello")
+
+    (attempt,) = await conversation.attempts()
+    assert (ErrorKind.EMPTY_RESPONSE, 10) == (attempt.error_kind, attempt.usage.input_tokens)
+
+
+async def test_a_blocked_prompt_is_typed_and_costs_what_it_costs(client, one, two):
+    """A blocked prompt is an error with its reason; it is charged, and no other provider is asked."""
+    outcome = SafetyOutcome("prompt", "PROHIBITED_CONTENT")
+    usage = Usage(12, 0, 0, 0, 0)
+    one.replies(
+        ProviderReply(
+            (), FinishReason.CONTENT_FILTER, "PROHIBITED_CONTENT", usage, safety=outcome, model="scripted-1"
+        )
+    )
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(ContentFilteredError) as caught:
+        await conversation.send("Hello", fallback=["two"])
+
+    assert (outcome, usage, []) == (caught.value.safety, caught.value.usage, two.requests)
+    (attempt,) = await conversation.attempts()
+    assert (usage, Money(12_000_000)) == (attempt.usage, attempt.cost.money)
+
+
+async def test_a_blocked_answer_keeps_its_beginning(client, one):
+    """An answer stopped by a filter after its first words is a reply that says so."""
+    outcome = SafetyOutcome("answer", "SAFETY", partial_text="Well")
+    one.replies(ProviderReply((Text("Well"),), FinishReason.CONTENT_FILTER, "SAFETY", safety=outcome), "Well")
+
+    reply = await client.ask("Hello", provider="one")
+
+    assert ("Well", FinishReason.CONTENT_FILTER, outcome) == (reply.text, reply.finish_reason, reply.safety)
+
+
+async def test_an_unknown_option_is_refused_before_anything_is_sent(client, one):
+    """An option that the provider does not have is an error, and nothing was sent."""
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(UnsupportedParameterError, match="has no option 'seed'") as caught:
+        await conversation.send("Hello", options=Options(seed=7))
+
+    assert ("seed", []) == (caught.value.parameter, one.requests)
+    assert [("Hello", MessageStatus.FAILED)] == await statuses(conversation)
+    assert (await conversation.cost()).total.exact
+
+
+async def test_an_unknown_option_can_be_left_out(client, one):
+    """With unsupported="warn" it is left out and the reply says so."""
+    one.says("Hi.")
+
+    reply = await client.ask(
+        "Hello", provider="one", options=Options(temperature=0.5, seed=7, unsupported="warn")
+    )
+
+    assert ("option 'seed' was left out: one/scripted-1 has none",) == reply.warnings
+    assert {"temperature": 0.5} == one.requests[0].options.chosen()
+
+
+async def test_nothing_is_sent_that_was_not_set(client, one):
+    """There are no invented defaults."""
+    one.says("Hi.")
+    await client.ask("Hello", provider="one")
+
+    assert {} == one.requests[0].options.chosen()
+
+
+async def test_a_message_over_the_budget_is_not_sent(one, database):
+    """What must be sent and does not fit is a typed error that names the parts; the message is kept."""
+    async with tertulia.open(
+        store=database, providers={}, plugins=[one], environ={}, max_context_tokens=20
+    ) as client:
+        conversation = await client.start(provider="one", system="Be brief.")
+        with pytest.raises(ContextOverflowError) as caught:
+            await conversation.send("word " * 100)
+
+        assert (20, {"system": 7, "newest message": 129}) == (caught.value.budget, caught.value.parts)
+        assert [] == one.requests
+        assert MessageStatus.FAILED is (await conversation.history())[-1].status
+
+
+async def test_the_window_of_messages_bounds_what_is_sent(one, database):
+    """A context_window of 3 sends three messages and the system message, opening on a user message."""
+    for number in range(4):
+        one.says(f"answer {number}")
+    async with tertulia.open(
+        store=database, providers={}, plugins=[one], environ={}, context_window=3
+    ) as client:
+        conversation = await client.start(provider="one", system="Be brief.")
+        for number in range(4):
+            reply = await conversation.send(f"question {number}")
+
+    assert ["Be brief.", "question 2", "answer 2", "question 3"] == one.texts
+    assert {"outside the window of messages"} == {dropped.reason for dropped in reply.context.dropped}
+
+
+async def test_a_driver_that_breaks_its_contract_is_named(client, two):
+    """A foreign exception from a driver is ours on the way out, names the provider and keeps its cause."""
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(PluginError, match=r"provider 'one'.*AssertionError") as caught:
+        await conversation.send("unscripted", fallback=["two"])
+
+    assert isinstance(caught.value.__cause__, AssertionError)
+    assert [] == two.requests
+    assert [("unscripted", MessageStatus.FAILED)] == await statuses(conversation)
+
+
+async def test_an_answer_that_cannot_be_stored_is_not_swallowed(client, one, monkeypatch):
+    """When the database fails after the answer came, the error carries the answer."""
+    one.says("Hello", " John.")
+    conversation = await client.start(provider="one")
+    failing = tertulia.StoreBusyError("the database is locked")
+
+    async def settle(*_):
+        raise failing
+
+    monkeypatch.setattr(client._core.store, "settle", settle)
+    with pytest.raises(tertulia.StoreBusyError) as caught:
+        await conversation.send("My name is John.")
+
+    assert "Hello John." == caught.value.reply.text
+    assert "your message is stored, and the answer is in this error's .reply" == caught.value.kept
+
+
+async def test_an_empty_message_is_refused(client, one):
+    """There is nothing to send in an empty message."""
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(tertulia.ConfigurationError, match="the message is empty"):
+        await conversation.send("  \n")
+
+    assert [] == await conversation.history()

@@ -1,0 +1,562 @@
+"""Worked examples of tokens, prices, waits and errors, through the real providers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from driver_cases import DRIVERS, fail
+from raw_server import RawServer, answer
+
+from tertulia import Billing, Cost, CostSource, Money, Usage
+from tertulia.wire import ErrorBody, parse_retry_after
+from tertulia.wire.protocol import parse_duration
+
+TODAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def usage_of(
+    input_tokens: int, output_tokens: int, *, cached: int = 0, written: int = 0, reasoning: int = 0
+) -> Any:
+    """A usage object of the Responses format."""
+    return {
+        "input_tokens": input_tokens,
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+def counts_of(prompt: int, candidates: int, *, cached: int = 0, thoughts: int = 0, tools: int = 0) -> Any:
+    """A usage object of the ``generateContent`` format."""
+    return {
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": cached,
+        "candidatesTokenCount": candidates,
+        "thoughtsTokenCount": thoughts,
+        "toolUsePromptTokenCount": tools,
+        "totalTokenCount": prompt + candidates + thoughts + tools,
+    }
+
+
+SOL = usage_of(10_000, 1_000, cached=6_000, written=2_000, reasoning=400)
+
+VECTORS = [
+    pytest.param(
+        "openai", "gpt-5.6-sol", {"usage": SOL}, Usage(2_000, 6_000, 2_000, 600, 400), "0.0404", id="1"
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.6-sol",
+        {"usage": SOL, "service_tier": "flex"},
+        Usage(2_000, 6_000, 2_000, 600, 400),
+        "0.0202",
+        id="2",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-3.5-flash",
+        {"usageMetadata": counts_of(1_000, 200, cached=400, thoughts=300, tools=50)},
+        Usage(650, 400, 0, 200, 300),
+        "0.005535",
+        id="3",
+    ),
+    pytest.param(
+        "xai",
+        "grok-4.3",
+        {"usage": usage_of(32, 129, cached=8, reasoning=120)},
+        Usage(24, 8, 0, 9, 120),
+        "0.0003541",
+        id="5",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-6.1-sol",
+        {"usage": usage_of(300_000, 1_000)},
+        Usage(300_000, 0, 0, 1_000, 0),
+        "1.215",
+        id="7",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-3.1-pro-preview",
+        {"usageMetadata": counts_of(200_000, 100)},
+        Usage(200_000, 0, 0, 100, 0),
+        "0.4012",
+        id="8: at the threshold",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-3.1-pro-preview",
+        {"usageMetadata": counts_of(200_001, 100)},
+        Usage(200_001, 0, 0, 100, 0),
+        "0.801804",
+        id="8: above it",
+    ),
+    pytest.param(
+        "xai",
+        "grok-4.3",
+        {"usage": usage_of(199_999, 100)},
+        Usage(199_999, 0, 0, 100, 0),
+        "0.25024875",
+        id="9: below the threshold",
+    ),
+    pytest.param(
+        "xai",
+        "grok-4.3",
+        {"usage": usage_of(200_000, 100)},
+        Usage(200_000, 0, 0, 100, 0),
+        "0.5005",
+        id="9: at it",
+    ),
+    pytest.param(
+        "openai",
+        "no-such-model",
+        {"usage": usage_of(1, 1)},
+        Usage(1, 0, 0, 1, 0),
+        None,
+        id="an unknown model has an unknown cost",
+    ),
+    pytest.param("openai", "gpt-5.6-sol", {}, Usage(), None, id="unknown tokens have an unknown cost"),
+    pytest.param(
+        "openai",
+        "gpt-5.6-sol",
+        {"usage": SOL, "service_tier": "ultrafast"},
+        Usage(2_000, 6_000, 2_000, 600, 400),
+        None,
+        id="an unknown tier has an unknown cost",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.6-sol",
+        {"usage": {**SOL, "input_tokens_details": {"ttl_12h_tokens": 1}}},
+        Usage(10_000, 0, 0, 600, 400),
+        None,
+        id="tokens cached for 12 hours have an unknown cost",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-2.5-flash-001",
+        {
+            "usageMetadata": {
+                **counts_of(100, 10),
+                "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 90}],
+            }
+        },
+        Usage(100, 0, 0, 10, 0),
+        None,
+        id="spoken tokens that are priced apart have an unknown cost",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "model", "members", "usage", "dollars"), VECTORS)
+def test_tokens_and_their_price(name, model, members, usage, dollars):
+    """
+    The tokens of an answer fall into these classes, and cost exactly this much on 22 November 2026.
+    """
+    driver = DRIVERS[name]
+    provider = driver.make("http://localhost")
+    body = {name: value for name, value in driver.whole.items() if name not in ("usage", "usageMetadata")}
+
+    reply = provider.parse_reply({**body, **members}, driver.ask())
+    cost = provider.calculate_cost(model, reply.usage, reply.billing, TODAY)
+
+    assert (usage, dollars and Decimal(dollars)) == (reply.usage, cost and cost.usd)
+
+
+def test_tokens_that_another_api_counts_apart_cost_the_same():
+    """
+    Vector 4: 9 words and 120 thoughts are 129 tokens of output, priced as such, whichever API counted them.
+    """
+    provider = DRIVERS["xai"].make("http://localhost")
+
+    cost = provider.calculate_cost("grok-4.3", Usage(24, 8, 0, 9, 120), Billing(), TODAY)
+
+    assert Cost(Money(354_100_000), CostSource.COMPUTED, "xai/grok-4.3/2026-11-22") == cost
+
+
+def test_the_cost_that_xai_reports_is_exact():
+    """
+    Vector 6: 4,680,000 ticks are $0.000468, beside what the table would say.
+    """
+    driver = DRIVERS["xai"]
+    body = {**driver.whole, "usage": {**usage_of(213, 39, cached=128), "cost_in_usd_ticks": 4_680_000}}
+
+    reply = driver.make("http://localhost").parse_reply(body, driver.ask())
+
+    assert Decimal("0.000468") == reply.billing.reported.usd
+
+
+@pytest.mark.parametrize(
+    ("day", "dollars"),
+    [(datetime(2026, 11, 30, 23, 59, tzinfo=UTC), 2), (datetime(2026, 12, 1, tzinfo=UTC), 4)],
+)
+def test_a_price_has_a_date(day, dollars):
+    """
+    Vector 10: the same million tokens cost twice as much from the first of December on.
+    """
+    provider = DRIVERS["gemini"].make("http://localhost")
+
+    cost = provider.calculate_cost("gemini-4-argon", Usage(1_000_000, 0, 0, 0, 0), Billing(), day)
+
+    assert Decimal(dollars) == cost.usd
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("4ms", 0.004),
+        ("0s", 0.0),
+        ("6m0s", 360.0),
+        ("1h2m3.5s", 3723.5),
+        ("34.4s", 34.4),
+        ("51820.638305887s", 51820.638305887),
+        ("850ms", 0.85),
+        ("2h", 7200.0),
+        ("5m", 300.0),
+        (" 1s ", 1.0),
+        ("", None),
+        ("s", None),
+        ("-1s", None),
+        ("1.2.3s", None),
+        ("1", None),
+        ("soon", None),
+    ],
+)
+def test_a_duration(text, seconds):
+    """
+    Vector 12: durations as Go and protobuf write them; anything else is none.
+    """
+    assert seconds == parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry-after-ms": "1500", "retry-after": "9"}, {}, 1.5),
+        ({"retry-after": "1.5"}, {}, 1.5),
+        ({"retry-after": "0"}, {}, 0.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 GMT"}, {}, 30.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:00:30 -0000"}, {}, 30.0),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT"}, {}, 0.0),
+        ({"retry-after": "7"}, {"details": ({"retryDelay": "34.4s"},)}, 7.0),
+        ({}, {"details": ({"@type": "Help"}, {"retryDelay": "34.4s"})}, 34.4),
+        ({}, {"message": "Please retry in 12.3s."}, 12.3),
+        ({}, {"message": "Please retry in 850ms."}, 0.85),
+        ({}, {"message": "Rate limit reached. Please try again in 1m30.5s. Visit …"}, 90.5),
+        ({}, {"message": "Please try again in a moment."}, None),
+        *[
+            ({"retry-after": senseless}, {}, None)
+            for senseless in [
+                "",
+                "-1",
+                "nan",
+                "inf",
+                "-inf",
+                "soon",
+                "1e999",
+                "Mon, 01 Jan 99999999999 00:00:00 GMT",
+            ]
+        ],
+        ({"retry-after-ms": "nan", "retry-after": "2"}, {}, 2.0),
+        ({}, {}, None),
+    ],
+)
+def test_how_long_to_wait(headers, body, seconds):
+    """
+    Hints are taken in order of trust, and a senseless one is none.
+    """
+    assert seconds == parse_retry_after(headers, ErrorBody(**{"message": "", **body}), TODAY)
+
+
+def google(code: int, status: str, message: str = "No.", *details: dict[str, Any]) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+
+
+def quota(name: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": name}]}
+
+
+WAIT = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.4s"}
+LONG_WAIT = {**WAIT, "retryDelay": "51820.638305887s"}
+WRONG_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+OUT_OF_CREDITS = (
+    "Your team x has either used all available credits or reached its monthly spending limit. To continue …"
+)
+
+
+def openai(
+    code: str | None, message: str = "No.", kind: str = "invalid_request_error", **members: Any
+) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "code": code, "param": None, **members}}
+
+
+def xai(message: str, code: str = "Client specified an invalid argument") -> dict[str, Any]:
+    return {"code": code, "error": message}
+
+
+ERRORS = [
+    # provider, status, body, kind, attributes; the numbered ones first, then others that are documented
+    pytest.param(
+        "gemini", 400, google(400, "INVALID_ARGUMENT", "No.", WRONG_KEY), "authentication", {}, id="13"
+    ),
+    pytest.param(
+        "gemini",
+        429,
+        google(
+            429, "RESOURCE_EXHAUSTED", "No.", quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), WAIT
+        ),
+        "quota_exhausted",
+        {"retry_after": 34.4},
+        id="14",
+    ),
+    pytest.param(
+        "gemini",
+        429,
+        google(429, "RESOURCE_EXHAUSTED", "No.", quota("GenerateRequestsPerMinutePerProjectPerModel"), WAIT),
+        "rate_limited",
+        {"retry_after": 34.4},
+        id="15",
+    ),
+    pytest.param("xai", 403, xai(OUT_OF_CREDITS, "…"), "quota_exhausted", {}, id="16"),
+    pytest.param("xai", 400, xai("Incorrect API key provided: xa***"), "authentication", {}, id="17"),
+    pytest.param("openai", 400, openai("model_not_found"), "model_not_found", {}, id="18: 400"),
+    pytest.param("openai", 404, openai("model_not_found"), "model_not_found", {}, id="18: 404"),
+    pytest.param(
+        "openai",
+        429,
+        {"error": {"type": "insufficient_quota", "code": "credit_balance_exhausted"}},
+        "quota_exhausted",
+        {"code": "credit_balance_exhausted"},
+        id="19",
+    ),
+    pytest.param(
+        "xai",
+        400,
+        xai("This model's maximum prompt length is 131072 but the request contains 136973 tokens."),
+        "context_length",
+        {"limit": 131072, "requested": 136973},
+        id="20",
+    ),
+    pytest.param(
+        "gemini",
+        400,
+        [google(400, "INVALID_ARGUMENT", "No.", WRONG_KEY)],
+        "authentication",
+        {},
+        id="26: in a list",
+    ),
+    pytest.param("openai", 401, openai(None), "authentication", {}, id="401"),
+    pytest.param("openai", 401, openai("invalid_api_key"), "authentication", {}, id="invalid_api_key"),
+    pytest.param("openai", 429, openai("rate_limit_exceeded"), "rate_limited", {}, id="rate_limit_exceeded"),
+    pytest.param(
+        "openai", 429, openai("slow_down", kind="rate_limit_error"), "rate_limited", {}, id="slow_down"
+    ),
+    *[
+        pytest.param("openai", 429, openai(code), "quota_exhausted", {}, id=code)
+        for code in [
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+            "organization_usage_limit_exceeded",
+        ]
+    ],
+    pytest.param(
+        "openai",
+        400,
+        openai(
+            None,
+            "This model's maximum context length is 128000 tokens. However, you requested 130000 tokens.",
+        ),
+        "context_length",
+        {"limit": 128000, "requested": 130000},
+        id="openai context length in words",
+    ),
+    pytest.param(
+        "openai",
+        400,
+        openai("context_length_exceeded"),
+        "context_length",
+        {"limit": None},
+        id="context_length_exceeded",
+    ),
+    *[
+        pytest.param("openai", 400, openai(code), "content_filter", {}, id=code)
+        for code in [
+            "content_policy_violation",
+            "invalid_prompt",
+            "image_content_policy_violation",
+            "bio_policy",
+            "misalignment_policy_violation",
+        ]
+    ],
+    pytest.param(
+        "openai",
+        400,
+        openai(None, "Your request was rejected as a result of our safety system."),
+        "content_filter",
+        {},
+        id="safety system",
+    ),
+    pytest.param(
+        "openai",
+        400,
+        openai(
+            None,
+            "Unsupported parameter: 'temperature' is not supported with this model.",
+            param="temperature",
+        ),
+        "unsupported_parameter",
+        {"parameter": "temperature"},
+        id="unsupported parameter in words",
+    ),
+    pytest.param(
+        "openai",
+        400,
+        openai("unsupported_value", param="top_p"),
+        "unsupported_parameter",
+        {"parameter": "top_p"},
+        id="unsupported_value",
+    ),
+    pytest.param("openai", 400, openai("invalid_value"), "invalid_request", {}, id="invalid_value"),
+    pytest.param(
+        "openai",
+        403,
+        openai("unsupported_country_region_territory", "Country, region, or territory not supported"),
+        "permission",
+        {},
+        id="openai region",
+    ),
+    pytest.param("openai", 500, openai("server_error"), "server", {}, id="openai server_error"),
+    pytest.param(
+        "openai",
+        503,
+        openai("server_is_overloaded", kind="service_unavailable_error"),
+        "overloaded",
+        {},
+        id="server_is_overloaded",
+    ),
+    pytest.param(
+        "gemini",
+        400,
+        google(
+            400,
+            "INVALID_ARGUMENT",
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        ),
+        "context_length",
+        {"limit": 1048576, "requested": 1200000},
+        id="gemini context length",
+    ),
+    pytest.param(
+        "gemini",
+        429,
+        google(429, "RESOURCE_EXHAUSTED", "No.", LONG_WAIT),
+        "quota_exhausted",
+        {"retry_after": 51820.638305887},
+        id="gemini long wait",
+    ),
+    pytest.param(
+        "gemini", 429, google(429, "RESOURCE_EXHAUSTED"), "rate_limited", {}, id="gemini 429 without details"
+    ),
+    pytest.param("gemini", 402, google(402, "RESOURCE_EXHAUSTED"), "quota_exhausted", {}, id="gemini 402"),
+    pytest.param("gemini", 401, google(401, "UNAUTHENTICATED"), "authentication", {}, id="UNAUTHENTICATED"),
+    pytest.param("gemini", 403, google(403, "PERMISSION_DENIED"), "permission", {}, id="PERMISSION_DENIED"),
+    pytest.param(
+        "gemini", 400, google(400, "FAILED_PRECONDITION"), "permission", {}, id="FAILED_PRECONDITION"
+    ),
+    pytest.param("gemini", 404, google(404, "NOT_FOUND"), "model_not_found", {}, id="NOT_FOUND"),
+    pytest.param("gemini", 500, google(500, "INTERNAL"), "server", {}, id="INTERNAL"),
+    pytest.param("gemini", 503, google(503, "UNAVAILABLE"), "overloaded", {}, id="UNAVAILABLE"),
+    pytest.param("gemini", 504, google(504, "DEADLINE_EXCEEDED"), "timeout", {}, id="DEADLINE_EXCEEDED"),
+    pytest.param(
+        "gemini", 400, google(400, "INVALID_ARGUMENT"), "invalid_request", {}, id="INVALID_ARGUMENT"
+    ),
+    pytest.param("xai", 401, xai("No API key provided."), "authentication", {}, id="xai no key"),
+    pytest.param(
+        "xai",
+        403,
+        xai("Your newly created team doesn't have any credits or licenses yet."),
+        "quota_exhausted",
+        {},
+        id="xai no credits",
+    ),
+    pytest.param("xai", 429, xai(OUT_OF_CREDITS), "quota_exhausted", {}, id="xai out of credits with 429"),
+    pytest.param(
+        "xai",
+        403,
+        xai("No.", "personal-team-blocked:spending-limit"),
+        "quota_exhausted",
+        {},
+        id="xai spending-limit",
+    ),
+    pytest.param("xai", 403, xai("No.", "permission-denied"), "permission", {}, id="xai permission-denied"),
+    pytest.param("xai", 429, xai("Too many requests."), "rate_limited", {"retry_after": None}, id="xai 429"),
+    pytest.param(
+        "xai",
+        404,
+        xai("The model grok-9 does not exist or your team x does not have access to it."),
+        "model_not_found",
+        {},
+        id="xai unknown model",
+    ),
+    pytest.param(
+        "xai",
+        400,
+        xai("The model grok-9 does not exist or your team x does not have access to it."),
+        "model_not_found",
+        {},
+        id="xai unknown model with 400",
+    ),
+    pytest.param(
+        "xai",
+        400,
+        xai("This model does not support parameter reasoningEffort."),
+        "unsupported_parameter",
+        {},
+        id="xai unsupported parameter",
+    ),
+    pytest.param(
+        "xai",
+        400,
+        xai("This model does not support 'reasoning_effort' value 'none'."),
+        "unsupported_parameter",
+        {},
+        id="xai unsupported value",
+    ),
+    pytest.param("xai", 410, {"error": "Live search is deprecated."}, "invalid_request", {}, id="xai 410"),
+    pytest.param("xai", 422, {"error": "missing field `model`"}, "invalid_request", {}, id="xai 422"),
+    pytest.param("xai", 503, xai("At capacity."), "overloaded", {}, id="xai 503"),
+    *[
+        pytest.param(name, status, {}, kind, {}, id=f"{name} {status}")
+        for name in DRIVERS
+        for status, kind in [
+            (408, "timeout"),
+            (413, "too_large"),
+            (429, "rate_limited"),
+            (500, "server"),
+            (502, "server"),
+            (504, "timeout"),
+            (529, "overloaded"),
+            (418, "invalid_request"),
+            (599, "server"),
+        ]
+    ],
+]
+
+
+@pytest.mark.parametrize(("name", "status", "body", "kind", "attributes"), ERRORS)
+async def test_an_error_answer_is_one_class(connect, name, status, body, kind, attributes):
+    """
+    Code, details, words and status, in this order, make an error answer the same class for all providers.
+    """
+    driver = DRIVERS[name]
+    async with RawServer([answer(body, status)]) as server:
+        _, error = await fail(connect(driver, server.url), driver.ask())
+
+    assert (kind, status) == (error.kind, error.status)
+    assert attributes == {name: getattr(error, name) for name in attributes}
