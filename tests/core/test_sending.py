@@ -92,7 +92,7 @@ async def test_the_message_is_stored_before_anyone_is_asked(client, one, databas
     client.register(Slow("slow").says("Hi."))
     conversation = await client.start(provider="slow")
     sending = asyncio.create_task(conversation.send("Hello"))
-    await asked.wait()
+    await asyncio.wait_for(asked.wait(), 5)
 
     elsewhere = ScriptedProvider("slow")
     async with tertulia.open(store=database, providers={}, plugins=[elsewhere], environ={}) as other:
@@ -309,7 +309,7 @@ async def test_a_cancelled_send_is_settled(client, one, pieces):
     client.register(Stuck("stuck"))
     conversation = await client.start(provider="stuck")
     task = asyncio.create_task(conversation.send("Hi"))
-    await reached.wait()
+    await asyncio.wait_for(reached.wait(), 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -25,17 +25,10 @@ class Lane:
     Args:
         name: The thread's name.
         connect: Opens the connection, in the thread, before the first job.
-        perform: Runs one job, for example inside a transaction.
     """
 
-    def __init__(
-        self,
-        name: str,
-        connect: Callable[[], Connection],
-        perform: Callable[[Connection, Job[Any]], Any],
-    ) -> None:
+    def __init__(self, name: str, connect: Callable[[], Connection]) -> None:
         self._connect = connect
-        self._perform = perform
         self._jobs: SimpleQueue[tuple[Job[Any], asyncio.Future[Any]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._started = False
@@ -66,7 +59,7 @@ class Lane:
             job, future = entry
             try:
                 connection = connection or self._connect()
-                result, error = self._perform(connection, job), None
+                result, error = job(connection), None
             except BaseException as raised:  # noqa: BLE001  # it is raised again where the job was asked for
                 result, error = None, raised
             _deliver(future, result, error)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 import attrs
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event, exc, text
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLiteDialect
 from sqlalchemy.pool import NullPool
 
-from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE
+from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, microseconds_since_1970
 from tertulia.errors import (
     ConfigurationError,
     StoreBusyError,
@@ -22,6 +27,8 @@ from tertulia.errors import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
 _PREFIX = "sqlite:///"
@@ -97,8 +104,7 @@ def make_engine(address: Address, *, writes: bool) -> Engine:
     Make an engine whose connections are ready for use.
 
     Args:
-        writes: Take the write lock when a transaction begins, so that it never has to be taken in its
-            middle, where waiting would be in vain; else a connection that refuses to write.
+        writes: Take the write lock when a transaction begins; else a connection that refuses to write.
     """
 
     def connect() -> sqlite3.Connection:
@@ -239,11 +245,70 @@ def _translate(error: exc.DBAPIError | sqlite3.Error, address: Address) -> Store
     return StoreError(f"the database {address} failed: {words}", location=str(address))
 
 
-def in_transaction(address: Address) -> Callable[[Connection, Callable[[Connection], object]], object]:
-    """Return what performs a job in a transaction: committed when it returns, rolled back when it raises."""
+def write(address: Address, job: Callable[[sqlite3.Connection], T]) -> Callable[[Connection], T]:
+    """
+    Make a job for a lane that writes in one transaction: committed when it returns, else rolled back.
 
-    def perform(connection: Connection, job: Callable[[Connection], object]) -> object:
+    The write lock is taken when the transaction begins, so that it never has to be taken in its middle,
+    where waiting would be in vain.
+    """
+
+    def perform(connection: Connection) -> T:
+        database = _database(connection)
+        with translated_errors(address):
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                result = job(database)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        return result
+
+    return perform
+
+
+def read(address: Address, job: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    """Make a job for a lane that reads in one transaction, so that all it reads is of one moment."""
+
+    def perform(connection: Connection) -> T:
         with translated_errors(address), connection.begin():
             return job(connection)
 
     return perform
+
+
+def execute(
+    database: sqlite3.Connection, statement: ClauseElement, values: Mapping[str, Any]
+) -> sqlite3.Cursor:
+    """
+    Run a prepared statement of SQLAlchemy on SQLite's own connection.
+
+    Compiled once, a statement runs five times as fast this way: what a write waits for is the disk.
+    """
+    sql, constants = _compile(statement)
+    return database.execute(sql, {**constants, **{name: _plain(value) for name, value in values.items()}})
+
+
+@cache
+def _compile(statement: ClauseElement) -> tuple[str, dict[str, Any]]:
+    """The SQL of a statement and the values that are written into it."""
+    compiled = statement.compile(dialect=_DIALECT)
+    parameters: Mapping[str, Any] = compiled.params or {}
+    return str(compiled), {name: value for name, value in parameters.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, UUID):
+        return value.bytes
+    return microseconds_since_1970(value) if isinstance(value, datetime) else value
+
+
+_DIALECT = SQLiteDialect(paramstyle="named")
+
+
+def _database(connection: Connection) -> sqlite3.Connection:
+    database = connection.connection.driver_connection
+    assert isinstance(database, sqlite3.Connection)  # noqa: S101  # made by make_engine
+    return database

@@ -7,9 +7,10 @@ of messages without a fork; (segment, depth) is unique and so the arbiter betwee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import attrs
@@ -25,13 +26,22 @@ from tertulia.builtin.sql.rows import (
     render_message,
     storable,
 )
-from tertulia.builtin.sql.sqlite import Address, in_transaction, make_engine, prepare, translated_errors
+from tertulia.builtin.sql.sqlite import (
+    Address,
+    execute,
+    make_engine,
+    prepare,
+    read,
+    translated_errors,
+    write,
+)
 from tertulia.contracts.store import Settlement, Store
 from tertulia.domain.conversation import Attempt, ConversationRecord
 from tertulia.domain.message import Message, MessageStatus
 from tertulia.errors import ConversationBusyError, ConversationNotFoundError, StoreError
 from tertulia.runtime.clock import Clock
 
+T = TypeVar("T")
 Keys = Mapping[str, Any]
 
 
@@ -61,7 +71,7 @@ class SQLStore(Store):
         if self._address.path is not None and not self._address.read_only:
             self._make_folder()
         try:
-            await self._writer.run(lambda connection: prepare(connection, self._address))
+            await self._writer.run(read(self._address, lambda connection: prepare(connection, self._address)))
         except BaseException:
             await self.aclose()
             raise
@@ -74,23 +84,22 @@ class SQLStore(Store):
     async def add_conversation(self, record: ConversationRecord, messages: Sequence[Message] = ()) -> None:
         """Store a new conversation with its first messages."""
 
-        def job(connection: Connection) -> None:
+        def job(database: sqlite3.Connection) -> None:
             keys = {"owner_id": record.owner, "conversation_id": record.id}
-            connection.execute(statements.ADD_CONVERSATION, _conversation_row(record, len(messages)))
-            connection.execute(statements.ADD_SEGMENT, {**keys, "id": record.branch.segment})
-            connection.execute(statements.ADD_BRANCH, {**keys, **attrs.asdict(record.branch)})
-            if messages:
-                rows = [
-                    render_message(each, record.owner, record.id, record.branch.segment) for each in messages
-                ]
-                connection.execute(statements.ADD_MESSAGE, rows)
+            segment = {"id": record.branch.segment, "parent_segment": None, "fork_depth": None}
+            execute(database, statements.ADD_CONVERSATION, _conversation_row(record, len(messages)))
+            execute(database, statements.ADD_SEGMENT, {**keys, **segment})
+            execute(database, statements.ADD_BRANCH, {**keys, **attrs.asdict(record.branch)})
+            for message in messages:
+                row = render_message(message, record.owner, record.id, record.branch.segment)
+                execute(database, statements.ADD_MESSAGE, row)
 
-        await self._writer.run(job)
+        await self._write(job)
 
     async def get_conversation(self, owner: str, conversation_id: UUID) -> ConversationRecord:
         """Return one conversation of this owner."""
         keys = _keys(owner, conversation_id)
-        row = await self._reader.run(
+        row = await self._read(
             lambda connection: connection.execute(statements.GET_CONVERSATION, keys).mappings().first()
         )
         if row is None:
@@ -106,7 +115,7 @@ class SQLStore(Store):
         if after is not None:
             query = statements.FIND_CONVERSATIONS_AFTER
             values |= {"b_updated_at": after.updated_at, "b_id": after.id}
-        rows = await self._reader.run(lambda connection: connection.execute(query, values).mappings().all())
+        rows = await self._read(lambda connection: connection.execute(query, values).mappings().all())
         return [parse_conversation(row) for row in rows]
 
     async def update_title(self, owner: str, conversation_id: UUID, title: str | None, at: datetime) -> None:
@@ -114,11 +123,11 @@ class SQLStore(Store):
         stored = None if title is None else storable(title)
         values = {**_keys(owner, conversation_id), "b_title": stored, "b_updated_at": at}
 
-        def job(connection: Connection) -> None:
-            if connection.execute(statements.UPDATE_TITLE, values).rowcount == 0:
+        def job(database: sqlite3.Connection) -> None:
+            if execute(database, statements.UPDATE_TITLE, values).rowcount == 0:
                 raise _not_found(conversation_id)
 
-        await self._writer.run(job)
+        await self._write(job)
 
     async def update_target(
         self, owner: str, conversation_id: UUID, branch: str, *, provider: str, model: str, at: datetime
@@ -127,12 +136,12 @@ class SQLStore(Store):
         keys = _keys(owner, conversation_id)
         target = {**keys, "b_branch": branch, "b_provider": provider, "b_model": model}
 
-        def job(connection: Connection) -> None:
-            if connection.execute(statements.UPDATE_TARGET, target).rowcount == 0:
+        def job(database: sqlite3.Connection) -> None:
+            if execute(database, statements.UPDATE_TARGET, target).rowcount == 0:
                 raise _not_found(conversation_id)
-            connection.execute(statements.TOUCH_CONVERSATION, {**keys, "b_updated_at": at})
+            execute(database, statements.TOUCH_CONVERSATION, {**keys, "b_updated_at": at})
 
-        await self._writer.run(job)
+        await self._write(job)
 
     async def add_user_message(
         self, owner: str, conversation_id: UUID, branch: str, message: Message, attempt: Attempt
@@ -140,17 +149,17 @@ class SQLStore(Store):
         """Append a user message to a branch, together with the attempt that will answer it."""
         keys = _keys(owner, conversation_id)
 
-        def job(connection: Connection) -> Message:
-            head_id = _read_head(connection, keys, branch)["head_id"]
-            if head_id in _under_way(connection, keys, self._clock.now()):
+        def job(database: sqlite3.Connection) -> Message:
+            _, head_id = _find_head(database, keys, branch)
+            if head_id in _find_under_way(database, keys, self._clock.now()):
                 raise _busy()
-            placed = _append(connection, keys, branch, attrs.evolve(message, parent_id=head_id))
+            placed = _append(database, keys, branch, attrs.evolve(message, parent_id=head_id))
             assert placed is not None  # noqa: S101  # the writer is alone between reading and moving the head
-            connection.execute(statements.ADD_ATTEMPT, render_attempt(attempt, owner, conversation_id))
-            _count(connection, keys, messages=1, at=message.created_at)
+            execute(database, statements.ADD_ATTEMPT, render_attempt(attempt, owner, conversation_id))
+            _count(database, keys, messages=1, at=message.created_at)
             return placed
 
-        return await self._writer.run(job)
+        return await self._write(job)
 
     async def settle(
         self, owner: str, conversation_id: UUID, branch: str, settlement: Settlement
@@ -159,35 +168,33 @@ class SQLStore(Store):
         keys = _keys(owner, conversation_id)
         ended, status, answer = settlement.attempt, settlement.user_status, settlement.answer
 
-        def job(connection: Connection) -> Message | None:
+        def job(database: sqlite3.Connection) -> Message | None:
             row = {
                 f"b_{name}": value for name, value in render_attempt(ended, owner, conversation_id).items()
             }
-            if connection.execute(statements.SETTLE_ATTEMPT, row).rowcount == 0:
+            if execute(database, statements.SETTLE_ATTEMPT, row).rowcount == 0:
                 return None  # the attempt was never stored, so there is nothing to settle
             if status is not None:
                 values = {**keys, "b_id": ended.message_id, "b_status": status.value}
-                connection.execute(statements.UPDATE_STATUS, values)
+                execute(database, statements.UPDATE_STATUS, values)
             placed = None
             if answer is not None:
                 answer_to = attrs.evolve(answer, parent_id=ended.message_id)
-                placed = _append(connection, keys, branch, answer_to) or _append_beside(
-                    connection, keys, branch, answer_to
+                placed = _append(database, keys, branch, answer_to) or _append_beside(
+                    database, keys, branch, answer_to
                 )
             if settlement.next_attempt is not None:
                 following = render_attempt(settlement.next_attempt, owner, conversation_id)
-                connection.execute(statements.ADD_ATTEMPT, following)
-            _count(connection, keys, messages=0 if answer is None else 1, at=self._clock.now(), settled=ended)
+                execute(database, statements.ADD_ATTEMPT, following)
+            _count(database, keys, messages=0 if answer is None else 1, at=self._clock.now(), settled=ended)
             return placed
 
-        return await self._writer.run(job)
+        return await self._write(job)
 
     async def update_lease(self, owner: str, attempt_id: UUID, lease_until: datetime) -> None:
         """Say that a pending attempt is still under way."""
         values = {"b_owner_id": owner, "b_id": attempt_id, "b_lease_until": lease_until}
-        await self._writer.run(
-            lambda connection: connection.execute(statements.UPDATE_LEASE, values).rowcount
-        )
+        await self._write(lambda database: execute(database, statements.UPDATE_LEASE, values).rowcount)
 
     async def get_messages(
         self,
@@ -209,7 +216,7 @@ class SQLStore(Store):
             alive = _under_way(connection, keys, now) if pending else frozenset[UUID]()
             return [parse_message(row, abandoned=row["id"] not in alive) for row in reversed(rows)]
 
-        return await self._reader.run(job)
+        return await self._read(job)
 
     async def get_attempts(self, owner: str, conversation_id: UUID) -> list[Attempt]:
         """Return every attempt of a conversation, in the order they were started."""
@@ -221,7 +228,7 @@ class SQLStore(Store):
                 for row in connection.execute(statements.GET_ATTEMPTS, keys).mappings()
             ]
 
-        return await self._reader.run(job)
+        return await self._read(job)
 
     def _make_lane(self, name: str, *, writes: bool) -> Lane:
         engine = make_engine(self._address, writes=writes)
@@ -230,7 +237,13 @@ class SQLStore(Store):
             with translated_errors(self._address):
                 return engine.connect()
 
-        return Lane(name, connect, in_transaction(self._address))
+        return Lane(name, connect)
+
+    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._writer.run(write(self._address, job))
+
+    async def _read(self, job: Callable[[Connection], T]) -> T:
+        return await self._reader.run(read(self._address, job))
 
     def _make_folder(self) -> None:
         assert self._address.path is not None  # noqa: S101  # asked by the caller
@@ -269,35 +282,52 @@ def _read_head(connection: Connection, keys: Keys, branch: str) -> RowMapping:
     return row
 
 
-def _append(connection: Connection, keys: Keys, branch: str, message: Message) -> Message | None:
+def _append(database: sqlite3.Connection, keys: Keys, branch: str, message: Message) -> Message | None:
     """Move a branch's head from a message's parent to the message, and add it; None when it was elsewhere."""
     values = {**keys, "b_branch": branch, "b_parent_id": message.parent_id, "b_head_id": message.id}
-    moved = connection.execute(statements.MOVE_HEAD, values).first()
-    if moved is None:
+    # All of its rows are fetched before the next statement: only then is an UPDATE … RETURNING finished.
+    moved = execute(database, statements.MOVE_HEAD, values).fetchall()
+    if not moved:
         return None
-    placed = attrs.evolve(message, depth=moved.head_depth)
-    row = render_message(placed, keys["b_owner_id"], keys["b_conversation_id"], moved.segment)
-    connection.execute(statements.ADD_MESSAGE, row)
+    ((segment, depth),) = moved
+    placed = attrs.evolve(message, depth=depth)
+    row = render_message(placed, keys["b_owner_id"], keys["b_conversation_id"], UUID(bytes=segment))
+    execute(database, statements.ADD_MESSAGE, row)
     return placed
 
 
-def _append_beside(connection: Connection, keys: Keys, branch: str, answer: Message) -> Message | None:
+def _append_beside(database: sqlite3.Connection, keys: Keys, branch: str, answer: Message) -> Message | None:
     """Add an answer whose branch went on without it to a branch of its own, forked at its question."""
-    asked = connection.execute(statements.GET_PLACE, {**keys, "b_id": answer.parent_id}).one()
+    ((segment, depth),) = execute(database, statements.GET_PLACE, {**keys, "b_id": answer.parent_id})
     owned = {"owner_id": keys["b_owner_id"], "conversation_id": keys["b_conversation_id"]}
-    fork = {"id": answer.id, "parent_segment": asked.segment, "fork_depth": asked.depth}
+    fork = {"id": answer.id, "parent_segment": UUID(bytes=segment), "fork_depth": depth}
     late = {
         "name": f"{branch}-late-{answer.id}",
         "segment": answer.id,
         "head_id": answer.parent_id,
-        "head_depth": asked.depth,
+        "head_depth": depth,
         "version": 0,
         "provider": answer.provider,
         "model": answer.model,
     }
-    connection.execute(statements.ADD_SEGMENT, {**owned, **fork})
-    connection.execute(statements.ADD_BRANCH, {**owned, **late})
-    return _append(connection, keys, f"{branch}-late-{answer.id}", answer)
+    execute(database, statements.ADD_SEGMENT, {**owned, **fork})
+    execute(database, statements.ADD_BRANCH, {**owned, **late})
+    return _append(database, keys, f"{branch}-late-{answer.id}", answer)
+
+
+def _find_head(database: sqlite3.Connection, keys: Keys, branch: str) -> tuple[UUID, UUID | None]:
+    """The segment and the head a branch has right now, under the write lock."""
+    row = execute(database, statements.GET_HEAD, {**keys, "b_branch": branch}).fetchone()
+    if row is None:
+        raise _not_found(keys["b_conversation_id"])
+    segment, head_id, _ = row
+    return UUID(bytes=segment), None if head_id is None else UUID(bytes=head_id)
+
+
+def _find_under_way(database: sqlite3.Connection, keys: Keys, now: datetime) -> frozenset[UUID]:
+    """The user messages that somebody is answering right now, under the write lock."""
+    rows = execute(database, statements.GET_UNDER_WAY, {**keys, "b_now": now})
+    return frozenset(UUID(bytes=message_id) for (message_id,) in rows)
 
 
 def _read_path(
@@ -334,7 +364,12 @@ def _under_way(connection: Connection, keys: Keys, now: datetime) -> frozenset[U
 
 
 def _count(
-    connection: Connection, keys: Keys, *, messages: int, at: datetime | None, settled: Attempt | None = None
+    database: sqlite3.Connection,
+    keys: Keys,
+    *,
+    messages: int,
+    at: datetime | None,
+    settled: Attempt | None = None,
 ) -> None:
     """Add to a conversation's counters."""
     cost = None if settled is None else settled.cost
@@ -345,7 +380,7 @@ def _count(
         "b_cost_unknown_count": int(settled is not None and cost is None),
         "b_updated_at": at,
     }
-    connection.execute(statements.COUNT, values)
+    execute(database, statements.COUNT, values)
 
 
 def _not_found(conversation_id: UUID) -> ConversationNotFoundError:
