@@ -9,9 +9,10 @@ import pytest
 from driver_cases import DRIVERS, KEY, check_for_secrets
 from raw_server import Act, RawServer, answer
 
-from tertulia import Capability, HTTPProvider, ModelInfo, ProviderError
+from tertulia import Capability, HTTPProvider, ModelInfo, ProviderError, Rates
 from tertulia.domain.model import find_model
 from tertulia_xai.models import PRICES
+from tertulia_xai.provider import parse_price
 
 
 @pytest.fixture
@@ -69,21 +70,24 @@ async def test_xai_lists_its_models_with_their_aliases(services, connect):
 
 async def test_the_bundled_prices_of_xai_are_those_it_lists(services, connect):
     """
-    Vector 11: the list's integers are ten-thousandths of a dollar per million tokens, 12500 being $1.25.
+    What the list says a model costs is what the bundled table says, long prompts included.
     """
-    listed = await connect(DRIVERS["xai"], services["xai"]).get_json("/language-models", member="models")
+    models = await connect(DRIVERS["xai"], services["xai"]).list_models()
 
-    bundled = {price.model: price.rates for price in PRICES}
-    assert Decimal("1.25") == bundled["grok-4.3"].input == Decimal(12500) / 10_000
-    for model in listed["models"]:
-        assert [
-            Decimal(model[name]) / 10_000
-            for name in (
-                "prompt_text_token_price",
-                "cached_prompt_text_token_price",
-                "completion_text_token_price",
-            )
-        ] == [bundled[model["id"]].input, bundled[model["id"]].cache_read, bundled[model["id"]].output]
+    bundled = {price.model: price for price in PRICES}
+    assert [(bundled[model.id].rates, bundled[model.id].long_context) for model in models] == [
+        (model.price.rates, model.price.long_context) for model in models
+    ]
+
+
+def test_listed_prices_are_ten_thousandths_of_a_dollar():
+    """
+    Vector 11: 12500 in the list is $1.25 per million tokens; an entry without prices has none.
+    """
+    listed = parse_price({"prompt_text_token_price": 12500, "completion_text_token_price": 25000}, "grok-4.3")
+
+    assert Rates(Decimal("1.25"), Decimal("2.5")) == listed.rates
+    assert (None, None) == (listed.long_context, parse_price({"id": "grok-4.3"}, "grok-4.3"))
 
 
 async def test_a_model_that_is_new_to_us_is_listed_without_facts(connect):

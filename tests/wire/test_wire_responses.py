@@ -233,8 +233,8 @@ def test_opaque_state_of_others_stays_away(dialect):
     assert "theirs" not in json.dumps(body)
     assert 2 == len(body["input"])
     assert (
-        "2 reasoning part(s) of another provider were left out",
-        "1 executableCode part(s) of another provider were left out",
+        "2 reasoning part(s) without state of this provider were left out",
+        "1 executableCode part(s) without state of this provider were left out",
     ) == notes
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, Request
-from tertulia.domain.model import ModelInfo, Price, find_model, find_price
+from tertulia.domain.model import Capability, ModelInfo, Price, find_model, find_price
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ConfigurationError
 
@@ -99,6 +99,11 @@ class Provider(ABC):
         if model not in self._found:
             self._found[model] = find_model(self.MODELS, model)
         return self._found[model]
+
+    def can(self, model: str, capability: Capability) -> bool:
+        """Say whether a model is known to do something; of an unknown model nothing is known."""
+        info = self.find_model(model)
+        return info is not None and capability in (info.capabilities or ())
 
     def describe(self, model: str) -> ModelInfo:
         """Return the bundled facts about a model under its own name; unknown facts are None."""

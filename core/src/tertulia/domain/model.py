@@ -206,6 +206,8 @@ class ModelInfo:
         capabilities: What it is known to do; None when nothing is known, which is not "nothing".
 
         aliases: Other names for it.
+
+        price: What the provider's own list says it costs now; None where the list has no prices.
     """
 
     provider: str
@@ -216,6 +218,7 @@ class ModelInfo:
     max_output_tokens: int | None = None
     capabilities: frozenset[Capability] | None = None
     aliases: tuple[str, ...] = ()
+    price: Price | None = None
 
     def covers(self, model: str) -> bool:
         """Whether a name means this model: its id, an alias, or a dated snapshot of one."""

@@ -94,9 +94,9 @@ class HTTPProvider(Provider):
     def read_stream(self, request: Request) -> StreamReader:
         """Return a reader for one streamed answer."""
 
-    @abstractmethod
     def render_key(self, key: Secret) -> dict[str, Secret]:
-        """Return the headers that carry the key."""
+        """Return the headers that carry the key: a bearer token, unless the vendor wants it otherwise."""
+        return {"authorization": Secret(f"Bearer {key.reveal()}")}
 
     def render_headers(self) -> dict[str, str]:
         """Return further headers of every call; secrets do not belong here."""

@@ -488,7 +488,7 @@ class Send:
     def _order(
         self, targets: Sequence[Target], failed: Sequence[tuple[Target, ErrorKind]] = ()
     ) -> Sequence[Target]:
-        if not targets:
+        if len(targets) < 2 and not (targets and failed):
             return targets
         request = Request(targets[0], (self._message,), self._outgoing.options)
         return self._core.plugins.order_targets(request, targets, failed) or (() if failed else targets)
@@ -505,8 +505,7 @@ class Send:
         timeouts = self._outgoing.timeouts or self._timeouts(target)
         if timeouts.first_content is not None or not self._outgoing.stream:
             return timeouts
-        info = self._core.plugins.get_provider(target.provider).find_model(target.model)
-        reasons = info is not None and Capability.REASONING in (info.capabilities or ())
+        reasons = self._core.plugins.get_provider(target.provider).can(target.model, Capability.REASONING)
         seconds = FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT
         return attrs.evolve(timeouts, first_content=seconds)
 

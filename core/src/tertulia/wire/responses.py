@@ -105,23 +105,23 @@ class _InputWriter:
         self._dialect = dialect
         self._left_out: dict[str, int] = {}
 
-    def render_message(self, message: Message) -> Iterator[Json]:
-        if message.role is Role.SYSTEM:
-            if not self._dialect.system_as_instructions:
-                yield {"role": "system", "content": message.text}
-        elif message.role is Role.USER:
-            yield {"role": "user", "content": [_input_text(part) for part in message.parts]}
-        elif message.role is Role.TOOL:
-            yield from (_tool_result(part) for part in message.parts if isinstance(part, ToolResult))
-        else:
-            yield from self._render_answer(message.parts)
+    def render_message(self, message: Message) -> Sequence[Json]:
+        if message.role is Role.USER:
+            return ({"role": "user", "content": [_input_text(part) for part in message.parts]},)
+        if message.role is Role.ASSISTANT:
+            return self._render_answer(message.parts)
+        if message.role is Role.TOOL:
+            return [_tool_result(part) for part in message.parts if isinstance(part, ToolResult)]
+        return () if self._dialect.system_as_instructions else ({"role": "system", "content": message.text},)
 
-    def _render_answer(self, parts: tuple[Part, ...]) -> Iterator[Json]:
+    def _render_answer(self, parts: tuple[Part, ...]) -> Sequence[Json]:
+        if len(parts) == 1 and isinstance(words := parts[0], Text) and words.text:
+            return (self._render_words(words),)  # the usual answer, a thousand times in a long history
         items = [item for part in parts if (item := self._render_part(part)) is not None]
         # A reasoning item without its follower is a 400: an answer that broke off may end with one.
         while items and items[-1].get("type") == "reasoning":
             items.pop()
-        yield from items
+        return items
 
     def _render_part(self, part: Part) -> Json | None:
         match part:
@@ -162,7 +162,7 @@ class _InputWriter:
 
     def notes(self) -> tuple[str, ...]:
         return tuple(
-            f"{count} {kind} part(s) of another provider were left out"
+            f"{count} {kind} part(s) without state of this provider were left out"
             for kind, count in self._left_out.items()
         )
 

@@ -15,7 +15,6 @@ from tertulia import (
     ModelInfo,
     ProviderReply,
     Request,
-    Secret,
     Usage,
 )
 from tertulia.wire import (
@@ -92,10 +91,6 @@ class OpenAIProvider(HTTPProvider):
     PRICES = PRICES
     ERROR_RULES = ERROR_RULES
 
-    def render_key(self, key: Secret) -> dict[str, Secret]:
-        """The key goes into ``Authorization``."""
-        return {"authorization": Secret(f"Bearer {key.reveal()}")}
-
     def render_headers(self) -> dict[str, str]:
         """The organisation and the project, where they are set."""
         names = {"organization": "openai-organization", "project": "openai-project"}
@@ -111,7 +106,8 @@ class OpenAIProvider(HTTPProvider):
 
     def render_request(self, request: Request) -> Rendered:
         """Render a Responses request."""
-        return render_request(request, Dialect(), encrypted_reasoning=self._reasons(request.target.model))
+        reasons = self.can(request.target.model, Capability.REASONING)
+        return render_request(request, Dialect(), encrypted_reasoning=reasons)
 
     def parse_reply(self, body: Any, request: Request) -> ProviderReply:
         """Read a whole Responses answer."""
@@ -135,7 +131,3 @@ class OpenAIProvider(HTTPProvider):
         if read_count(billing.raw, "input_tokens_details", "ttl_12h_tokens"):
             return None
         return super().calculate_cost(model, usage, billing, at)
-
-    def _reasons(self, model: str) -> bool:
-        info = self.find_model(model)
-        return info is not None and Capability.REASONING in (info.capabilities or ())

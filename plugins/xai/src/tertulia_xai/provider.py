@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import attrs
@@ -11,15 +12,18 @@ from tertulia import (
     Capability,
     ErrorKind,
     HTTPProvider,
+    LongContext,
     ModelInfo,
     Money,
+    Price,
     ProviderReply,
+    Rates,
     Request,
-    Secret,
 )
 from tertulia.wire import (
     ErrorRule,
     ErrorRules,
+    Json,
     Rendered,
     StreamReader,
     read_count,
@@ -33,6 +37,9 @@ from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
 
 PICO_PER_TICK = 100
 """xAI counts in ticks of 1e-10 dollars."""
+
+UNITS_PER_DOLLAR = 10_000
+"""The model list counts in ten-thousandths of a dollar per million tokens."""
 
 ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, pattern="incorrect api key|no api key"),
@@ -61,18 +68,15 @@ class XAIProvider(HTTPProvider):
     PRICES = PRICES
     ERROR_RULES = ERROR_RULES
 
-    def render_key(self, key: Secret) -> dict[str, Secret]:
-        """The key goes into ``Authorization``."""
-        return {"authorization": Secret(f"Bearer {key.reveal()}")}
-
     def get_path(self, request: Request) -> str:
         """One path for all models."""
         return "/responses"
 
     def render_request(self, request: Request) -> Rendered:
         """Render a Responses request in xAI's dialect: system messages and earlier answers as plain items."""
+        reasons = self.can(request.target.model, Capability.REASONING)
         dialect = Dialect(system_as_instructions=False, assistant_as_string=True)
-        return render_request(request, dialect, encrypted_reasoning=self._reasons(request.target.model))
+        return render_request(request, dialect, encrypted_reasoning=reasons)
 
     def parse_reply(self, body: Any, request: Request) -> ProviderReply:
         """Read a whole Responses answer."""
@@ -83,24 +87,56 @@ class XAIProvider(HTTPProvider):
         return _XAIStream(self.name)
 
     async def list_models(self) -> Sequence[ModelInfo]:
-        """List the models of the key, with their aliases; limits come from the bundled table."""
+        """List the models of the key, with their aliases and what they cost now; limits are bundled."""
         body = await self.get_json("/language-models", member="models")
         found = [
             (identifier, item) for item in read_list(body, "models") if (identifier := read_text(item, "id"))
         ]
         return [
-            attrs.evolve(self.describe(identifier), aliases=tuple(read_texts(item, "aliases")))
+            attrs.evolve(
+                self.describe(identifier),
+                aliases=tuple(read_texts(item, "aliases")),
+                price=parse_price(item, identifier),
+            )
             for identifier, item in found
         ]
-
-    def _reasons(self, model: str) -> bool:
-        info = self.find_model(model)
-        return info is not None and Capability.REASONING in (info.capabilities or ())
 
 
 class _XAIStream(ResponsesStream):
     def end(self) -> ProviderReply:
         return with_reported_cost(super().end())
+
+
+def parse_price(item: Json, model: str) -> Price | None:
+    """
+    Read what a model costs from its entry in the list; None when the entry has no prices.
+
+    The integers are cents per 100 million tokens: 12500 is $1.25 per million.
+    """
+    rates = _parse_rates(item, "")
+    threshold = read_count(item, "long_context_threshold")
+    beyond = None if threshold is None else _parse_rates(item, "_long_context")
+    if rates is None:
+        return None
+    return Price(
+        id=f"xai/{model}/listed",
+        model=model,
+        rates=rates,
+        long_context=None if threshold is None or beyond is None else LongContext(threshold, beyond),
+        source="xAI /v1/language-models",
+    )
+
+
+def _parse_rates(item: Json, suffix: str) -> Rates | None:
+    names = ("prompt_text_token_price", "completion_text_token_price", "cached_prompt_text_token_price")
+    prompt, completion, cached = (read_count(item, name + suffix) for name in names)
+    if prompt is None or completion is None:
+        return None
+    return Rates(
+        Decimal(prompt) / UNITS_PER_DOLLAR,
+        Decimal(completion) / UNITS_PER_DOLLAR,
+        None if cached is None else Decimal(cached) / UNITS_PER_DOLLAR,
+    )
 
 
 def with_reported_cost(reply: ProviderReply) -> ProviderReply:
