@@ -30,6 +30,7 @@ from tertulia import (
     ProtocolError,
     ProviderReply,
     RateLimitError,
+    Reasoning,
     SafetyOutcome,
     ServerError,
     StreamInterruptedError,
@@ -344,6 +345,37 @@ async def test_an_empty_answer_is_not_an_answer(client, one, finish):
 
     (attempt,) = await conversation.attempts()
     assert (ErrorKind.EMPTY_RESPONSE, 10) == (attempt.error_kind, attempt.usage.input_tokens)
+
+
+@pytest.mark.parametrize("part", [Text(""), Reasoning("hm")], ids=["empty text", "thoughts alone"])
+async def test_state_and_thoughts_alone_are_no_answer(client, one, part):
+    """A complete answer whose parts say nothing is an empty one, and is charged for what it used."""
+    one.replies(ProviderReply((part,), FinishReason.STOP, "stop", Usage(10, 0, 0, 3, 0), model="scripted-1"))
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(EmptyResponseError):
+        await conversation.send("Hello")
+
+    assert Money(16_000_000) == (await conversation.cost()).total.money
+
+
+async def test_a_plugin_that_fails_at_the_price_does_not_take_the_answer(client, one):
+    """The answer is stored and returned, its cost is unknown, and a warning says why."""
+
+    class Broken:
+        @tertulia.hookimpl
+        def calculate_cost(self):
+            raise ZeroDivisionError("oops")
+
+    client.register(Broken())
+    one.says("Hi.")
+
+    reply = await client.ask("Hello", provider="one")
+
+    assert ("Hi.", None) == (reply.text, reply.cost)
+    assert (
+        "the cost is unknown: a plugin failed in calculate_cost: ZeroDivisionError: oops",
+    ) == reply.warnings
 
 
 async def test_a_blocked_prompt_is_typed_and_costs_what_it_costs(client, one, two):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -22,32 +22,24 @@ from tertulia.domain.conversation import Attempt, AttemptOutcome
 from tertulia.domain.exchange import (
     Completed,
     Context,
-    Delta,
     Event,
     FallbackTaken,
     Options,
     ProviderReply,
-    ReasoningDelta,
     Reply,
     Request,
     Target,
-    TextDelta,
     Timeouts,
-    ToolCallDelta,
-    Translated,
 )
-from tertulia.domain.message import FinishReason, Message, MessageStatus, Reasoning, Role, Text
+from tertulia.domain.message import Message, MessageStatus, Role, Text
 from tertulia.domain.model import Capability
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
 from tertulia.domain.usage import Cost, CostSource, Money, Usage
 from tertulia.errors import (
     AllProvidersFailed,
-    ContentFilteredError,
-    EmptyResponseError,
     ErrorKind,
     PluginError,
     ProviderError,
-    ServerError,
     StoreError,
     StreamInterruptedError,
     TertuliaError,
@@ -58,6 +50,7 @@ from tertulia.services.context.format import check_context, make_window
 from tertulia.services.core import Core
 from tertulia.services.path import Path
 from tertulia.services.routing.policy import targets_after
+from tertulia.services.trial import Trial
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 5.0
@@ -86,26 +79,6 @@ class Outgoing:
     stream: bool
 
 
-@attrs.define(eq=False)
-class _Trial:
-    """One attempt while it runs."""
-
-    target: Target
-    attempt: Attempt
-    began: float
-    text: list[str] = attrs.field(factory=list[str])
-    thoughts: list[str] = attrs.field(factory=list[str])
-    warnings: list[str] = attrs.field(factory=list[str])
-    first_content: float | None = None
-    context: Context | None = None
-    reply: ProviderReply | None = None
-
-    @property
-    def shown(self) -> bool:
-        """Whether content was handed to the caller: the commit point."""
-        return self.first_content is not None
-
-
 class Send:
     """
     One send. Its :meth:`events` can be read once, and settles everything however the reading ends.
@@ -129,7 +102,7 @@ class Send:
         )
         self._attempts: list[Attempt] = []
         self._errors: list[ProviderError] = []
-        self._trial: _Trial | None = None
+        self._trial: Trial | None = None
         self._lease: asyncio.TimerHandle | None = None
         self._deadline = 0.0
 
@@ -179,7 +152,7 @@ class Send:
         self._keep_lease()
         self._observe_start(trial)
 
-    def _begin(self, target: Target) -> _Trial:
+    def _begin(self, target: Target) -> Trial:
         clock = self._core.clock
         attempt = Attempt(
             id=clock.new_id(),
@@ -190,7 +163,7 @@ class Send:
             started_at=clock.now(),
             lease_until=clock.now() + LEASE,
         )
-        return _Trial(target, attempt, clock.monotonic())
+        return Trial(target, attempt, clock.monotonic())
 
     async def _ask(self) -> AsyncIterator[Event]:
         """Ask the current target and yield what may be shown of its answer."""
@@ -199,9 +172,7 @@ class Send:
         iterator, to_close = self._core.plugins.send_message(request)
         try:
             async for delta in iterator:
-                if (event := _take(trial, delta)) is not None:
-                    if trial.first_content is None:
-                        trial.first_content = self._elapsed(trial)
+                if (event := trial.take(delta, self._core.clock)) is not None:
                     yield event
         except TertuliaError:
             raise
@@ -212,9 +183,9 @@ class Send:
             for each in to_close:
                 if (close := getattr(each, "aclose", None)) is not None:
                     await close()
-        _check_reply(trial)
+        trial.check_reply()
 
-    async def _make_request(self, trial: _Trial) -> Request:
+    async def _make_request(self, trial: Trial) -> Request:
         target = trial.target
         await self._path.read(
             self._core, self._outgoing.conversation_id, self._outgoing.branch, self._message
@@ -283,7 +254,7 @@ class Send:
         self._core.plugins.observe(Answered(self._outgoing.conversation_id, result))
         return result
 
-    def _make_reply(self, trial: _Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:
+    def _make_reply(self, trial: Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:
         return Reply(
             message=message,
             provider=trial.target.provider,
@@ -344,13 +315,13 @@ class Send:
         error.kept = _KEPT
         return error
 
-    async def _interrupt(self, trial: _Trial, error: ProviderError) -> StreamInterruptedError:
+    async def _interrupt(self, trial: Trial, error: ProviderError) -> StreamInterruptedError:
         """Keep what was shown of an answer that broke off."""
         ended = self._end(
             trial, AttemptOutcome.INTERRUPTED, cost=self._price_failure(trial, error), error=error
         )
         partial = await self._settle(
-            ended, user_status=MessageStatus.COMPLETE, answer=self._answer(trial, ended, _shown_parts(trial))
+            ended, user_status=MessageStatus.COMPLETE, answer=self._answer(trial, ended, trial.shown_parts)
         )
         interrupted = StreamInterruptedError(
             f"the answer broke off: {error.message}",
@@ -374,7 +345,7 @@ class Send:
             ended = self._end(
                 trial, outcome, cost=_NOT_CHARGED if trial.context is None else None, error=error
             )
-            answer = self._answer(trial, ended, _shown_parts(trial)) if trial.shown else None
+            answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
             await self._settle(
                 ended,
                 user_status=MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED,
@@ -389,7 +360,7 @@ class Send:
         if (trial := self._trial) is None:
             return
         ended = self._end(trial, AttemptOutcome.CANCELLED, cost=None)
-        answer = self._answer(trial, ended, _shown_parts(trial)) if trial.shown else None
+        answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
         await self._settle(ended, user_status=status, answer=answer)
         message_id = _known(self._message.id)
@@ -397,7 +368,7 @@ class Send:
 
     def _end(
         self,
-        trial: _Trial,
+        trial: Trial,
         outcome: AttemptOutcome,
         *,
         cost: Cost | None,
@@ -415,7 +386,7 @@ class Send:
             if error
             else None,
             error_message=None if error is None else error.message,
-            latency_seconds=self._elapsed(trial),
+            latency_seconds=trial.elapsed(self._core.clock),
             first_content_seconds=trial.first_content,
             usage=usage,
             cost=cost,
@@ -433,7 +404,7 @@ class Send:
         *,
         user_status: MessageStatus | None = None,
         answer: Message | None = None,
-        following: _Trial | None = None,
+        following: Trial | None = None,
     ) -> Message | None:
         self._trial = following
         settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
@@ -446,7 +417,7 @@ class Send:
         return stored
 
     def _answer(
-        self, trial: _Trial, ended: Attempt, parts: tuple[Any, ...], reply: ProviderReply | None = None
+        self, trial: Trial, ended: Attempt, parts: tuple[Any, ...], reply: ProviderReply | None = None
     ) -> Message:
         return Message(
             Role.ASSISTANT,
@@ -464,23 +435,31 @@ class Send:
             created_at=self._core.clock.now(),
         )
 
-    def _price(self, trial: _Trial, reply: ProviderReply) -> Cost | None:
+    def _price(self, trial: Trial, reply: ProviderReply) -> Cost | None:
         """The provider's own figure is the cost of record; else the dated price rows say."""
-        computed = self._core.plugins.calculate_cost(
-            trial.target,
-            reply.model or trial.target.model,
-            reply.usage,
-            reply.billing,
-            trial.attempt.started_at,
-        )
+        computed = self._compute_cost(trial, reply)
         reported = reply.billing.reported
         if reported is None:
             return computed
         return Cost(reported, CostSource.REPORTED, computed=None if computed is None else computed.money)
 
-    def _price_failure(self, trial: _Trial, error: ProviderError) -> Cost | None:
+    def _compute_cost(self, trial: Trial, reply: ProviderReply) -> Cost | None:
+        """A plugin that fails at the price does not take the answer with it."""
+        try:
+            return self._core.plugins.calculate_cost(
+                trial.target,
+                reply.model or trial.target.model,
+                reply.usage,
+                reply.billing,
+                trial.attempt.started_at,
+            )
+        except PluginError as error:
+            trial.warnings.append(f"the cost is unknown: {error.message}")
+            return None
+
+    def _price_failure(self, trial: Trial, error: ProviderError) -> Cost | None:
         """What a failed attempt cost: nothing when it was refused, its tokens when they are known."""
-        if isinstance(error, ContentFilteredError) and trial.reply is not None:
+        if trial.reply is not None:
             return self._price(trial, trial.reply)
         refused = error.status is not None and error.status >= 400
         return _NOT_CHARGED if refused or not error.sent else None
@@ -492,10 +471,6 @@ class Send:
             return targets
         request = Request(targets[0], (self._message,), self._outgoing.options)
         return self._core.plugins.order_targets(request, targets, failed) or (() if failed else targets)
-
-    def _elapsed(self, trial: _Trial) -> float:
-        """Seconds since an attempt began, in whole microseconds, as they are stored."""
-        return round(self._core.clock.monotonic() - trial.began, 6)
 
     def _timeouts(self, target: Target) -> Timeouts:
         return self._core.plugins.get_provider(target.provider).config.timeouts
@@ -509,7 +484,7 @@ class Send:
         seconds = FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT
         return attrs.evolve(timeouts, first_content=seconds)
 
-    def _observe_start(self, trial: _Trial) -> None:
+    def _observe_start(self, trial: Trial) -> None:
         self._core.plugins.observe(AttemptStarted(self._outgoing.conversation_id, trial.attempt))
 
     def _keep_lease(self) -> None:
@@ -545,71 +520,6 @@ _NOT_CHARGED = Cost(Money(0), CostSource.NOT_CHARGED)
 def attempt_target(attempt: Attempt) -> Target:
     """Whom an attempt asked."""
     return Target(attempt.provider, attempt.model)
-
-
-def _take(trial: _Trial, delta: Delta) -> Event | None:
-    """Remember what a delta says, and return it when there is content in it for the caller."""
-    if isinstance(delta, TextDelta):
-        trial.text.append(delta.text)
-        return delta if delta.text else None
-    if isinstance(delta, ReasoningDelta):
-        trial.thoughts.append(delta.text)
-        return delta if delta.text else None
-    if isinstance(delta, ToolCallDelta):
-        return delta
-    if isinstance(delta, Translated):
-        trial.warnings.extend(delta.notes)
-    elif isinstance(cast("object", delta), ProviderReply):
-        trial.reply = delta
-    else:
-        raise TypeError(f"a driver may not yield {type(delta).__name__}")
-    return None
-
-
-def _check_reply(trial: _Trial) -> None:
-    """Take for an answer only what is one."""
-    reply, target = trial.reply, trial.target
-    names: dict[str, Any] = {"provider": target.provider, "model": target.model}
-    if reply is None:
-        raise PluginError(
-            f"provider {target.provider!r} ended without a ProviderReply",
-            hook="send_message",
-            provider=target.provider,
-        )
-    has_content = any(not isinstance(part, Reasoning) for part in reply.parts)
-    if reply.finish_reason is FinishReason.ERROR:
-        raise ServerError(
-            f"provider {target.provider!r}: the answer failed ({reply.raw_finish_reason})",
-            code=reply.raw_finish_reason,
-            usage=reply.usage,
-            next_step="send again, or name a fallback",
-            **names,
-        )
-    if has_content:
-        return
-    if reply.finish_reason is FinishReason.CONTENT_FILTER:
-        reason = reply.safety.reason if reply.safety else reply.raw_finish_reason
-        stage = reply.safety.stage if reply.safety else "answer"
-        raise ContentFilteredError(
-            f"provider {target.provider!r}: the {stage} was blocked ({reason})",
-            safety=reply.safety,
-            usage=reply.usage,
-            code=reason,
-            next_step="change the message, or the safety settings where the provider has them",
-            **names,
-        )
-    if reply.finish_reason in (FinishReason.STOP, FinishReason.UNKNOWN):
-        raise EmptyResponseError(
-            f"provider {target.provider!r}: the answer is complete and holds nothing",
-            usage=reply.usage,
-            next_step="send again, or name a fallback",
-            **names,
-        )
-
-
-def _shown_parts(trial: _Trial) -> tuple[Reasoning | Text, ...]:
-    thoughts, text = "".join(trial.thoughts), "".join(trial.text)
-    return (*((Reasoning(thoughts),) if thoughts else ()), Text(text))
 
 
 def _usage_of(error: TertuliaError | None) -> Usage:

@@ -1,0 +1,148 @@
+"""One attempt while it runs: what it was asked with, what came, and whether that is an answer."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import attrs
+
+from tertulia.domain.conversation import Attempt
+from tertulia.domain.exchange import (
+    Context,
+    Delta,
+    Event,
+    ProviderReply,
+    ReasoningDelta,
+    Target,
+    TextDelta,
+    ToolCallDelta,
+    Translated,
+)
+from tertulia.domain.message import FinishReason, Part, Reasoning, Refusal, Text
+from tertulia.errors import ContentFilteredError, EmptyResponseError, PluginError, ProviderError, ServerError
+from tertulia.runtime.clock import Clock
+
+
+@attrs.define(eq=False)
+class Trial:
+    """
+    One attempt while it runs.
+
+    Attributes:
+        began: On the monotonic clock.
+
+        text: The pieces of text handed to the caller.
+
+        thoughts: The pieces of reasoning handed to the caller.
+
+        warnings: What was converted or left out, a sentence each.
+
+        first_content: Seconds until content was handed to the caller: the commit point; None before it.
+
+        context: What was chosen to be sent; None while nothing has been sent.
+
+        reply: The driver's last word; None before it.
+    """
+
+    target: Target
+    attempt: Attempt
+    began: float
+    text: list[str] = attrs.field(factory=list[str])
+    thoughts: list[str] = attrs.field(factory=list[str])
+    warnings: list[str] = attrs.field(factory=list[str])
+    first_content: float | None = None
+    context: Context | None = None
+    reply: ProviderReply | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether content was handed to the caller."""
+        return self.first_content is not None
+
+    @property
+    def shown_parts(self) -> tuple[Part, ...]:
+        """What was handed to the caller, as parts of a message."""
+        thoughts = (Reasoning("".join(self.thoughts)),) if self.thoughts else ()
+        return (*thoughts, Text("".join(self.text)))
+
+    def elapsed(self, clock: Clock) -> float:
+        """Seconds since the attempt began, in whole microseconds, as they are stored."""
+        return round(clock.monotonic() - self.began, 6)
+
+    def take(self, delta: Delta, clock: Clock) -> Event | None:
+        """Remember what a delta says, and return it when there is content in it for the caller."""
+        event = self._remember(delta)
+        if event is not None and self.first_content is None:
+            self.first_content = self.elapsed(clock)
+        return event
+
+    def _remember(self, delta: Delta) -> Event | None:
+        if isinstance(delta, TextDelta):
+            self.text.append(delta.text)
+            return delta if delta.text else None
+        if isinstance(delta, ReasoningDelta):
+            self.thoughts.append(delta.text)
+            return delta if delta.text else None
+        if isinstance(delta, ToolCallDelta):
+            return delta
+        if isinstance(delta, Translated):
+            self.warnings.extend(delta.notes)
+        elif isinstance(cast("object", delta), ProviderReply):
+            self.reply = delta
+        else:
+            raise TypeError(f"a driver may not yield {type(delta).__name__}")
+        return None
+
+    def check_reply(self) -> None:
+        """
+        Take for an answer only what is one.
+
+        Raises:
+            PluginError: The driver ended without its last word.
+            ServerError: The provider says that the answer failed.
+            ContentFilteredError: Everything was held back.
+            EmptyResponseError: The answer is complete and holds nothing.
+        """
+        if self.reply is None:
+            raise PluginError(
+                f"provider {self.target.provider!r} ended without a ProviderReply",
+                hook="send_message",
+                provider=self.target.provider,
+            )
+        if self.reply.finish_reason is FinishReason.ERROR:
+            raise self._failure(ServerError, f"the answer failed ({self.reply.raw_finish_reason})")
+        if any(_says_something(part) for part in self.reply.parts):
+            return
+        if self.reply.finish_reason is FinishReason.CONTENT_FILTER:
+            raise self._blocked(self.reply)
+        if self.reply.finish_reason in (FinishReason.STOP, FinishReason.UNKNOWN):
+            raise self._failure(EmptyResponseError, "the answer is complete and holds nothing")
+
+    def _blocked(self, reply: ProviderReply) -> ProviderError:
+        reason = reply.safety.reason if reply.safety else reply.raw_finish_reason
+        stage = reply.safety.stage if reply.safety else "answer"
+        error = self._failure(
+            ContentFilteredError, f"the {stage} was blocked ({reason})", safety=reply.safety
+        )
+        error.next_step = "change the message, or the safety settings where the provider has them"
+        return error
+
+    def _failure(self, kind: type[ProviderError], what: str, **extra: Any) -> ProviderError:
+        assert self.reply is not None  # noqa: S101  # asked by check_reply
+        return kind(
+            f"provider {self.target.provider!r}: {what}",
+            provider=self.target.provider,
+            model=self.target.model,
+            code=self.reply.raw_finish_reason,
+            request_id=self.reply.request_id,
+            usage=self.reply.usage,
+            next_step="send again, or name a fallback",
+            **extra,
+        )
+
+
+def _says_something(part: Part) -> bool:
+    """Thoughts alone are no answer, nor is an empty text that only carries a provider's state."""
+    if isinstance(part, Text | Refusal):
+        return part.text != ""
+    return not isinstance(part, Reasoning)
