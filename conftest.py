@@ -45,12 +45,12 @@ def set_up(namespace: dict[str, Any]) -> None:
     for name, table in simulator.providers().items():
         environment.setenv(f"AI_{name.upper()}_API_KEY", table["api_key"])
         environment.setenv(f"AI_{name.upper()}_BASE_URL", table["base_url"])
-    namespace.update(tertulia=tertulia, database=database, simulator=simulator, runner=runner, stack=stack)
+    namespace.update(tertulia=tertulia, database=database, simulator=simulator, runner=runner, _page=stack)
 
 
 def tear_down(namespace: dict[str, Any]) -> None:
     """Take it all away again."""
-    namespace["stack"].close()
+    namespace["_page"].close()
 
 
 pytest_collect_file = Sybil(

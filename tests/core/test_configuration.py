@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -24,6 +25,8 @@ from tertulia import (
 from tertulia.domain.config import ProviderConfig
 from tertulia.runtime import configuration
 from tertulia.runtime.configuration import make_config, make_provider
+from tertulia.testing import ScriptedProvider
+from tertulia_openai import OpenAIProvider
 
 
 def configure(environ=None, **arguments):
@@ -138,6 +141,101 @@ def test_a_value_that_cannot_be_used_is_named(arguments, error, message):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_context_tokens": True}, "max_context_tokens must be a whole number"),
+        ({"max_context_tokens": 8e3}, "max_context_tokens must be a whole number"),
+        ({"context_window": "20"}, "context_window must be a whole number"),
+        ({"context_window": -1}, "context_window must be at least 1"),
+        ({"fallback": 7}, "fallback must be a text or a list of texts"),
+        ({"fallback": ["gemini", None]}, "fallback must be a text or a list of texts"),
+        ({"default_provider": 7}, "default_provider must be a text; set default_provider"),
+        ({"store": 7}, "store must be a text; set store"),
+        (
+            {"providers": ["openai"]},
+            'providers must be a table that has a table for each name; write {"NAME": {"model": …}}',
+        ),
+        ({"providers": {7: {}}}, "the name of a provider must be a text, not 7"),
+    ],
+)
+def test_an_argument_of_the_wrong_form_is_named(arguments, message):
+    """An argument that is not of the form it should have is a configuration error, whatever it is."""
+    with pytest.raises(ConfigurationError) as caught:
+        configure(**arguments)
+
+    assert message == str(caught.value)
+
+
+URL_FORM = "write it as https://HOST/PATH"
+NO_LOGIN = "base_url has a user or a password in it; put the key in api_key"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("sk-very-secret", 'its settings must be a table; write {"api_key": …}'),
+        (None, 'its settings must be a table; write {"api_key": …}'),
+        ({7: "x"}, "the name of a setting must be a text, not 7"),
+        ({"api_key": 7}, "api_key must be a text; set api_key"),
+        ({"model": 7}, "model must be a text; set model"),
+        ({"base_url": 7}, "base_url must be a text; set base_url"),
+        ({"base_url": "http://[::1"}, f"base_url is no URL; {URL_FORM}"),
+        ({"base_url": "http://a:99999/v1"}, f"base_url is no URL; {URL_FORM}"),
+        ({"base_url": "https:///v1"}, f"base_url has no host; {URL_FORM}"),
+        ({"base_url": "localhost:8080"}, f"base_url has no host; {URL_FORM}"),
+        ({"base_url": "https://me:sk-very-secret@a/v1"}, NO_LOGIN),
+        ({"base_url": "https://sk-very-secret@a/v1"}, NO_LOGIN),
+        ({"fallback": {"gemini": 1}}, "fallback must be a text or a list of texts"),
+        ({"fallback": [7]}, "fallback must be a text or a list of texts"),
+        ({"timeouts": 7}, "timeouts must be a table of seconds"),
+        ({"timeouts": []}, "timeouts must be a table of seconds"),
+        ({"timeouts": {7: 1}}, "there is no timeout 7; known are: connect, first_content, idle, total"),
+        ({"timeouts": {"idle": "7"}}, "timeout 'idle' must be a number of seconds"),
+        ({"timeouts": {"idle": True}}, "timeout 'idle' must be a number of seconds"),
+        ({"timeouts": {"idle": None}}, "timeout 'idle' must be a number of seconds"),
+        ({"timeouts": {"idle": float("nan")}}, "timeout 'idle' must be more than 0 seconds"),
+        ({"timeouts": Timeouts(idle=-1)}, "timeout 'idle' must be more than 0 seconds"),
+    ],
+)
+def test_a_setting_of_the_wrong_form_is_named(table, message):
+    """A provider's setting of the wrong form is named with the provider; what may be secret is not said."""
+    with pytest.raises(ConfigurationError) as caught:
+        configure(providers={"openai": table})
+
+    assert (f"provider 'openai': {message}", "openai") == (str(caught.value), caught.value.provider)
+
+
+def test_one_fallback_is_one_text():
+    """A single name need not be in a list, and is not read letter by letter."""
+    config = configure(providers={"a": {"driver": "openai", "fallback": "b"}, "b": {}}, fallback="b/m")
+
+    assert (("b/m",), ("b",)) == (config.fallback, config.providers["a"].fallback)
+
+
+def test_an_empty_variable_is_not_set():
+    """Blanks in the environment are no value."""
+    environ = {"AI_OPENAI_API_KEY": " ", "AI_OPENAI_BASE_URL": " ", "AI_OPENAI_MODEL": " "}
+    config = configure(environ, providers={"openai": {}})
+
+    assert ProviderConfig("openai", "openai") == config.providers["openai"]
+
+
+async def test_a_provider_that_was_passed_in_can_be_the_default_and_a_fallback():
+    """The default and the fallbacks may name providers among the plugins, given as any iterable."""
+    one = ScriptedProvider("one").refuses(tertulia.QuotaExhaustedError, status=429)
+    two = ScriptedProvider("two").says("Hello.")
+    async with tertulia.open(
+        store="memory:",
+        providers={},
+        plugins=iter([one, two]),
+        default_provider="one",
+        fallback=["two"],
+        environ={},
+    ) as client:
+        assert ("Hello.", "two") == ((reply := await client.ask("Hello")).text, reply.provider)
+
+
+@pytest.mark.parametrize(
     ("table", "error", "message"),
     [
         (
@@ -218,13 +316,13 @@ async def test_the_first_provider_with_a_key_is_the_default():
         assert "xai" == (await client.start()).provider
 
 
-@pytest.mark.parametrize("identifier", ["nonsense", "0199a3c4-0000-7000-8000-000000000000"])
+@pytest.mark.parametrize("identifier", ["nonsense", "0199a3c4-0000-7000-8000-000000000000", 123, None])
 async def test_a_conversation_that_is_not_there_is_not_found(client, identifier):
     """A wrong id of any form is the same error."""
     with pytest.raises(ConversationNotFoundError) as caught:
         await client.get(identifier)
 
-    assert identifier == str(caught.value.conversation_id)
+    assert str(identifier) == str(caught.value.conversation_id)
 
 
 async def test_a_title_is_bounded(client):
@@ -266,6 +364,104 @@ async def test_a_broken_driver_breaks_nothing_else(monkeypatch, client, value, m
         make_provider("broken", config, {})
 
     assert "1, 2." == (await client.ask("Count to 2.", provider="openai")).text
+
+
+class Stubborn(ScriptedProvider):
+    """A driver that cannot be started."""
+
+    def __init__(self, config):
+        raise ZeroDivisionError("no luck")
+
+
+def test_a_driver_that_cannot_be_started_is_refused_with_the_reason(monkeypatch):
+    """Whatever a driver raises when it is made is told as a refusal, with its cause."""
+    monkeypatch.setattr(configuration, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
+
+    with pytest.raises(PluginRejectedError) as caught:
+        make_provider("mine", configure(providers={"mine": {"driver": "broken"}}), {})
+
+    assert (
+        "provider 'mine': driver 'broken' failed to start: ZeroDivisionError: no luck; "
+        "see the cause below, and tell the author of the driver"
+    ) == str(caught.value)
+    assert ("broken", "mine", ZeroDivisionError) == (
+        caught.value.plugin,
+        caught.value.provider,
+        type(caught.value.__cause__),
+    )
+
+
+BROKEN_FIRST = {"lost": {"driver": "mistral"}, "broken": {}, "openai": {}}
+
+
+@pytest.mark.parametrize("value", ["no_such_module:PROVIDER", f"{__name__}:Stubborn"])
+async def test_a_driver_that_is_not_there_or_broken_is_no_default(monkeypatch, value):
+    """Without a name, the first provider with a key is asked, past those whose driver does not work."""
+    installed = [entry_point(value), *configuration.installed_drivers()]
+    monkeypatch.setattr(configuration, "installed_drivers", lambda: installed)
+    environ = {"OPENAI_API_KEY": "k"}
+
+    async with tertulia.open(store="memory:", providers=BROKEN_FIRST, environ=environ) as client:
+        assert "openai" == (await client.start()).provider
+
+
+async def test_when_no_provider_is_left_the_first_failure_is_said():
+    """Where nobody else has a key, what is wrong with the first driver is the error."""
+    async with tertulia.open(store="memory:", providers=BROKEN_FIRST, environ={}) as client:
+        with pytest.raises(DriverNotInstalledError, match="no driver named 'mistral' is installed"):
+            await client.start()
+
+
+async def test_without_any_provider_the_error_says_so():
+    """Nobody is configured: the error says what to install."""
+    async with tertulia.open(store="memory:", providers={}, environ={}) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.start()
+
+    assert 'no provider is installed; try "pip install tertulia-openai"' == str(caught.value)
+
+
+def printed(error: BaseException) -> str:
+    """A traceback as error reporters write it, with every local variable."""
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+def test_a_provider_that_could_not_be_made_shows_in_a_traceback():
+    """The name is set before anything is refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        OpenAIProvider(ProviderConfig("mine", "openai", settings={"projet": "x"}))
+
+    assert "self = <OpenAIProvider 'mine'>" in printed(caught.value)
+
+
+KEY = "sk-very-secret"
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "AI_OPENAI_API_KEY"])
+def test_no_traceback_shows_the_environment(monkeypatch, variable):
+    """An error of `open` holds no key of the environment, even where local variables are printed."""
+    monkeypatch.setenv(variable, KEY)
+
+    with pytest.raises(UnknownProviderError) as caught:
+        tertulia.open(providers=None, fallback=["nobody"])
+
+    assert "environ = <Environment>" in printed(caught.value)
+    assert KEY not in printed(caught.value)
+
+
+async def test_no_traceback_shows_the_key_of_a_provider_that_could_not_be_made(monkeypatch):
+    """Where a driver fails before it has a name, it can be shown, and the key it was given stays secret."""
+    monkeypatch.setattr(configuration, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
+    monkeypatch.setattr(Stubborn, "KEY_VARIABLES", ("STUBBORN_API_KEY",))
+    monkeypatch.setenv("STUBBORN_API_KEY", KEY)
+
+    async with tertulia.open(store="memory:", providers={"mine": {"driver": "broken"}}) as client:
+        with pytest.raises(PluginRejectedError) as caught:
+            await client.start(provider="mine")
+
+    assert "self = <Stubborn None>" in printed(caught.value)
+    assert "api_key=Secret('…')" in printed(caught.value)
+    assert KEY not in printed(caught.value)
 
 
 def test_a_secret_shows_itself_only_when_asked():

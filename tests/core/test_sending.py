@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -40,6 +41,7 @@ from tertulia import (
     UnsupportedParameterError,
     Usage,
 )
+from tertulia.services import sending
 from tertulia.testing import ScriptedProvider
 
 
@@ -131,6 +133,14 @@ async def test_a_failed_message_is_kept_and_not_sent_again(client, one):
         (RateLimitError("slow down", status=429, retry_after=20), True),
         (AuthenticationError("no", status=401), True),
         (ProtocolError("garbage"), True),
+        (tertulia.ConnectionFailedError("no line"), True),
+        (tertulia.ProviderTimeoutError("too slow"), True),
+        (ServerError("broken", status=500), True),
+        (tertulia.QuotaExhaustedError("no money", status=429), True),
+        (tertulia.PermissionDeniedError("not here", status=403), True),
+        (tertulia.ModelNotFoundError("no such model", status=404), True),
+        (EmptyResponseError("nothing"), True),
+        (tertulia.ContextLengthError("too long", status=400), False),  # the other window is no larger
         (TooLargeError("huge answer", side="response"), True),
         (TooLargeError("huge request", side="request"), False),
         (InvalidRequestError("wrong", status=400), False),
@@ -159,6 +169,22 @@ async def test_the_kind_decides_whether_another_is_asked(client, one, two, error
         with pytest.raises(type(error)):
             await conversation.send("Hello", fallback=["two"])
         assert [] == two.requests
+
+
+async def test_a_prompt_that_is_too_long_goes_to_a_larger_window(client, one, two):
+    """After a context_length error only a target with a larger known window is asked."""
+
+    class Roomy(ScriptedProvider):
+        MODELS = (tertulia.ModelInfo("scripted", "scripted-1", context_window=200_000),)
+
+    roomy = Roomy("roomy").says("Hi.")
+    client.register(roomy)
+    one.fails(tertulia.ContextLengthError("too long", status=400))
+    conversation = await client.start(provider="one")
+
+    reply = await conversation.send("Hello", fallback=["two", "roomy"])
+
+    assert (["one", "roomy"], []) == ([attempt.provider for attempt in reply.attempts], two.requests)
 
 
 async def test_when_all_fail_the_error_tells_of_each(client, one, two):
@@ -275,7 +301,8 @@ async def test_an_open_stream_does_not_lock_out_its_own_task(client, one):
     reply = await conversation.send("Hello")
 
     assert "Hi." == reply.text
-    assert [event async for event in stream] == []
+    with pytest.raises(StreamInterruptedError, match="another message was sent meanwhile"):
+        await anext(stream)
 
 
 async def test_closing_the_client_settles_open_streams(client, one, database):
@@ -318,6 +345,180 @@ async def test_a_cancelled_send_is_settled(client, one, pieces):
     kept = [("Hi", MessageStatus.COMPLETE), ("Hello", MessageStatus.INTERRUPTED)]
     assert (kept if pieces else [("Hi", MessageStatus.FAILED)]) == await statuses(conversation)
     assert [AttemptOutcome.CANCELLED] == [attempt.outcome for attempt in await conversation.attempts()]
+
+
+class Stuck(ScriptedProvider):
+    """Says one word and then nothing more, until it is closed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.closed = False
+
+    async def send_message(self, request):
+        try:
+            yield TextDelta("one")
+            await asyncio.Event().wait()
+        finally:
+            self.closed = True
+
+
+async def waiting(client) -> tuple[Stuck, tertulia.Conversation, tertulia.ReplyStream, asyncio.Task]:
+    """A stream whose second event is being waited for by a task of its own."""
+    provider = Stuck("stuck")
+    client.register(provider)
+    conversation = await client.start(provider="stuck")
+    stream = conversation.stream("Count.")
+    await anext(stream)
+    task = asyncio.create_task(stream.__anext__())
+    await asyncio.sleep(0)
+    return provider, conversation, stream, task
+
+
+async def test_another_task_can_stop_a_stream(client):
+    """A stop button: the reader is told, what was shown is kept, and the provider is closed at once."""
+    provider, conversation, stream, task = await waiting(client)
+
+    await stream.aclose()
+
+    assert provider.closed
+    with pytest.raises(StreamInterruptedError, match="the stream was closed") as caught:
+        await task
+    assert ErrorKind.CANCELLED is caught.value.kind
+    assert [("Count.", MessageStatus.COMPLETE), ("one", MessageStatus.INTERRUPTED)] == await statuses(
+        conversation
+    )
+
+
+async def test_a_stream_has_one_reader(client):
+    """A second task that reads is refused, and the first one does not notice."""
+    _, _, stream, task = await waiting(client)
+
+    with pytest.raises(tertulia.TertuliaError, match="another task is reading this stream"):
+        await anext(stream)
+
+    assert not task.done()
+    await stream.aclose()
+    with pytest.raises(StreamInterruptedError):
+        await task
+
+
+async def test_closing_the_client_ends_a_send_under_way(client, database):
+    """The task that waits for it is told, and nothing is pending afterwards."""
+    _, conversation, _, task = await waiting(client)
+
+    await client.aclose()
+
+    with pytest.raises(StreamInterruptedError):
+        await task
+    async with tertulia.open(
+        store=database, providers={}, plugins=[ScriptedProvider("one")], environ={}
+    ) as again:
+        seen = await again.get(conversation.id)
+        assert [("Count.", MessageStatus.COMPLETE), ("one", MessageStatus.INTERRUPTED)] == await statuses(
+            seen
+        )
+        assert [AttemptOutcome.CANCELLED] == [attempt.outcome for attempt in await seen.attempts()]
+
+
+async def test_waiting_for_ones_turn_is_part_of_the_send(client):
+    """A send that waits for another stream longer than it may take is refused, and nothing is stored."""
+    _, conversation, stream, task = await waiting(client)
+
+    with pytest.raises(tertulia.ConversationBusyError, match="another answer was under way"):
+        await asyncio.create_task(conversation.send("Hello", timeouts=tertulia.Timeouts(total=0.05)))
+
+    assert ["Count."] == [message.text for message in await conversation.history()]
+    await stream.aclose()
+    with pytest.raises(StreamInterruptedError):
+        await task
+
+
+async def test_a_lease_is_renewed_while_an_answer_comes(client, database, monkeypatch):
+    """A long answer keeps its branch: the lease in the database moves on."""
+    monkeypatch.setattr(sending, "RENEW_SECONDS", 0.01)
+    renewed = asyncio.Event()
+    update = client._core.store.update_lease
+
+    async def update_lease(*arguments):
+        await update(*arguments)
+        renewed.set()
+
+    monkeypatch.setattr(client._core.store, "update_lease", update_lease)
+    _, conversation, stream, task = await waiting(client)
+    (before,) = await conversation.attempts()
+    await asyncio.wait_for(renewed.wait(), 5)
+
+    (after,) = await conversation.attempts()
+    assert sending.LEASE == timedelta(seconds=15)
+    assert after.lease_until > before.lease_until
+    await stream.aclose()
+    with pytest.raises(StreamInterruptedError):
+        await task
+
+
+async def test_no_target_is_asked_after_the_deadline(client, one, two):
+    """When the time for the whole send is over, a failure is final."""
+
+    class Late(ScriptedProvider):
+        async def send_message(self, request):
+            self.requests.append(request)
+            over = asyncio.Event()
+            asyncio.get_running_loop().call_at(request.deadline, over.set)
+            await over.wait()
+            raise OverloadedError("too late", provider=self.name)
+            yield
+
+    client.register(Late("late"))
+    conversation = await client.start(provider="late")
+
+    with pytest.raises(OverloadedError):
+        await conversation.send("Hello", fallback=["two"], timeouts=tertulia.Timeouts(total=0.02))
+
+    assert [] == two.requests
+
+
+async def test_what_was_shown_is_kept_when_a_driver_breaks(client, one):
+    """A foreign exception after the first content is ours on the way out, and the part is stored."""
+    one.fails(KeyError("oops"), "Lisbon is")
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(PluginError, match="KeyError"):
+        await conversation.send("Tell me of Lisbon.")
+
+    assert [
+        ("Tell me of Lisbon.", MessageStatus.COMPLETE),
+        ("Lisbon is", MessageStatus.INTERRUPTED),
+    ] == await statuses(conversation)
+
+
+@pytest.mark.parametrize("finish", [FinishReason.PAUSE, FinishReason.CANCELLED])
+async def test_an_unfinished_answer_is_not_called_whole(client, one, finish):
+    """What the provider itself calls unfinished is kept as interrupted."""
+    one.replies(ProviderReply((Text("Lisbon"),), finish, "in_progress"), "Lisbon")
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(StreamInterruptedError, match=r"the answer is not finished \(in_progress\)") as caught:
+        await conversation.send("Tell me of Lisbon.")
+
+    assert (ErrorKind.PROTOCOL, MessageStatus.INTERRUPTED) == (caught.value.kind, caught.value.partial.status)
+
+
+@pytest.mark.parametrize("money", [Money(-1), Money(2**63), Money(1.5), Money(float("nan")), 5], ids=repr)
+async def test_an_amount_that_is_none_is_an_unknown_cost(client, one, money):
+    """A price plugin cannot put nonsense into the ledger, nor take the answer with it."""
+
+    class Wrong:
+        @tertulia.hookimpl
+        def calculate_cost(self):
+            return Cost(money)
+
+    client.register(Wrong())
+    one.says("Hi.")
+
+    reply = await client.ask("Hello", provider="one")
+
+    assert ("Hi.", None) == (reply.text, reply.cost)
+    assert ("the cost is unknown: calculate_cost answered with no amount of money",) == reply.warnings
 
 
 async def test_two_tasks_on_one_conversation_take_turns(client, one):
@@ -465,7 +666,8 @@ async def test_the_window_of_messages_bounds_what_is_sent(one, database):
             reply = await conversation.send(f"question {number}")
 
     assert ["Be brief.", "question 2", "answer 2", "question 3"] == one.texts
-    assert {"outside the window of messages"} == {dropped.reason for dropped in reply.context.dropped}
+    (dropped,) = reply.context.dropped
+    assert (4, "outside the window of messages") == (len(dropped.message_ids), dropped.reason)
 
 
 async def test_a_driver_that_breaks_its_contract_is_named(client, two):

@@ -22,12 +22,15 @@ async def test_a_failed_switch_changes_nothing(client, simulator):
     assert [] == simulator.requests
 
 
-async def test_a_switch_names_a_model(client, simulator):
-    """A switch may name a model, and is stored."""
+async def test_a_switch_names_a_model(client, simulator, database):
+    """A switch may name a model, and is stored: a client opened later goes on with it."""
     conversation = await client.start(provider="openai")
     await conversation.switch("xai", "grok-4.3")
+    async with tertulia.open(store=database, providers=simulator.providers(), environ={}) as later:
+        again = await later.get(conversation.id)
+        assert ("xai", "grok-4.3") == (again.provider, again.model)
 
-    reply = await conversation.send("Hello")
+        reply = await again.send("Hello")
 
     assert ("xai", "grok-4.3", "grok-4.3") == (reply.provider, reply.model, reply.resolved_model)
     assert "grok-4.3" == simulator.sent_to("xai").body["model"]

@@ -75,8 +75,8 @@ async def test_a_name_inside_the_window_is_remembered(database, simulator):
     # 47 messages were said. A pair about counting takes 14 tokens, so four of the older ones fit.
     assert 15 == len(simulator.sent_to("openai").texts)
     assert "Count to 3." == simulator.sent_to("openai").texts[0]
-    assert 32 == len(reply.context.dropped)
-    assert {"over the token budget"} == {dropped.reason for dropped in reply.context.dropped}
+    (dropped,) = reply.context.dropped
+    assert (32, "over the token budget") == (len(dropped.message_ids), dropped.reason)
     assert 107 == reply.context.tokens
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from uuid import UUID
 
 import pytest
@@ -10,17 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tertulia import (
+    Billing,
     Foreign,
     Message,
     Money,
     OpaqueState,
+    Price,
     ProtocolError,
+    Rates,
     Reasoning,
     Refusal,
     Role,
     Text,
     ToolCall,
     ToolResult,
+    Usage,
 )
 from tertulia.runtime.clock import SystemClock, make_uuid7
 from tertulia.runtime.serialization import decode_json, decode_parts, encode_json, encode_parts
@@ -102,6 +106,81 @@ def test_money_is_exact(usd):
 def test_money_is_written_plainly(usd, written):
     """Without exponents or trailing zeros; half a pico-dollar goes to the even one."""
     assert written == str(Money.from_usd(usd))
+
+
+@pytest.mark.parametrize(
+    ("usd", "pico"),
+    [
+        ("0.0000000000015", 2),
+        ("0.0000000000025", 2),
+        ("-0.0000000000015", -2),
+        ("-0.0000000000025", -2),
+        ("0.0000000000025000001", 3),
+        (Decimal("1.5"), 1_500_000_000_000),
+        (3, 3_000_000_000_000),
+    ],
+)
+def test_dollars_are_rounded_half_even(usd, pico):
+    """Half a pico-dollar goes to the even one, up as well as down."""
+    assert Money(pico) == Money.from_usd(usd)
+
+
+@pytest.mark.parametrize(
+    ("usd", "error", "message"),
+    [
+        (0.1, TypeError, "0.1 is a float: write an amount as a text, a Decimal or an int"),
+        (None, TypeError, "None is a NoneType: write an amount as a text, a Decimal or an int"),
+        ("NaN", ValueError, "'NaN' is no finite number"),
+        (Decimal("-Infinity"), ValueError, "Decimal('-Infinity') is no finite number"),
+        ("a dime", ValueError, "'a dime' is no number"),
+    ],
+)
+def test_what_is_no_exact_amount_is_refused(usd, error, message):
+    """A float is not the number that was written, and what is not finite is no amount."""
+    with pytest.raises(error) as caught:
+        Money.from_usd(usd)
+
+    assert message == str(caught.value)
+
+
+def test_money_does_not_depend_on_the_callers_precision():
+    """An amount is read, priced and written exactly where the caller's decimals have one digit."""
+    price = Price("row", "m", Rates.per_million("1.2345678", "0"), tiers={"flex": Decimal("0.51")})
+
+    with localcontext(prec=1):
+        read = Money.from_usd("1234567.890123456789")
+        cost = price.cost(Usage(1_000_001, 0, 0, 0, 0), Billing(service_tier="flex"))
+        written = (read.usd, str(read), str(Money(-1_500_000_000_000)))
+
+    assert Money(1_234_567_890_123_456_789) == read
+    assert (Decimal("1234567.890123456789"), "$1234567.890123456789", "$-1.5") == written
+    assert Money(629_630_207_630) == cost.money  # 1,000,001 x 1,234,567.8 x 0.51 = 629,630,207,629.578
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier", "pico"),
+    [
+        (Usage(3, 0, 0, 0, 0), None, 2),
+        (Usage(5, 0, 0, 0, 0), None, 2),
+        (Usage(1, 0, 0, 1, 0), None, 1),
+        (Usage(3, 0, 0, 3, 0), "flex", 2),
+        (Usage(5, 0, 0, 0, 0), "flex", 1),
+    ],
+)
+def test_a_cost_is_rounded_half_even_and_once(usage, tier, pico):
+    """At half a pico-dollar a token, 1.5 and 2.5 are both 2; classes and tier are put together before."""
+    rates = Rates.per_million("0.0000005", "0.0000005")
+    price = Price("row", "m", rates, tiers={"flex": Decimal("0.5")})
+
+    assert Money(pico) == price.cost(usage, Billing(service_tier=tier)).money
+
+
+@pytest.mark.parametrize("billing", [Billing(service_tier="ultrafast"), Billing(batch=True)])
+def test_a_tier_that_the_row_does_not_name_has_an_unknown_cost(billing):
+    """Without a factor for the tier nothing is guessed."""
+    price = Price("row", "m", Rates.per_million("1", "1"), tiers={"flex": Decimal("0.5")})
+
+    assert price.cost(Usage(1, 0, 0, 1, 0), billing) is None
 
 
 def test_a_million_prices_add_up():

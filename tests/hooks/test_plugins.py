@@ -137,7 +137,7 @@ class TestTheRule:
             @hookimpl
             def order_targets(self, targets, failed):
                 calls.append(([t.provider for t in targets], [(t.provider, kind) for t, kind in failed]))
-                return [*reversed(targets), tertulia.Target("nobody", "x")]
+                return [*reversed(targets), *targets, tertulia.Target("nobody", "x")]
 
         client.register(Cheapest())
         two.refuses(OverloadedError, status=503)
@@ -229,6 +229,24 @@ class TestFormatContext:
                 await conversation.send("Hello")
 
         assert {"system": 0, "newest message": 6, "history": 35} == caught.value.parts
+
+    async def test_a_strategys_own_count_is_not_evidence(self, one):
+        """A choice that claims to be small is counted again."""
+
+        class Liar:
+            @hookimpl
+            async def format_context(self, view, request):
+                messages = (*(await view.history()), *request.messages)
+                return tertulia.Context(messages, tertulia.ContextReport(0, 0))
+
+        plugins = [one.says("a " * 50), Liar()]
+        async with tertulia.open(
+            store="memory:", providers={}, plugins=plugins, environ={}, max_context_tokens=30
+        ) as client:
+            conversation = await client.start(provider="one")
+            await conversation.send("Hello")
+            with pytest.raises(tertulia.ContextOverflowError):
+                await conversation.send("Hello")
 
     async def test_an_override_that_raises_is_named(self, client, one):
         """A plugin's exception is ours on the way out, with its cause."""
@@ -378,6 +396,45 @@ class AsynchronousPrice(ScriptedProvider):
         return None
 
 
+class ObserveWrapper:
+    @hookimpl(wrapper=True)
+    def observe(self):
+        yield
+
+
+class TestWrongAnswers:
+    @pytest.mark.parametrize("hook", ["order_targets", "format_context", "calculate_cost"])
+    async def test_an_answer_of_another_kind_is_named(self, client, one, hook):
+        """What a hook does not allow is a plugin error that names the hook, or leaves the cost unknown."""
+
+        def answer(self):
+            return 5
+
+        plugin = type("Wrong", (), {hook: hookimpl(answer)})()
+        client.register(plugin)
+        one.says("Hi.")
+        conversation = await client.start(provider="one")
+
+        if hook == "calculate_cost":
+            reply = await conversation.send("Hello", fallback=["two"])
+            assert ("the cost is unknown: calculate_cost answered int, not a Cost or None",) == reply.warnings
+        else:
+            with pytest.raises(PluginError, match=f"{hook} answered int, not"):
+                await conversation.send("Hello", fallback=["two"])
+
+    async def test_a_list_of_models_that_raises_is_named(self, client):
+        """A driver's foreign exception is ours on the way out."""
+
+        class Broken(ScriptedProvider):
+            async def list_models(self):
+                raise KeyError("oops")
+
+        client.register(Broken("broken"))
+
+        with pytest.raises(PluginError, match="a plugin failed in list_models: KeyError"):
+            await client.list_models("broken")
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("plugin", "message"),
@@ -391,6 +448,7 @@ class TestRefusals:
             (FromTheFuture(), "it is written for plugin API 2, and this is API 1"),
             (WithoutHooks(), "it has no hook; mark a method with @tertulia.hookimpl"),
             (AsynchronousPrice("price"), "'calculate_cost' may not be `async def`"),
+            (ObserveWrapper(), "'observe' has no wrappers; write a plain observer"),
             (Fine, "Fine is a class; register an instance of it"),
         ],
         ids=lambda value: value if isinstance(value, str) else type(value).__name__,

@@ -191,6 +191,26 @@ def test_the_cost_that_xai_reports_is_exact():
 
 
 @pytest.mark.parametrize(
+    ("base_url", "dollars"),
+    [
+        ("https://api.openai.com/v1", "0.004"),
+        ("http://localhost/v1", "0.004"),
+        ("https://us.api.openai.com/v1", None),
+        ("https://EU.api.openai.com/v1", None),
+    ],
+)
+def test_the_hosts_of_a_region_have_an_unknown_cost(base_url, dollars):
+    """
+    Where data stays in a region some models cost 10 % more, which no row says, so nothing is computed.
+    """
+    provider = DRIVERS["openai"].make(base_url)
+
+    cost = provider.calculate_cost("gpt-5.6-sol", Usage(1_000, 0, 0, 0, 0), Billing(), TODAY)
+
+    assert (dollars and Decimal(dollars)) == (cost and cost.usd)
+
+
+@pytest.mark.parametrize(
     ("day", "dollars"),
     [(datetime(2026, 11, 30, 23, 59, tzinfo=UTC), 2), (datetime(2026, 12, 1, tzinfo=UTC), 4)],
 )

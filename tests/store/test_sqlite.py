@@ -22,8 +22,9 @@ from tertulia import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from tertulia.builtin.sql.address import Address
 from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata
-from tertulia.builtin.sql.sqlite import Address, make_engine
+from tertulia.builtin.sql.sqlite import make_engine
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.runtime.clock import SystemClock
 from tertulia.testing import ScriptedProvider
@@ -61,24 +62,49 @@ async def test_a_database_is_durable(database):
     assert ["wal", 2, 1] == read
 
 
-async def test_a_newer_database_is_left_alone(database, tmp_path):
-    """A database of a newer version is refused with both versions named, and nothing is changed."""
+@pytest.mark.parametrize("version", ["0999", "0000", "abc"])
+async def test_an_unknown_version_is_left_alone(database, meddle, tmp_path, version):
+    """A database at no revision of ours is refused with both versions named, and nothing is changed."""
     await (await opened(database)).aclose()
     path = tmp_path / "conversations.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE tertulia_version SET version_num = '0999'")
-    connection.close()
+    meddle("UPDATE tertulia_version SET version_num = ?", version)
+    before = path.read_bytes()
 
     with pytest.raises(StoreVersionError) as caught:
         await opened(database)
 
     assert (
-        f"the database {path} has version 0999, and this tertulia knows up to {REVISION}; "
+        f"the database {path} has version {version}, and this tertulia knows up to {REVISION}; "
         "nothing was changed; upgrade tertulia, or open another database"
     ) == str(caught.value)
-    with sqlite3.connect(path) as connection:
-        assert ("0999",) == connection.execute("SELECT version_num FROM tertulia_version").fetchone()
-    connection.close()
+    assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize("query", ["", "?mode=ro"])
+async def test_another_programs_database_is_left_alone(database, meddle, tmp_path, query):
+    """A database with tables that are not ours is refused before a byte of it is changed."""
+    path = tmp_path / "conversations.db"
+    meddle("CREATE TABLE artist (name TEXT)")
+    meddle("CREATE TABLE album (title TEXT)")
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError) as caught:
+        await opened(database + query)
+
+    assert (
+        f"the database {path} holds other tables, such as 'album'; nothing was changed; name another file"
+    ) == str(caught.value)
+    assert before == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
+
+
+async def test_an_empty_file_becomes_a_database(database, tmp_path):
+    """A file without a byte, as a program makes that reserves a name, is fine."""
+    (tmp_path / "conversations.db").write_bytes(b"")
+    store = await opened(database)
+
+    assert [] == await store.find_conversations("local")
+    await store.aclose()
 
 
 async def test_a_file_that_is_no_database_is_left_alone(tmp_path):
@@ -141,6 +167,67 @@ async def test_a_missing_database_is_not_made_read_only(tmp_path):
     assert [] == list(tmp_path.iterdir())
 
 
+async def test_a_reader_makes_no_file(database, tmp_path):
+    """When the file is taken away before the first reading, it is missed and not made anew."""
+    store = await opened(database)
+    (tmp_path / "conversations.db").rename(tmp_path / "elsewhere.db")
+
+    with pytest.raises(StoreError, match=f"the database {tmp_path / 'conversations.db'} cannot be opened"):
+        await store.find_conversations("local")
+
+    assert not (tmp_path / "conversations.db").exists()
+    await store.aclose()
+
+
+async def test_a_database_in_a_sealed_folder_can_be_read(database, tmp_path, monkeypatch):
+    """Where no file can be made and no write-ahead log lies, mode=ro reads without making one."""
+    await (await opened(database)).aclose()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    store = await opened(f"{database}?mode=ro")
+
+    assert [] == await store.find_conversations("local")
+    assert [tmp_path / "conversations.db"] == list(tmp_path.iterdir())
+    await store.aclose()
+
+
+async def test_a_write_ahead_log_is_read_in_a_sealed_folder_too(database, record, tmp_path, monkeypatch):
+    """What another process has written and not yet moved into the file is not overlooked."""
+    writer = await opened(database)
+    await writer.add_conversation(record)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    (tmp_path / "link.db").symlink_to(tmp_path / "conversations.db")
+    reader = await opened(f"sqlite:///{tmp_path / 'link.db'}?mode=ro")
+
+    assert [record] == await reader.find_conversations("local")
+    await reader.aclose()
+    await writer.aclose()
+
+
+async def test_a_folder_is_no_database(tmp_path):
+    """A path that leads to a folder is a clear error."""
+    with pytest.raises(StoreError) as caught:
+        await opened(f"sqlite:///{tmp_path}")
+
+    assert (
+        f"{tmp_path} is a folder, and a database is a file; "
+        f"name a file in it, such as {tmp_path / 'conversations.db'}"
+    ) == str(caught.value)
+
+
+async def test_a_closed_store_says_so(database, record):
+    """After it is closed, a store reads and writes nothing, and says what to do."""
+    store = await opened(database)
+    await store.aclose()
+
+    for operation in (
+        store.find_conversations("local"),
+        store.update_title("local", record.id, "Trip", record.updated_at),
+    ):
+        with pytest.raises(StoreError) as caught:
+            await operation
+        assert "the store is closed; open the client again" == str(caught.value)
+
+
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     """A path through a file is a clear error."""
     (tmp_path / "file").write_text("")
@@ -149,19 +236,10 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         await opened(f"sqlite:///{tmp_path / 'file' / 'sub' / 'conversations.db'}")
 
 
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("mongodb://localhost", "no store is installed for 'mongodb' URLs"),
-        ("sqlite:conversations.db", "is no store's URL; write sqlite:///PATH or memory:"),
-        ("sqlite:///x.db?cache=shared", "there is no setting 'cache'"),
-        ("sqlite:///x.db?busy_timeout=soon", "busy_timeout must be a number of seconds"),
-    ],
-)
-async def test_a_wrong_url_is_refused(url, message):
-    """A URL that no store knows, or a setting it does not have, is a configuration error."""
-    with pytest.raises(ConfigurationError, match=message):
-        async with tertulia.open(store=url, providers={}, environ={}):
+async def test_a_url_of_another_kind_is_refused():
+    """A URL that no store knows is a configuration error."""
+    with pytest.raises(ConfigurationError, match="no store is installed for 'mongodb' URLs"):
+        async with tertulia.open(store="mongodb://localhost", providers={}, environ={}):
             pass
 
 

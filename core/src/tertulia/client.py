@@ -17,9 +17,15 @@ from tertulia.domain.exchange import Options, Reply, Timeouts
 from tertulia.domain.message import Message, Role, Text
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.usage import CostTotal
-from tertulia.errors import ConfigurationError, ConversationNotFoundError, TertuliaError
+from tertulia.errors import (
+    ConfigurationError,
+    ConversationNotFoundError,
+    DriverNotInstalledError,
+    PluginRejectedError,
+    TertuliaError,
+)
 from tertulia.runtime.clock import Clock, SystemClock
-from tertulia.runtime.configuration import make_config, make_provider
+from tertulia.runtime.configuration import Environment, make_config, make_provider
 from tertulia.runtime.plugins import PluginReport, Plugins, restriction
 from tertulia.services.conversations import Conversation, check_title
 from tertulia.services.core import Core
@@ -36,12 +42,12 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
     store: str | None = None,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     default_provider: str | None = None,
-    fallback: Sequence[str] | None = None,
+    fallback: str | Sequence[str] | None = None,
     owner: str = "local",
     max_context_tokens: int | None = None,
     context_window: int | None = None,
     plugins: Iterable[object] = (),
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> Client:
     """
@@ -58,12 +64,15 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         max_context_tokens: Tokens a request may hold; None for the model's own window.
         context_window: Recent messages a request may hold; None for no limit.
         plugins: Objects with hooks, and providers, beyond the installed ones.
-        environ: Where keys and ``TERTULIA_…`` are read.
+        environ: Where keys and ``TERTULIA_…`` are read; None for the environment of the process.
         clock: Where the time comes from; None for the machine's.
 
     Raises:
         ConfigurationError: A value cannot be used.
     """
+    # At once: from here on no local variable shows a key when a traceback prints them.
+    environ = Environment(os.environ if environ is None else environ)
+    plugins = tuple(plugins)
     config = make_config(
         providers=providers,
         default_provider=default_provider,
@@ -73,6 +82,7 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         max_context_tokens=max_context_tokens,
         context_window=context_window,
         environ=environ,
+        registered=[plugin.name for plugin in plugins if isinstance(plugin, Provider)],
     )
     return Client(config, plugins=plugins, environ=environ, clock=clock or SystemClock())
 
@@ -278,16 +288,24 @@ class Client:
     def _default_provider(self) -> str:
         if self._config.default_provider is not None:
             return self._config.default_provider
-        names = self.providers
-        for name in names:
-            provider = self._plugins.get_provider(name)
+        if not self.providers:
+            raise ConfigurationError(
+                "no provider is installed", next_step='try "pip install tertulia-openai"'
+            )
+        variables: list[str] = []
+        failures: list[TertuliaError] = []
+        for name in self.providers:
+            try:
+                provider = self._plugins.get_provider(name)
+            except (DriverNotInstalledError, PluginRejectedError) as error:
+                failures.append(error)
+                continue
             if provider.config.api_key is not None or not getattr(provider, "NEEDS_KEY", False):
                 return name
-        variables = [key for name in names for key in self._plugins.get_provider(name).KEY_VARIABLES]
-        raise ConfigurationError(
-            "no provider has a key" if names else "no provider is installed",
-            next_step=f"set one of {', '.join(variables)}" if names else 'try "pip install tertulia-openai"',
-        )
+            variables += provider.KEY_VARIABLES
+        if failures:
+            raise failures[0]
+        raise ConfigurationError("no provider has a key", next_step=f"set one of {', '.join(variables)}")
 
     def _make_provider(self, name: str) -> Provider:
         provider = make_provider(name, self._config, self._environ)
@@ -317,7 +335,7 @@ def _read_id(conversation_id: UUID | str) -> UUID:
     if isinstance(conversation_id, UUID):
         return conversation_id
     try:
-        return UUID(conversation_id)
+        return UUID(str(conversation_id))  # whatever is no id is not found, of whatever type it is
     except ValueError:
         raise ConversationNotFoundError(
             f"{conversation_id!r} is no conversation's id",

@@ -50,6 +50,10 @@ class Provider(ABC):
     PRICES: ClassVar[Sequence[Price]] = ()
 
     def __init__(self, config: ProviderConfig) -> None:
+        # Before anything is refused: whoever reads the traceback wants to know which provider it is.
+        self.name = config.name
+        self.config = config
+        self._found: dict[str, ModelInfo | None] = {}
         unknown = sorted(set(config.settings) - self.SETTINGS)
         if unknown:
             close = difflib.get_close_matches(unknown[0], self.SETTINGS, n=1)
@@ -60,9 +64,6 @@ class Provider(ABC):
                 value=unknown[0],
                 next_step=f"did you mean {close[0]!r}?" if close else f"its own settings are: {known}",
             )
-        self.name = config.name
-        self.config = config
-        self._found: dict[str, ModelInfo | None] = {}
 
     @property
     def default_model(self) -> str:
@@ -118,4 +119,5 @@ class Provider(ABC):
         """Let go of whatever is held; called once, when the client closes."""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        # A subclass may fail before it comes to our __init__, and a traceback shows it all the same.
+        return f"<{type(self).__name__} {getattr(self, 'name', None)!r}>"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -112,5 +113,6 @@ class Config:
 
 
 def default_database(data_folder: Path) -> str:
-    """The URL of the user's own database file."""
-    return f"sqlite:///{data_folder / 'conversations.db'}"
+    """The URL of the user's own database file, percent-encoded: its folder may have any name."""
+    path = quote(str(data_folder / "conversations.db"), errors="surrogateescape")
+    return f"sqlite:///{path}"

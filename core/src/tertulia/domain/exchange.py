@@ -391,9 +391,18 @@ class Window:
 
 @attrs.frozen
 class Dropped:
-    """A message that was left out of one request, and why."""
+    """
+    Messages that were left out of one request for one reason.
 
-    message_id: UUID | None
+    Attributes:
+        message_ids: Which, oldest first.
+
+        tokens: Their estimated tokens together.
+
+        reason: Why, in words.
+    """
+
+    message_ids: tuple[UUID | None, ...]
     tokens: int
     reason: str
 

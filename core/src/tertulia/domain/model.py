@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 
 import attrs
 
-from tertulia.domain.usage import PICO_PER_DOLLAR, Billing, Cost, Money, Usage
+from tertulia.domain.usage import PICO_PER_DOLLAR, Billing, Cost, Money, Usage, to_fraction
 
 PICO_PER_TOKEN_AT_A_DOLLAR_PER_MILLION = PICO_PER_DOLLAR // 10**6
 
@@ -63,8 +64,8 @@ class Rates:
             *(None if rate is None else Decimal(rate) for rate in (input, output, cache_read, cache_write))
         )
 
-    def amount(self, usage: Usage) -> Decimal | None:
-        """The pico-dollars of a usage; None when a class that was used has no price or no count."""
+    def amount(self, usage: Usage) -> Fraction | None:
+        """The exact pico-dollars of a usage; None when a class that was used has no price or no count."""
         charges = (
             (usage.input_tokens, self.input),
             (usage.cache_read_tokens, self.cache_read),
@@ -72,13 +73,13 @@ class Rates:
             (usage.output_tokens, self.output),
             (usage.reasoning_tokens, self.output),
         )
-        total = Decimal(0)
+        total = Fraction(0)
         for tokens, rate in charges:
             if tokens == 0:
                 continue
             if tokens is None or rate is None:
                 return None
-            total += tokens * rate * PICO_PER_TOKEN_AT_A_DOLLAR_PER_MILLION
+            total += tokens * to_fraction(rate) * PICO_PER_TOKEN_AT_A_DOLLAR_PER_MILLION
         return total
 
 
@@ -152,13 +153,14 @@ class Price:
         amount = rates.amount(usage)
         if amount is None:
             return None
-        return Cost(Money(int((amount * factor).to_integral_value(ROUND_HALF_EVEN))), price_row=self.id)
+        return Cost(Money(round(amount * factor)), price_row=self.id)
 
-    def _factor(self, billing: Billing) -> Decimal | None:
+    def _factor(self, billing: Billing) -> Fraction | None:
         tier = "batch" if billing.batch else billing.service_tier
         if tier is None or tier in {"default", "standard", "auto"}:
-            return Decimal(1)
-        return self.tiers.get(tier)
+            return Fraction(1)
+        factor = self.tiers.get(tier)
+        return None if factor is None else to_fraction(factor)
 
 
 def find_price(prices: Iterable[Price], model: str, at: date) -> Price | None:

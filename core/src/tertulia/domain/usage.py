@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 import attrs
 
-PICO_PER_DOLLAR = 10**12
+PICO_DIGITS = 12
+PICO_PER_DOLLAR = 10**PICO_DIGITS
 
 
 @attrs.frozen
@@ -69,6 +71,33 @@ def add_known(*counts: int | None) -> int | None:
     return total
 
 
+def to_fraction(number: object) -> Fraction:
+    """
+    Return a number as it is written; sums and products of fractions are exact.
+
+    Money is counted so because a ``Decimal`` rounds to the precision of the caller's context.
+
+    Raises:
+        TypeError: It is a float, which is not the number that was written, or no number at all.
+        ValueError: It is a text that is no number, or it is not finite.
+
+    Example:
+        >>> to_fraction("0.1") + to_fraction(2)
+        Fraction(21, 10)
+    """
+    if not isinstance(number, Decimal | str | int):
+        raise TypeError(
+            f"{number!r} is a {type(number).__name__}: write an amount as a text, a Decimal or an int"
+        )
+    try:
+        decimal = Decimal(number)
+    except InvalidOperation as error:
+        raise ValueError(f"{number!r} is no number") from error
+    if not decimal.is_finite():
+        raise ValueError(f"{number!r} is no finite number")
+    return Fraction(decimal)
+
+
 @attrs.frozen(order=True)
 class Money:
     """
@@ -87,15 +116,19 @@ class Money:
         """
         Read a number of dollars, rounded half-even to a pico-dollar.
 
-        A float is not taken: ``0.1`` is not a tenth.
+        Raises:
+            TypeError: It is a float: ``0.1`` is not a tenth.
+            ValueError: It is no finite number.
         """
-        return cls(int((Decimal(usd) * PICO_PER_DOLLAR).to_integral_value(ROUND_HALF_EVEN)))
+        return cls(round(to_fraction(usd) * PICO_PER_DOLLAR))
 
     @property
     def usd(self) -> Decimal:
         """The same amount in dollars, exact and without trailing zeros."""
-        amount = (Decimal(self.pico) / PICO_PER_DOLLAR).normalize()
-        return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount
+        amount, exponent = abs(self.pico), -PICO_DIGITS
+        while exponent < 0 and amount % 10 == 0:
+            amount, exponent = amount // 10, exponent + 1
+        return Decimal((int(self.pico < 0), tuple(map(int, str(amount))), exponent))
 
     def __add__(self, other: Money) -> Money:
         return Money(self.pico + other.pico)

@@ -238,31 +238,36 @@ class HTTPClient:
         self, call: HTTPCall, timeouts: Timeouts, watchdog: Watchdog
     ) -> aiohttp.ClientResponse | ProviderError:
         patience = watchdog.patience
+        failure: ProviderError | None = None
         try:
             async with asyncio.timeout_at(patience):
                 watchdog.arm()
-                response = await self._get_session().request(
-                    call.method,
-                    call.url,
-                    data=_payload(call.body),
-                    headers={
-                        **call.headers,
-                        **{n: secret.reveal() for n, secret in call.secret_headers.items()},
-                    },
-                    allow_redirects=False,
-                    proxy=self._find_proxy(call.url),
-                    timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
-                )
+                response = await self._request(call, timeouts)
                 watchdog.disarm()
                 return response
+        except asyncio.CancelledError:
+            pass  # raised anew below: the frames of the HTTP library have seen the revealed key
         except aiohttp.ServerTimeoutError:
-            failure: ProviderError = _timed_out("connect")
+            failure = _timed_out("connect")
         except TimeoutError:
             failure = _timed_out(watchdog.name_of(patience))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _describe(error)
         watchdog.cancel()
+        if failure is None:
+            raise asyncio.CancelledError
         return failure
+
+    async def _request(self, call: HTTPCall, timeouts: Timeouts) -> aiohttp.ClientResponse:
+        return await self._get_session().request(
+            call.method,
+            call.url,
+            data=_payload(call.body),
+            headers={**call.headers, **{n: secret.reveal() for n, secret in call.secret_headers.items()}},
+            allow_redirects=False,
+            proxy=self._find_proxy(call.url),
+            timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
+        )
 
     def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -26,6 +26,7 @@ from tertulia.errors import (
     MissingKeyError,
     ProtocolError,
     ProviderError,
+    TertuliaError,
 )
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
 from tertulia.runtime.serialization import decode_json, encode_json
@@ -108,17 +109,20 @@ class HTTPProvider(Provider):
     async def send_message(self, request: Request) -> AsyncIterator[Delta]:
         """Send a request and yield the answer: deltas, then one :class:`tertulia.ProviderReply`."""
         answer: HTTPAnswer | None = None
+        failure: ProviderError | None = None
+        events: Sequence[ServerSentEvent] = ()
+        event: ServerSentEvent | None = None
         try:
             rendered = self.render_request(request)
             if rendered.notes:
                 yield Translated(rendered.notes)
-            call = self._make_call("POST", self.get_path(request), encode_json(rendered.body))
-            answer = await self._client.open(call, request.timeouts, request.deadline)
+            body = encode_json(rendered.body)
+            answer = await self._open(self.get_path(request), body, request.timeouts, request.deadline)
             await self._raise_for_status(answer)
             if answer.media_type == "text/event-stream":
                 read = _StreamedAnswer(answer, self.read_stream(request))
-                while chunk := await read.next_chunk():
-                    for event in chunk:
+                while events := await read.next_events():
+                    for event in events:
                         for delta in read.read_event(event):
                             yield delta
                 yield await read.end()
@@ -127,14 +131,15 @@ class HTTPProvider(Provider):
                 for delta in _deltas(reply):
                     yield delta
                 yield reply
-        except ErrorAnswer as error:
-            raise self._name(self._classify(error.body, answer), request.target.model, answer) from None
-        except ProviderError as error:
-            self._name(error, request.target.model, answer)
-            raise
+        except Exception as error:  # noqa: BLE001  # explained below, or raised again
+            failure = self._explain(error, request.target.model, answer)
         finally:
             if answer is not None:
                 answer.close()
+        if failure is not None:
+            # Raised out here it has no context, and nothing the provider may have echoed is in its frames.
+            events, event = (), None
+            raise failure
 
     async def get_json(self, path: str, *, member: str, timeouts: Timeouts | None = None) -> Json:
         """
@@ -149,20 +154,20 @@ class HTTPProvider(Provider):
             ProviderError: It could not be had.
         """
         answer: HTTPAnswer | None = None
+        failure: ProviderError | None = None
         try:
-            call = self._make_call("GET", path, None)
-            answer = await self._client.open(call, timeouts or self.config.timeouts)
+            answer = await self._open(path, None, timeouts or self.config.timeouts)
             await self._raise_for_status(answer)
             body = read_object(await self._read_json(answer))
             if not isinstance(body.get(member), list):
                 raise ProtocolError(f"the answer holds no list of {member}", status=answer.status)
             return body
-        except ProviderError as error:
-            self._name(error, None, answer)
-            raise
+        except Exception as error:  # noqa: BLE001  # explained, or raised again
+            failure = self._explain(error, None, answer)
         finally:
             if answer is not None:
                 answer.close()
+        raise failure
 
     async def aclose(self) -> None:
         """Close the session, if it is our own."""
@@ -190,6 +195,23 @@ class HTTPProvider(Provider):
         secrets: Mapping[str, Secret] = {} if key is None else self.render_key(key)
         return HTTPCall(method, self.base_url + path, headers, secrets, body)
 
+    async def _open(
+        self, path: str, body: bytes | None, timeouts: Timeouts, deadline: float | None = None
+    ) -> HTTPAnswer:
+        call = self._make_call("GET" if body is None else "POST", path, body)
+        return await self._client.open(call, timeouts, deadline)
+
+    def _explain(self, error: Exception, model: str | None, answer: HTTPAnswer | None) -> ProviderError:
+        """Say in our own words what went wrong; what is not the provider's doing is raised again."""
+        if isinstance(error, ErrorAnswer):
+            return self._name(self._classify(error.body, answer), model, answer)
+        if isinstance(error, ProviderError):
+            return self._name(error, model, answer)
+        if isinstance(error, TertuliaError) or answer is None:
+            raise error
+        unreadable = ProtocolError(f"the answer cannot be read ({type(error).__name__})")
+        return self._name(unreadable, model, answer)
+
     async def _read_json(self, answer: HTTPAnswer) -> Any:
         if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
             raise ProtocolError(
@@ -199,7 +221,7 @@ class HTTPProvider(Provider):
             )
         body = await answer.read_json()
         if (error := parse_error_body(body)) is not None and _is_only_error(body):
-            raise self._classify(error, answer)
+            raise ErrorAnswer(error)
         return body
 
     async def _raise_for_status(self, answer: HTTPAnswer) -> None:
@@ -238,13 +260,17 @@ class HTTPProvider(Provider):
 
 
 def _check_key(config: ProviderConfig) -> None:
-    key = "" if config.api_key is None else config.api_key.reveal()
-    if not (key.isascii() and (key.isprintable() or not key)) or " " in key:
+    if config.api_key is not None and not _fits_a_header(config.api_key):
         raise ConfigurationError(
             f"provider {config.name!r}: the key holds a character that no HTTP header can",
             provider=config.name,
             next_step="copy the key again, without line breaks or quotes",
         )
+
+
+def _fits_a_header(secret: Secret) -> bool:
+    key = secret.reveal()
+    return bool(key) and key.isascii() and key.isprintable() and " " not in key
 
 
 def _check_url(url: str, name: str) -> str:
@@ -264,7 +290,7 @@ class _StreamedAnswer:
         self._events = ServerSentEvents()
         self._ended = False
 
-    async def next_chunk(self) -> list[ServerSentEvent]:
+    async def next_events(self) -> list[ServerSentEvent]:
         """Return the next events, at least one; none once the answer is complete or the stream is over."""
         while not self._ended and not self._reader.complete:
             if chunk := await self._answer.read_chunk():

@@ -239,7 +239,8 @@ class Plugins:
     async def list_models(self, provider: str) -> Sequence[ModelInfo]:
         """Ask a provider which models there are."""
         self.get_provider(provider)
-        return cast("Sequence[ModelInfo]", await self._call("list_models", provider))
+        models = self._call("list_models", provider)
+        return cast("Sequence[ModelInfo]", await self._guard_awaitable("list_models", models))
 
     def calculate_cost(
         self, target: Target, model: str, usage: Usage, billing: Billing, at: datetime
@@ -248,11 +249,7 @@ class Plugins:
         cost = self._call("calculate_cost", target.provider, model=model, usage=usage, billing=billing, at=at)
         if cost is None or isinstance(cost, Cost):
             return cost
-        raise PluginError(
-            f"calculate_cost answered {type(cost).__name__}, not a Cost or None",
-            hook="calculate_cost",
-            next_step="correct the plugin",
-        )
+        raise _wrong_answer("calculate_cost", cost, "a Cost or None")
 
     def count_tokens(self, target: Target, messages: Sequence[Message]) -> int:
         """Estimate the tokens of some messages."""
@@ -266,8 +263,11 @@ class Plugins:
             found = self._guard("format_context", lambda: caller(view=view, request=request, window=window))  # noqa: B023
             if inspect.isawaitable(found):
                 found = await self._guard_awaitable("format_context", found)
-            if found is not None and found is not DEFER:
+            if found is None or found is DEFER:
+                continue
+            if isinstance(found, Context) or (isinstance(found, Sequence) and not isinstance(found, str)):
                 return cast("Context | Sequence[Message]", found)
+            raise _wrong_answer("format_context", found, "a Context, a sequence of messages or None")
         raise PluginError("nobody formatted the context", hook="format_context")
 
     def order_targets(
@@ -275,7 +275,11 @@ class Plugins:
     ) -> Sequence[Target]:
         """Order the targets left to be asked; what an override adds of its own is not taken."""
         order = self._call("order_targets", None, request=request, targets=targets, failed=failed)
-        return targets if order is None else [target for target in order if target in targets]
+        if order is None:
+            return targets
+        if not isinstance(order, Sequence):
+            raise _wrong_answer("order_targets", order, "a sequence of targets or None")
+        return _keep(dict.fromkeys(cast("Sequence[object]", order)), targets)  # each once
 
     def open_store(self, url: str) -> Store:
         """Make the store for a URL."""
@@ -376,6 +380,9 @@ def load_driver(entry_point: EntryPoint) -> type[Provider]:
             f"its entry point {entry_point.value!r} is no subclass of tertulia.Provider",
             "let the entry point name the provider's class",
         )
+    if inspect.isabstract(driver):
+        missing = ", ".join(sorted(driver.__abstractmethods__))
+        raise _rejected(entry_point.name, f"its class {driver.__name__} is abstract", f"write {missing}")
     return driver
 
 
@@ -432,6 +439,8 @@ def _check_hook(
         raise _rejected(name, f"there is no hook {hook!r}", advice)
     function = getattr(plugin, method)
     is_wrapper = options["wrapper"] or options["hookwrapper"]
+    if is_wrapper and hook == "observe":
+        raise _rejected(name, "'observe' has no wrappers", "write a plain observer")
     if is_wrapper and inspect.isasyncgenfunction(function):
         raise _rejected(
             name, f"its wrapper of {hook!r} is an async generator", "write `def`, with one plain yield"
@@ -451,11 +460,27 @@ def _rejected(name: str, what: str, next_step: str) -> PluginRejectedError:
     return PluginRejectedError(f"plugin {name!r} was refused: {what}", plugin=name, next_step=next_step)
 
 
+def _keep(order: Iterable[object], targets: Sequence[Target]) -> list[Target]:
+    """What an override may decide is the order: what it adds of its own is not taken."""
+    return [target for target in order if isinstance(target, Target) and target in targets]
+
+
+def _wrong_answer(hook: str, answer: object, wanted: str) -> PluginError:
+    return PluginError(
+        f"{hook} answered {type(answer).__name__}, not {wanted}", hook=hook, next_step="correct the plugin"
+    )
+
+
 def unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
     """Say that no provider is configured under a name, and which are."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    advice = f"did you mean {close[0]!r}?" if close else f"configured are: {', '.join(names) or 'none'}"
+    if close:
+        advice = f"did you mean {close[0]!r}?"
+    elif names:
+        advice = f"configured are: {', '.join(names)}"
+    else:
+        advice = f'no provider is installed: try "pip install tertulia-{name}"'
     return UnknownProviderError(
         f"no provider is configured as {name!r}", provider=name, value=name, next_step=advice
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, TypeVar, get_args
-from uuid import UUID
+from typing import Any, get_args
 
 import orjson
 from cattrs import Converter
@@ -15,15 +14,9 @@ from cattrs.strategies import configure_tagged_union
 from tertulia.domain.message import OpaqueState, Part
 from tertulia.errors import ProtocolError
 
-T = TypeVar("T")
-
 
 def _make_converter() -> Converter:
     converter = Converter(omit_if_default=True, forbid_extra_keys=False)
-    converter.register_unstructure_hook(UUID, str)
-    converter.register_structure_hook(UUID, lambda value, _: UUID(value))
-    converter.register_unstructure_hook(datetime, lambda value: value.isoformat())
-    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
     # Foreign JSON stays exactly as it came.
     converter.register_unstructure_hook(
         OpaqueState, lambda state: {"provider": state.provider, "value": state.value}
@@ -53,27 +46,46 @@ def encode_json(value: object) -> bytes:
     """
     Write plain JSON data as compact UTF-8.
 
-    A lone surrogate, which no UTF-8 can hold, is replaced by U+FFFD.
+    What orjson does not take the standard library writes: whole numbers beyond 64 bits, mappings of any
+    class. A lone surrogate, which no UTF-8 can hold, is replaced.
+
+    Raises:
+        TypeError, ValueError, RecursionError: It is no plain data, or nested too deeply.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        return orjson.dumps(_plain(value))
+        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def decode_json(text: bytes | str) -> Any:
     """
     Read JSON.
 
+    What orjson does not take the standard library may: broken UTF-8, whose bytes are replaced, and lone
+    surrogates, which some models write.
+
     Raises:
         ProtocolError: It is none.
     """
     try:
         return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        if isinstance(text, bytes) and not _is_utf8(text):
-            return decode_json(text.decode("utf-8", "replace"))
-        raise ProtocolError(f"the answer is not valid JSON: {error.msg} at character {error.pos}") from error
+    except orjson.JSONDecodeError:
+        return _decode_leniently(text if isinstance(text, str) else text.decode("utf-8", "replace"))
+
+
+def _decode_leniently(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ProtocolError("the answer is not readable: its JSON is nested too deeply") from error
+    except ValueError as error:
+        where = f": {error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ProtocolError(f"the answer is not valid JSON{where}") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def encode_parts(parts: tuple[Part, ...]) -> bytes:
@@ -82,26 +94,14 @@ def encode_parts(parts: tuple[Part, ...]) -> bytes:
 
 
 def decode_parts(text: bytes | str) -> tuple[Part, ...]:
-    """Read message parts; the inverse of :func:`encode_parts`."""
-    return CONVERTER.structure(orjson.loads(text), tuple[Part, ...])
-
-
-def structure(value: object, into: type[T]) -> T:
     """
-    Build a value from plain data.
+    Read message parts; the inverse of :func:`encode_parts`.
 
     Raises:
-        Exception: cattrs' own, with the path to what does not fit; the caller names where it came from.
+        Exception: It is none of ours: the standard library's and cattrs' own, for the caller to explain.
     """
-    return CONVERTER.structure(value, into)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    # Not with orjson, which would make a float of a whole number beyond 64 bits.
+    return CONVERTER.structure(json.loads(text), tuple[Part, ...])
 
 
 def _plain(value: Any) -> Any:

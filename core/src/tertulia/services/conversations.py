@@ -16,7 +16,13 @@ from tertulia.domain.conversation import Attempt, ConversationRecord, CostReport
 from tertulia.domain.exchange import Completed, Event, Options, Reply, Target, Timeouts
 from tertulia.domain.message import Message
 from tertulia.domain.notice import Switched
-from tertulia.errors import ConfigurationError, TertuliaError
+from tertulia.errors import (
+    ConfigurationError,
+    ConversationBusyError,
+    ErrorKind,
+    StreamInterruptedError,
+    TertuliaError,
+)
 from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.core import Core
 from tertulia.services.path import Path
@@ -31,8 +37,8 @@ class ReplyStream:
     An answer as it comes: an async iterator of events, and an async context manager.
 
     Leaving early keeps what was shown, as an interrupted message, and closes the connection: at once at
-    the end of ``async with`` or after :meth:`aclose`, and soon after a ``break`` once nothing holds the
-    stream any more.
+    the end of ``async with`` or after :meth:`aclose`, which any task may call, and soon after a ``break``
+    once nothing holds the stream any more.
 
     Example::
 
@@ -43,10 +49,15 @@ class ReplyStream:
         print(stream.reply.cost)
     """
 
-    def __init__(self, core: Core, gate: Gate, send: Send) -> None:
+    def __init__(self, conversation: Conversation, core: Core, gate: Gate, send: Send) -> None:
+        # While its stream lives so does the conversation, and with it the gate others wait at.
+        self._conversation = conversation
         self._core = core
         self._reply: Reply | None = None
         self._started = False
+        self._reader: asyncio.Task[object] | None = None
+        self._stopped: str | None = None
+        self._left: asyncio.Event | None = None  # set when the reader has left
         self._events: AsyncGenerator[Event] | None = gate.run(send, weakref.ref(self))
         core.streams.add(self)
 
@@ -64,17 +75,30 @@ class ReplyStream:
         return self
 
     async def __anext__(self) -> Event:
+        if self._reader is not None:
+            raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
+        if self._stopped is not None:
+            raise self._stop_error()
         if self._events is None:
             raise StopAsyncIteration
         self._started = True
+        self._reader = reader = asyncio.current_task()
         try:
             event = await anext(self._events)
-        except BaseException:
+        except BaseException as error:
             self._events = None
-            raise
-        if isinstance(event, Completed):
-            self._reply = event.reply
-        return event
+            if not (self._is_stopped() and reader is not None and isinstance(error, asyncio.CancelledError)):
+                raise
+            reader.uncancel()  # it was the stream that was to end, and not its reader
+        else:
+            if isinstance(event, Completed):
+                self._reply = event.reply
+            return event
+        finally:
+            self._reader = None
+            if self._left is not None:
+                self._left.set()
+        raise self._stop_error()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,10 +109,36 @@ class ReplyStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave: keep what was shown and close the connection. Safe to call twice."""
+        """
+        Leave: keep what was shown and close the connection. Safe to call twice, and from any task.
+
+        A task that is reading the stream right now gets a :class:`tertulia.StreamInterruptedError`.
+        """
+        await self.stop(None)
+
+    async def stop(self, reason: str | None) -> None:
+        """Leave, and tell whoever still reads why; None where nobody does."""
+        reader = self._reader
+        if reader is not None and reader is not asyncio.current_task():
+            self._stopped = reason or "the stream was closed"
+            self._left = asyncio.Event()
+            reader.cancel()
+            await self._left.wait()
         events, self._events = self._events, None
         if events is not None:
+            self._stopped = reason
             await events.aclose()
+
+    def _is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    def _stop_error(self) -> StreamInterruptedError:
+        return StreamInterruptedError(
+            f"the answer was not read to its end: {self._stopped}",
+            kind=ErrorKind.CANCELLED,
+            kept="your message is stored, and so is the part of the answer that was shown",
+            next_step="send a message to go on from there",
+        )
 
     async def read(self) -> Reply:
         """Read to the end and return the whole answer."""
@@ -105,7 +155,7 @@ class ReplyStream:
 
 class Gate:
     """
-    Lets one answer at a time onto a branch; others wait their turn.
+    Lets one answer at a time onto a branch; others wait their turn, as long as their own send may take.
 
     A task that left a stream open and sends again would wait for itself: its old stream is closed first,
     as if it had been left with ``break``.
@@ -119,16 +169,29 @@ class Gate:
     async def run(self, send: Send, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
         """Yield a send's events, once it is its turn."""
         task = asyncio.current_task()
+        deadline = send.begin()
         if self._task is task and self._holder is not None and (open_stream := self._holder()) is not None:
-            await open_stream.aclose()
-        async with self._lock:
+            await open_stream.stop("another message was sent meanwhile")
+        await self._enter(deadline)
+        try:
             self._holder, self._task = stream, task
-            try:
-                async with aclosing(send.events()) as events:
-                    async for event in events:
-                        yield event
-            finally:
-                self._holder = self._task = None
+            async with aclosing(send.events()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._holder = self._task = None
+            self._lock.release()
+
+    async def _enter(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise ConversationBusyError(
+                "another answer was under way on this branch for as long as this send may take",
+                kept="the message was not stored, and nothing was sent",
+                next_step="read the other stream to its end, or close it",
+            ) from None
 
 
 class Conversation:
@@ -289,7 +352,7 @@ class Conversation:
             timeouts=timeouts,
             stream=stream,
         )
-        return ReplyStream(self._core, self._gate, Send(self._core, outgoing, self._path))
+        return ReplyStream(self, self._core, self._gate, Send(self._core, outgoing, self._path))
 
     def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
         own = Target(self.provider, self.model)

@@ -10,7 +10,9 @@ spliced, and what was shown is kept.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,7 @@ from tertulia.domain.conversation import Attempt, AttemptOutcome
 from tertulia.domain.exchange import (
     Completed,
     Context,
+    Delta,
     Event,
     FallbackTaken,
     Options,
@@ -57,6 +60,9 @@ RENEW_SECONDS = 5.0
 FIRST_CONTENT = 60.0
 FIRST_CONTENT_REASONING = 300.0
 _KEPT = "your message is stored"
+_MOST_PICO = 2**63 - 1  # nine million dollars: what a database can keep
+
+_log = logging.getLogger("tertulia")
 
 
 @attrs.frozen
@@ -106,18 +112,22 @@ class Send:
         self._lease: asyncio.TimerHandle | None = None
         self._deadline = 0.0
 
+    def begin(self) -> float:
+        """Start the clock of the send, and return the moment on the loop's clock at which it is over."""
+        timeouts = self._outgoing.timeouts or self._timeouts(self._outgoing.targets[0])
+        self._deadline = asyncio.get_running_loop().time() + timeouts.total
+        return self._deadline
+
     async def events(self) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
-        loop = asyncio.get_running_loop()
-        timeouts = self._outgoing.timeouts or self._timeouts(self._outgoing.targets[0])
-        self._deadline = loop.time() + timeouts.total
-        targets = self._order(self._outgoing.targets)
         try:
+            targets = self._order(self._outgoing.targets)
             await self._write_ahead(targets[0])
             while True:
                 try:
-                    async for event in self._ask():
-                        yield event
+                    async with aclosing(self._ask()) as answer:
+                        async for event in answer:
+                            yield event
                     yield Completed(await self._complete())
                     return
                 except ProviderError as error:
@@ -165,7 +175,7 @@ class Send:
         )
         return Trial(target, attempt, clock.monotonic())
 
-    async def _ask(self) -> AsyncIterator[Event]:
+    async def _ask(self) -> AsyncGenerator[Event]:
         """Ask the current target and yield what may be shown of its answer."""
         trial = _known(self._trial)
         request = await self._make_request(trial)
@@ -181,8 +191,7 @@ class Send:
         finally:
             # The provider's own iterator comes last, in case a wrapper around it forgot to close it.
             for each in to_close:
-                if (close := getattr(each, "aclose", None)) is not None:
-                    await close()
+                await _close(each, trial)
         trial.check_reply()
 
     async def _make_request(self, trial: Trial) -> Request:
@@ -359,7 +368,8 @@ class Send:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
         if (trial := self._trial) is None:
             return
-        ended = self._end(trial, AttemptOutcome.CANCELLED, cost=None)
+        cost = _NOT_CHARGED if trial.context is None else None
+        ended = self._end(trial, AttemptOutcome.CANCELLED, cost=cost)
         answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
         await self._settle(ended, user_status=status, answer=answer)
@@ -391,9 +401,7 @@ class Send:
             usage=usage,
             cost=cost,
             request_id=reply.request_id if reply is not None else getattr(error, "request_id", None),
-            raw_usage=None
-            if reply is None or reply.billing.raw is None
-            else encode_json(reply.billing.raw).decode(),
+            raw_usage=None if reply is None else _encode_raw(reply.billing.raw),
         )
         self._attempts.append(ended)
         return ended
@@ -439,14 +447,14 @@ class Send:
         """The provider's own figure is the cost of record; else the dated price rows say."""
         computed = self._compute_cost(trial, reply)
         reported = reply.billing.reported
-        if reported is None:
+        if reported is None or not 0 <= reported.pico <= _MOST_PICO:
             return computed
         return Cost(reported, CostSource.REPORTED, computed=None if computed is None else computed.money)
 
     def _compute_cost(self, trial: Trial, reply: ProviderReply) -> Cost | None:
         """A plugin that fails at the price does not take the answer with it."""
         try:
-            return self._core.plugins.calculate_cost(
+            cost = self._core.plugins.calculate_cost(
                 trial.target,
                 reply.model or trial.target.model,
                 reply.usage,
@@ -456,6 +464,10 @@ class Send:
         except PluginError as error:
             trial.warnings.append(f"the cost is unknown: {error.message}")
             return None
+        if cost is None or _is_amount(cost.money):
+            return cost
+        trial.warnings.append("the cost is unknown: calculate_cost answered with no amount of money")
+        return None
 
     def _price_failure(self, trial: Trial, error: ProviderError) -> Cost | None:
         """What a failed attempt cost: nothing when it was refused, its tokens when they are known."""
@@ -520,6 +532,29 @@ _NOT_CHARGED = Cost(Money(0), CostSource.NOT_CHARGED)
 def attempt_target(attempt: Attempt) -> Target:
     """Whom an attempt asked."""
     return Target(attempt.provider, attempt.model)
+
+
+async def _close(iterator: AsyncIterator[Delta], trial: Trial) -> None:
+    """Close an iterator; one that fails at it has nothing to say about the answer."""
+    close = getattr(iterator, "aclose", None)
+    try:
+        if close is not None:
+            await close()
+    except Exception as error:  # noqa: BLE001  # foreign code, after its work is done
+        _log.warning("provider %r failed while closing: %s", trial.target.provider, type(error).__name__)
+
+
+def _encode_raw(usage: object) -> str | None:
+    """The provider's own usage object as text; None where there is none, or none that can be written."""
+    try:
+        return None if usage is None else encode_json(usage).decode()
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _is_amount(money: object) -> bool:
+    pico = getattr(money, "pico", None)
+    return type(pico) is int and 0 <= pico <= _MOST_PICO
 
 
 def _usage_of(error: TertuliaError | None) -> Usage:

@@ -19,7 +19,14 @@ from tertulia.domain.exchange import (
     Translated,
 )
 from tertulia.domain.message import FinishReason, Part, Reasoning, Refusal, Text
-from tertulia.errors import ContentFilteredError, EmptyResponseError, PluginError, ProviderError, ServerError
+from tertulia.errors import (
+    ContentFilteredError,
+    EmptyResponseError,
+    PluginError,
+    ProtocolError,
+    ProviderError,
+    ServerError,
+)
 from tertulia.runtime.clock import Clock
 
 
@@ -63,7 +70,7 @@ class Trial:
     def shown_parts(self) -> tuple[Part, ...]:
         """What was handed to the caller, as parts of a message."""
         thoughts = (Reasoning("".join(self.thoughts)),) if self.thoughts else ()
-        return (*thoughts, Text("".join(self.text)))
+        return (*thoughts, Text("".join(self.text))) if self.text else thoughts
 
     def elapsed(self, clock: Clock) -> float:
         """Seconds since the attempt began, in whole microseconds, as they are stored."""
@@ -99,6 +106,7 @@ class Trial:
 
         Raises:
             PluginError: The driver ended without its last word.
+            ProtocolError: The provider itself says that it has not finished.
             ServerError: The provider says that the answer failed.
             ContentFilteredError: Everything was held back.
             EmptyResponseError: The answer is complete and holds nothing.
@@ -109,6 +117,8 @@ class Trial:
                 hook="send_message",
                 provider=self.target.provider,
             )
+        if self.reply.finish_reason in (FinishReason.PAUSE, FinishReason.CANCELLED):
+            raise self._failure(ProtocolError, f"the answer is not finished ({self.reply.raw_finish_reason})")
         if self.reply.finish_reason is FinishReason.ERROR:
             raise self._failure(ServerError, f"the answer failed ({self.reply.raw_finish_reason})")
         if any(_says_something(part) for part in self.reply.parts):

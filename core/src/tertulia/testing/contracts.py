@@ -5,8 +5,10 @@ Subclass a suite in a test module, give it the fixture it asks for, and pytest d
 
     class TestMyProvider(ProviderContract):
         @pytest.fixture
-        def provider(self, my_server):
-            return MyProvider(ProviderConfig("mine", "mine", api_key=Secret("key"), base_url=my_server.url))
+        async def provider(self, my_server):
+            provider = MyProvider(ProviderConfig("mine", "mine", api_key=KEY, base_url=my_server.url))
+            yield provider
+            await provider.aclose()
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ class ProviderContract:
     What every provider promises.
 
     Fixtures to give: ``provider``, which reaches a service that answers; and ``refused_provider``, the
-    same with a key that the service does not accept, or a skip where there are no keys.
+    same with a key that the service does not accept, long enough to be recognised wherever it shows up; a
+    provider without keys skips it.
     """
 
     question = "Hello"
@@ -124,7 +127,7 @@ class ProviderContract:
         printed = (
             "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(refused_provider)
         )
-        assert key.reveal() not in printed
+        assert key.reveal() not in printed, "the key is shown by the error, its traceback or the provider"
         assert not caught.value.retryable
 
     async def test_two_answers_at_once_do_not_mix(self, provider: Provider) -> None:
@@ -192,6 +195,28 @@ class StoreContract:
         record = await self._begin(store, clock, title="Trip to Lisbon")
 
         assert record == await store.get_conversation(OWNER, record.id)
+
+    async def test_the_first_messages_are_part_of_it(self, store: Store, clock: StandingClock) -> None:
+        """What a conversation began with, such as its instructions, comes back first."""
+        system = attrs.evolve(
+            Message.of(Role.SYSTEM, "Be brief."), id=clock.new_id(), depth=0, created_at=clock.now()
+        )
+        record = await self._begin(store, clock, messages=(system,))
+        await self._say(store, clock, record, "Hello")
+
+        messages = await store.get_messages(OWNER, record.id, MAIN)
+        assert ["Be brief.", "Hello"] == [message.text for message in messages]
+        assert (system, system.id) == (messages[0], messages[1].parent_id)
+
+    async def test_another_owner_settles_nothing(self, store: Store, clock: StandingClock) -> None:
+        """An attempt can be settled by its own owner only."""
+        record = await self._begin(store, clock)
+        attempt = await self._say(store, clock, record, "Hello")
+
+        assert await store.settle("bob", record.id, MAIN, _settled(clock, attempt, (Text("Hi"),))) is None
+
+        assert ["Hello"] == [message.text for message in await store.get_messages(OWNER, record.id, MAIN)]
+        assert AttemptOutcome.PENDING is (await store.get_attempts(OWNER, record.id))[0].outcome
 
     async def test_what_belongs_to_another_owner_is_not_found(
         self, store: Store, clock: StandingClock
@@ -296,6 +321,14 @@ class StoreContract:
         with pytest.raises(ConversationBusyError):
             await self._say(store, clock, record, "second")
 
+    async def test_nobody_renews_another_owners_lease(self, store: Store, clock: StandingClock) -> None:
+        """A lease that another owner asks to renew runs out as if nobody had."""
+        record = await self._begin(store, clock)
+        attempt = await self._say(store, clock, record, "first")
+        await store.update_lease("bob", attempt.id, clock.now() + timedelta(hours=1))
+
+        assert [attempt] == await store.get_attempts(OWNER, record.id)
+
     async def test_a_late_answer_is_kept_beside_the_branch(self, store: Store, clock: StandingClock) -> None:
         """When somebody has gone on from its question, an answer still follows its own question."""
         record = await self._begin(store, clock)
@@ -334,6 +367,25 @@ class StoreContract:
         assert [failed, done.attempt] == await store.get_attempts(OWNER, record.id)
         stored = await store.get_conversation(OWNER, record.id)
         assert (2, CostTotal(Money(7))) == (stored.message_count, stored.cost)
+
+    async def test_attempts_stand_in_order_when_the_clock_is_set_back(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """What was said and tried first comes first, whatever the time in its id."""
+        record = await self._begin(store, clock)
+        first = await self._say(store, clock, record, "one")
+        clock.advance(-3600)
+        second = attrs.evolve(first, id=clock.new_id(), number=2)
+        failed = attrs.evolve(first, outcome=AttemptOutcome.FAILED, lease_until=None)
+        await store.settle(OWNER, record.id, MAIN, Settlement(failed, next_attempt=second))
+        await store.settle(OWNER, record.id, MAIN, _settled(clock, second, (Text("ONE"),)))
+        clock.advance(-3600)
+        third = await self._say(store, clock, record, "two")
+
+        assert third.id < second.id < first.id
+        assert [first.id, second.id, third.id] == [
+            attempt.id for attempt in await store.get_attempts(OWNER, record.id)
+        ]
 
     async def test_an_unknown_cost_is_counted_apart(self, store: Store, clock: StandingClock) -> None:
         """An unknown cost is never added as a zero."""
@@ -374,20 +426,31 @@ class StoreContract:
         assert store.location
 
     async def _begin(
-        self, store: Store, clock: StandingClock, title: str | None = None
+        self,
+        store: Store,
+        clock: StandingClock,
+        title: str | None = None,
+        messages: tuple[Message, ...] = (),
     ) -> ConversationRecord:
         clock.advance(0.001)
         record = ConversationRecord(
             id=clock.new_id(),
             owner=OWNER,
             title=title,
-            branch=Branch(MAIN, "openai", "gpt-6.1-sol", clock.new_id()),
-            message_count=0,
+            branch=Branch(
+                MAIN,
+                "openai",
+                "gpt-6.1-sol",
+                segment=clock.new_id(),
+                head_id=messages[-1].id if messages else None,
+                head_depth=len(messages) - 1,
+            ),
+            message_count=len(messages),
             cost=CostTotal(),
             created_at=clock.now(),
             updated_at=clock.now(),
         )
-        await store.add_conversation(record)
+        await store.add_conversation(record, messages)
         return record
 
     async def _say(

@@ -38,6 +38,9 @@ from tertulia.errors import (
 Json: TypeAlias = dict[str, Any]
 """A decoded JSON object from outside: read it with the functions below."""
 
+_MOST = 2**63 - 1  # what a database can keep; no count of anything real comes near it
+_SEARCHED = 4096  # characters of an error that patterns are looked for in: a hostile one may have millions
+
 QUOTA_AFTER_SECONDS = 300.0
 """A wait longer than this is no rate limit any more."""
 
@@ -120,12 +123,12 @@ def subtract_known(total: int | None, *parts: int | None) -> int | None:
 
 
 def read_count(body: object, *path: str) -> int | None:
-    """Follow a path of keys to a whole number of at least 0; None where there is none."""
+    """Follow a path of keys to a whole number of at least 0 and below 2^63; None where there is none."""
     *parents, last = path
     found = read_object(body, *parents).get(last)
-    if isinstance(found, bool) or not isinstance(found, int | float) or found < 0 or found != int(found):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
         return None
-    return int(found)
+    return int(found) if found == int(found) else None
 
 
 @attrs.frozen
@@ -160,17 +163,17 @@ def parse_error_body(body: object) -> ErrorBody | None:
     ``{"code": …, "error": "text"}``, ``{"error": "text"}``, and ``{"type": "error", "message": …}``.
     """
     if isinstance(body, list):
-        items = cast("list[object]", body)
-        return parse_error_body(items[0]) if items else None
+        first = next(iter(cast("list[object]", body)), None)
+        return None if isinstance(first, list) else parse_error_body(first)
     error = read_object(body).get("error")
     if isinstance(error, str):
-        return ErrorBody(error, code=read_text(body, "code"))
+        return ErrorBody(error[:_SEARCHED], code=read_text(body, "code"))
     if not isinstance(error, dict):
         return _parse_flat_error(read_object(body))
     fields = read_object(body, "error")
     code = read_text(fields, "code") or read_text(fields, "status")
     return ErrorBody(
-        message=read_text(fields, "message") or "no message",
+        message=(read_text(fields, "message") or "no message")[:_SEARCHED],
         code=code,
         type=read_text(fields, "type"),
         parameter=read_text(fields, "param"),
@@ -182,7 +185,7 @@ def _parse_flat_error(body: Json) -> ErrorBody | None:
     if body.get("type") != "error" and not ("message" in body and "code" in body):
         return None
     return ErrorBody(
-        message=read_text(body, "message") or "no message",
+        message=(read_text(body, "message") or "no message")[:_SEARCHED],
         code=read_text(body, "code"),
         parameter=read_text(body, "param"),
     )
@@ -234,7 +237,7 @@ class ErrorRule:
             return False
         if self.pattern and not re.search(self.pattern, f"{body.message}\n{body.code or ''}", re.IGNORECASE):
             return False
-        if self.details and not re.search(self.details, str(body.details)):
+        if self.details and not re.search(self.details, str(body.details)[:_SEARCHED]):
             return False
         return not self.statuses or status in self.statuses
 
@@ -340,13 +343,13 @@ def _with_particulars(error: ProviderError, body: ErrorBody) -> ProviderError:
     return error
 
 
+_LIMIT, _REQUESTED = r"(?P<limit>\d{1,18})", r"(?P<requested>\d{1,18})"
 _LENGTHS = (
-    re.compile(r"maximum prompt length is (?P<limit>\d+) but the request contains (?P<requested>\d+)"),
+    re.compile(rf"maximum prompt length is {_LIMIT} but the request contains {_REQUESTED}"),
     re.compile(
-        r"input token count \((?P<requested>\d+)\) exceeds the maximum number of tokens "
-        r"allowed \((?P<limit>\d+)\)"
+        rf"input token count \({_REQUESTED}\) exceeds the maximum number of tokens allowed \({_LIMIT}\)"
     ),
-    re.compile(r"maximum context length is (?P<limit>\d+) tokens.*?(?P<requested>\d+) tokens", re.DOTALL),
+    re.compile(rf"maximum context length is {_LIMIT} tokens.*?{_REQUESTED} tokens", re.DOTALL),
 )
 
 

@@ -195,8 +195,8 @@ def parse_response(body: Json, provider: str) -> ProviderReply:
     error = parse_error_body(body)
     if error is not None or status == "failed":
         raise ErrorAnswer(error or ErrorBody("the response failed without saying why"))
-    if not isinstance(body.get("output"), list):
-        raise ProtocolError("the answer is no Responses object: it has no list of output")
+    if status is None or not isinstance(body.get("output"), list):
+        raise ProtocolError("the answer is no Responses object: it has no status, or no list of output")
     parts = tuple(part for item in read_list(body, "output") for part in _parse_item(item, provider))
     raw_reason = read_text(body, "incomplete_details", "reason") or status
     finish = _finish_reason(status, raw_reason, parts)
@@ -302,10 +302,14 @@ def _parse_call(item: Json) -> ToolCall:
 def parse_arguments(raw: str) -> dict[str, Any] | None:
     """Decode a tool call's arguments, none when empty; None when they are not a JSON object."""
     try:
-        arguments = json.loads(raw or "{}")
-    except ValueError:
+        arguments = json.loads(raw or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return None
     return read_object(cast("object", arguments)) if isinstance(arguments, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 class ResponsesStream:

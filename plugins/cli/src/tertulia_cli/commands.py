@@ -116,7 +116,8 @@ def ask(
     "faults",
     multiple=True,
     metavar="SERVICE=KIND[:TIMES]",
-    help="Let a service (openai, gemini, xai) fail: auth, rate_limit, overloaded or quota. Can be repeated.",
+    help="Let a service (openai, gemini, xai) fail: auth, rate_limit, overloaded or quota; once, TIMES, or "
+    '"always". Can be repeated.',
 )
 def simulate(port: int, faults: Sequence[str]) -> int:
     """

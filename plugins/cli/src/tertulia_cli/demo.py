@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -65,7 +68,16 @@ async def tell(stage: Stage) -> None:
                 stage.chapter("What it cost, exactly; a refused call costs nothing")
                 stage.bill(await conversation.cost())
 
-    stage.epilogue('export OPENAI_API_KEY="sk-..."', 'tertulia ask "Three days in Lisbon, please."')
+    stage.epilogue('export OPENAI_API_KEY="sk-..."', f'{own_name()} ask "Three days in Lisbon, please."')
+
+
+def own_name() -> str:
+    """What a person types to run this very command from where they are."""
+    typed = Path(sys.argv[0])
+    if shutil.which("tertulia") is not None or typed.name != "tertulia":
+        return "tertulia"
+    near = typed.absolute().is_relative_to(Path.cwd())
+    return str(typed.absolute().relative_to(Path.cwd()) if near else typed)
 
 
 def open_client(store: str, simulator: Simulator) -> tertulia.Client:

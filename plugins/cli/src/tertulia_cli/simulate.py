@@ -18,19 +18,21 @@ class Fault:
 
     service: str
     kind: str
-    times: int = 1
+    times: int | None = 1
 
 
 def parse_fault(text: str) -> Fault:
     """
-    Read ``SERVICE=KIND`` or ``SERVICE=KIND:TIMES``.
+    Read ``SERVICE=KIND``, which fails once, ``SERVICE=KIND:TIMES`` or ``SERVICE=KIND:always``.
 
     Example:
-        >>> parse_fault("xai=rate_limit:3")
-        Fault(service='xai', kind='rate_limit', times=3)
+        >>> parse_fault("xai=rate_limit:3"), parse_fault("xai=quota:always").times
+        (Fault(service='xai', kind='rate_limit', times=3), None)
     """
     service, _, rest = text.partition("=")
     kind, colon, times = rest.partition(":")
+    if service and kind and times == "always":
+        return Fault(service, kind, None)
     count = int(times) if times.isdecimal() else 0 if colon else 1
     if not service or not kind or count < 1:
         raise click.UsageError(f"--fail {text!r} is not like openai=overloaded or openai=overloaded:3.")

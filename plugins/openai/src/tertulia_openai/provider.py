@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from tertulia import (
     Billing,
@@ -127,7 +128,17 @@ class OpenAIProvider(HTTPProvider):
         ]
 
     def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
-        """Price by the dated rows; what is cached for 12 hours has a price in no row, so it is unknown."""
-        if read_count(billing.raw, "input_tokens_details", "ttl_12h_tokens"):
+        """
+        Price by the dated rows.
+
+        Returns:
+            None also for what no row prices: tokens cached for 12 hours, and the hosts of a region.
+        """
+        if self._is_regional or read_count(billing.raw, "input_tokens_details", "ttl_12h_tokens"):
             return None
         return super().calculate_cost(model, usage, billing, at)
+
+    @property
+    def _is_regional(self) -> bool:
+        """Whether data stays in a region (``eu.api.openai.com``), for which some models cost 10 % more."""
+        return (urlsplit(self.base_url).hostname or "").endswith(f".{urlsplit(self.BASE_URL).hostname}")

@@ -38,7 +38,7 @@ from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
 PICO_PER_TICK = 100
 """xAI counts in ticks of 1e-10 dollars."""
 
-UNITS_PER_DOLLAR = 10_000
+PLACES = 4
 """The model list counts in ten-thousandths of a dollar per million tokens."""
 
 ERROR_RULES: ErrorRules = (
@@ -133,10 +133,15 @@ def _parse_rates(item: Json, suffix: str) -> Rates | None:
     if prompt is None or completion is None:
         return None
     return Rates(
-        Decimal(prompt) / UNITS_PER_DOLLAR,
-        Decimal(completion) / UNITS_PER_DOLLAR,
-        None if cached is None else Decimal(cached) / UNITS_PER_DOLLAR,
+        _dollars(prompt),
+        _dollars(completion),
+        None if cached is None else _dollars(cached),
     )
+
+
+def _dollars(listed: int) -> Decimal:
+    """Shift the point, exactly: dividing would round to the caller's own precision."""
+    return Decimal((0, tuple(map(int, str(listed))), -PLACES))
 
 
 def with_reported_cost(reply: ProviderReply) -> ProviderReply:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from tertulia.errors import StoreError
+
 T = TypeVar("T")
 Job = Callable[[Connection], T]
 
@@ -35,9 +37,14 @@ class Lane:
         self._closed = False
 
     async def run(self, job: Job[T]) -> T:
-        """Have a job done and return what it returns, or raise what it raises."""
+        """
+        Have a job done and return what it returns, or raise what it raises.
+
+        Raises:
+            StoreError: The lane is closed.
+        """
         if self._closed:
-            raise RuntimeError("the store is closed")
+            raise StoreError("the store is closed", next_step="open the client again")
         if not self._started:
             self._started = True
             self._thread.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,8 +13,6 @@ from tertulia.domain.message import FinishReason, Message, MessageStatus, Role, 
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ErrorKind
 from tertulia.runtime.serialization import decode_parts, encode_parts
-
-Row = Mapping[str, Any]
 
 
 def render_message(message: Message, owner: str, conversation_id: UUID, segment: UUID) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def render_message(message: Message, owner: str, conversation_id: UUID, segment:
         "depth": message.depth,
         "role": message.role.value,
         "status": message.status.value,
-        "text": storable(message.text),
+        "text": message.text,
         "parts": None if is_plain else encode_parts(message.parts).decode(),
         "provider": message.provider,
         "model": message.model,
@@ -84,7 +81,7 @@ def render_attempt(attempt: Attempt, owner: str, conversation_id: UUID) -> dict[
         "lease_until": attempt.lease_until,
         "outcome": attempt.outcome.value,
         "error_kind": None if attempt.error_kind is None else attempt.error_kind.value,
-        "error_message": None if attempt.error_message is None else storable(attempt.error_message),
+        "error_message": attempt.error_message,
         "first_content_us": _microseconds(attempt.first_content_seconds),
         "request_id": attempt.request_id,
         "raw_usage": attempt.raw_usage,
@@ -137,11 +134,6 @@ def parse_conversation(row: RowMapping) -> ConversationRecord:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
-
-
-def storable(text: str) -> str:
-    """Make a text that UTF-8 can hold: lone surrogates become U+FFFD."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | None) -> dict[str, Any]:

@@ -1,102 +1,31 @@
-"""SQLite: how connections are made, how the tables come to be, and what its errors mean."""
+"""SQLite: how connections are made, and how what is written and read goes through them."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
-import attrs
-from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import ClauseElement, Connection, CursorResult, Engine, Executable, create_engine, event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLiteDialect
 from sqlalchemy.pool import NullPool
 
-from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, microseconds_since_1970
-from tertulia.errors import (
-    ConfigurationError,
-    StoreBusyError,
-    StoreCorruptError,
-    StoreError,
-    StoreReadOnlyError,
-    StoreVersionError,
-)
+from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.errors import opening, reading, writing
+from tertulia.builtin.sql.revisions import find_revision, migrate
+from tertulia.builtin.sql.schema import microseconds_since_1970
+from tertulia.errors import StoreError
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 5.0
-_PREFIX = "sqlite:///"
-
-
-@attrs.frozen
-class Address:
-    """
-    Where a SQLite database is.
-
-    Attributes:
-        path: The file; None for a database in memory, which ends with the store.
-
-        read_only: Whether it is opened with ``mode=ro``.
-
-        busy_seconds: How long to wait for another process's write lock.
-    """
-
-    path: Path | None
-    read_only: bool = False
-    busy_seconds: float = BUSY_SECONDS
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """
-        Read ``memory:`` or ``sqlite:///PATH``, the latter with ``?mode=ro`` and ``busy_timeout=SECONDS``.
-
-        Raises:
-            ConfigurationError: It is neither.
-        """
-        if url in ("memory:", "sqlite://", "sqlite:///:memory:"):
-            return cls(None)
-        if not url.startswith(_PREFIX):
-            raise ConfigurationError(
-                f"{url!r} is no store's URL", value=url, next_step="write sqlite:///PATH or memory:"
-            )
-        place, _, query = url.removeprefix(_PREFIX).partition("?")
-        settings = dict(parse_qsl(query))
-        unknown = sorted(set(settings) - {"mode", "busy_timeout"})
-        if unknown:
-            raise ConfigurationError(
-                f"store URL: there is no setting {unknown[0]!r}",
-                value=unknown[0],
-                next_step="use mode or busy_timeout",
-            )
-        return cls(
-            Path(place).expanduser().absolute(),
-            read_only=settings.get("mode") == "ro",
-            busy_seconds=_read_seconds(settings.get("busy_timeout", str(BUSY_SECONDS))),
-        )
-
-    def __str__(self) -> str:
-        return "memory:" if self.path is None else str(self.path)
-
-    @property
-    def sqlite_uri(self) -> str:
-        """The same in SQLite's own notation."""
-        if self.path is None:
-            return "file::memory:"
-        mode = "ro" if self.read_only else "rwc"
-        return f"{self.path.as_uri()}?{urlencode({'mode': mode})}"
-
-
-def _read_seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError("store URL: busy_timeout must be a number of seconds", value=text) from None
+_LARGEST = 2**63 - 1
 
 
 def make_engine(address: Address, *, writes: bool) -> Engine:
@@ -104,28 +33,83 @@ def make_engine(address: Address, *, writes: bool) -> Engine:
     Make an engine whose connections are ready for use.
 
     Args:
-        writes: Take the write lock when a transaction begins; else a connection that refuses to write.
+        writes: Make the file where there is none, and take the write lock when a transaction begins;
+            else a connection that refuses to write.
     """
+    may_write = writes and not address.read_only
 
     def connect() -> sqlite3.Connection:
+        if may_write:
+            _make_folder(address)
         connection = sqlite3.connect(
-            address.sqlite_uri,
+            _locate(address, creates=may_write),
             uri=True,
             timeout=address.busy_seconds,
             isolation_level=None,  # we say BEGIN ourselves
             check_same_thread=False,
         )
-        if writes and not address.read_only:
-            _use_write_ahead_log(connection, address)
-            connection.execute("PRAGMA synchronous=FULL")
-        elif not writes:
-            connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA foreign_keys=ON")
+        try:
+            _set_up(connection, address, writes=writes)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", _begin_immediate if writes and not address.read_only else _begin)
+    event.listen(engine, "begin", _begin_immediate if may_write else _begin)
     return engine
+
+
+def _make_folder(address: Address) -> None:
+    if address.path is None:
+        return
+    folder = address.path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder {folder} cannot be made: {error.strerror}",
+            location=str(address),
+            next_step="name another file, for example with TERTULIA_STORE=sqlite:///PATH",
+        ) from error
+
+
+def _locate(address: Address, *, creates: bool) -> str:
+    """Where the database is, in SQLite's own notation."""
+    if address.path is None:
+        return "file::memory:"
+    if address.path.is_dir():
+        raise StoreError(
+            f"{address} is a folder, and a database is a file",
+            location=str(address),
+            next_step=f"name a file in it, such as {address.path / 'conversations.db'}",
+        )
+    settings = {"mode": "ro" if address.read_only else "rwc" if creates else "rw"}
+    if address.read_only and _is_sealed(address.path):
+        settings["immutable"] = "1"
+    return f"{address.path.as_uri()}?{urlencode(settings)}"
+
+
+def _is_sealed(path: Path) -> bool:
+    """
+    Whether a file has no write-ahead log beside it, and none can be made there.
+
+    Only if it is told that nobody writes does SQLite read such a database at all:
+    https://sqlite.org/wal.html#read_only_databases.
+    """
+    file = path.resolve()  # the log stands beside the file, not beside a link to it
+    return not os.access(file.parent, os.W_OK) and not file.with_name(f"{file.name}-wal").exists()
+
+
+def _set_up(connection: sqlite3.Connection, address: Address, *, writes: bool) -> None:
+    if writes:
+        find_revision(connection, address)  # another program's file is refused before it is changed
+        if not address.read_only:
+            _use_write_ahead_log(connection, address)
+            connection.execute("PRAGMA synchronous=FULL")
+    else:
+        connection.execute("PRAGMA query_only=ON")
+    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -144,105 +128,22 @@ def _use_write_ahead_log(connection: sqlite3.Connection, address: Address) -> No
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.01)
         else:
             return
 
 
-def prepare(connection: Connection, address: Address) -> None:
-    """
-    Bring the tables to this version, inside the transaction that is open.
+def prepare(address: Address) -> Callable[[Connection], None]:
+    """Make the first job of the lane that writes: bring the tables to this version, in one transaction."""
 
-    The version is compared first, and Alembic imported only when it differs. Two first runs at once are
-    one after the other: the second finds the work done.
+    def perform(connection: Connection) -> None:
+        with opening(address), connection.begin():
+            migrate(connection, _database(connection), address)
 
-    Raises:
-        StoreVersionError: The database is newer, or its version is not known.
-        StoreReadOnlyError: It would have to be changed, and cannot be.
-    """
-    found = read_revision(connection)
-    if found == REVISION:
-        return
-    if found is not None and found > REVISION:
-        raise StoreVersionError(
-            f"the database {address} has version {found}, and this tertulia knows up to {REVISION}",
-            location=str(address),
-            kept="nothing was changed",
-            next_step="upgrade tertulia, or open another database",
-        )
-    if address.read_only:
-        raise StoreReadOnlyError(
-            f"the database {address} is opened read-only and would have to be brought to version {REVISION}",
-            location=str(address),
-            next_step="open it once without mode=ro",
-        )
-    _migrate(connection)
-
-
-def read_revision(connection: Connection) -> str | None:
-    """Return the revision a database is at; None when it has no tables of ours."""
-    known = connection.execute(
-        text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"), {"name": VERSION_TABLE}
-    ).first()
-    row = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).first() if known else None  # noqa: S608
-    return None if row is None else str(row[0])
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "tertulia.builtin.sql:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-_MEANINGS: tuple[tuple[str, type[StoreError], str, str], ...] = (
-    (
-        "locked",
-        StoreBusyError,
-        "is locked by another process",
-        "try again, or find the process that holds it",
-    ),
-    (
-        "readonly",
-        StoreReadOnlyError,
-        "cannot be written",
-        "check the file's permissions, or open another database",
-    ),
-    (
-        "not a database",
-        StoreCorruptError,
-        "is not a SQLite database",
-        "name another file; this one was left untouched",
-    ),
-    ("malformed", StoreCorruptError, "is damaged", 'save what can be read with "sqlite3 FILE .recover"'),
-    ("unable to open", StoreError, "cannot be opened", "check that its folder exists and can be written"),
-    ("disk is full", StoreError, "cannot grow: the disk is full", "make room and send again"),
-    ("disk I/O error", StoreError, "cannot be read or written: the disk fails or is full", "check the disk"),
-)
-
-
-@contextmanager
-def translated_errors(address: Address) -> Generator[None]:
-    """Raise the database's errors as ours, naming the file and what to do."""
-    try:
-        yield
-    except (exc.DBAPIError, sqlite3.Error) as error:
-        raise _translate(error, address) from error
-
-
-def _translate(error: exc.DBAPIError | sqlite3.Error, address: Address) -> StoreError:
-    words = str(error.orig if isinstance(error, exc.DBAPIError) else error)
-    for sign, kind, what, next_step in _MEANINGS:
-        if sign in words:
-            return kind(f"the database {address} {what}", location=str(address), next_step=next_step)
-    return StoreError(f"the database {address} failed: {words}", location=str(address))
+    return perform
 
 
 def write(address: Address, job: Callable[[sqlite3.Connection], T]) -> Callable[[Connection], T]:
@@ -255,7 +156,7 @@ def write(address: Address, job: Callable[[sqlite3.Connection], T]) -> Callable[
 
     def perform(connection: Connection) -> T:
         database = _database(connection)
-        with translated_errors(address):
+        with writing(address):
             database.execute("BEGIN IMMEDIATE")
             try:
                 result = job(database)
@@ -270,10 +171,14 @@ def write(address: Address, job: Callable[[sqlite3.Connection], T]) -> Callable[
 
 
 def read(address: Address, job: Callable[[Connection], T]) -> Callable[[Connection], T]:
-    """Make a job for a lane that reads in one transaction, so that all it reads is of one moment."""
+    """
+    Make a job for a lane that reads in one transaction, so that all it reads is of one moment.
+
+    The job makes values of the rows as well: one that is no value is the database's fault.
+    """
 
     def perform(connection: Connection) -> T:
-        with translated_errors(address), connection.begin():
+        with reading(address), connection.begin():
             return job(connection)
 
     return perform
@@ -283,12 +188,17 @@ def execute(
     database: sqlite3.Connection, statement: ClauseElement, values: Mapping[str, Any]
 ) -> sqlite3.Cursor:
     """
-    Run a prepared statement of SQLAlchemy on SQLite's own connection.
+    Run a prepared statement of SQLAlchemy on SQLite's own connection, for a job that writes.
 
     Compiled once, a statement runs five times as fast this way: what a write waits for is the disk.
     """
     sql, constants = _compile(statement)
     return database.execute(sql, {**constants, **{name: _plain(value) for name, value in values.items()}})
+
+
+def query(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Run a prepared statement for a job that reads: SQLAlchemy makes ids and moments of the columns."""
+    return connection.execute(statement, {name: _storable(value) for name, value in values.items()})
 
 
 @cache
@@ -302,7 +212,21 @@ def _compile(statement: ClauseElement) -> tuple[str, dict[str, Any]]:
 def _plain(value: object) -> object:
     if isinstance(value, UUID):
         return value.bytes
-    return microseconds_since_1970(value) if isinstance(value, datetime) else value
+    return microseconds_since_1970(value) if isinstance(value, datetime) else _storable(value)
+
+
+def _storable(value: object) -> object:
+    """
+    Make any value one that SQLite can hold: UTF-8 has no lone surrogates, so they become question marks.
+
+    Raises:
+        StoreError: It is a number that 64 bits do not hold.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise StoreError(f"a number of {value.bit_length()} bits is more than a database can hold")
+    return value
 
 
 _DIALECT = SQLiteDialect(paramstyle="named")

@@ -131,13 +131,12 @@ UPDATE_STATUS = (
     .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == MessageStatus.PENDING.value)
     .values(status=_bind(_MESSAGE.status))
 )
-_RUN = (
+GET_RUN = (
     select(schema.message)
     .where(_of(schema.message), _is(_MESSAGE.segment), _MESSAGE.depth < _bind(_MESSAGE.depth, "below"))
     .order_by(_MESSAGE.depth.desc())
 )
-GET_RUN = _RUN
-GET_RUN_LIMITED = _RUN.limit(bindparam("b_limit"))
+GET_RUN_LIMITED = GET_RUN.limit(bindparam("b_limit"))
 GET_FORK = select(_SEGMENT.parent_segment, _SEGMENT.fork_depth).where(_of(schema.segment), _is(_SEGMENT.id))
 
 _NEVER_CHANGED = {
@@ -160,4 +159,15 @@ UPDATE_LEASE = (
     .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == _PENDING)
     .values(lease_until=_bind(_ATTEMPT.lease_until))
 )
-GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt)).order_by(_ATTEMPT.id)
+# A wall clock made the ids, and it may be set back: the depth of its question says which attempt came first.
+GET_ATTEMPTS = (
+    select(schema.attempt)
+    .outerjoin(
+        schema.message,
+        (_MESSAGE.owner_id == _ATTEMPT.owner_id)
+        & (_MESSAGE.conversation_id == _ATTEMPT.conversation_id)
+        & (_MESSAGE.id == _ATTEMPT.message_id),
+    )
+    .where(_of(schema.attempt))
+    .order_by(_MESSAGE.depth, _ATTEMPT.number, _ATTEMPT.id)
+)

@@ -17,6 +17,8 @@ import attrs
 from sqlalchemy import Connection, RowMapping
 
 from tertulia.builtin.sql import statements
+from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.errors import opening
 from tertulia.builtin.sql.lane import Lane
 from tertulia.builtin.sql.rows import (
     parse_attempt,
@@ -24,21 +26,12 @@ from tertulia.builtin.sql.rows import (
     parse_message,
     render_attempt,
     render_message,
-    storable,
 )
-from tertulia.builtin.sql.sqlite import (
-    Address,
-    execute,
-    make_engine,
-    prepare,
-    read,
-    translated_errors,
-    write,
-)
+from tertulia.builtin.sql.sqlite import execute, make_engine, prepare, query, read, write
 from tertulia.contracts.store import Settlement, Store
 from tertulia.domain.conversation import Attempt, ConversationRecord
 from tertulia.domain.message import Message, MessageStatus
-from tertulia.errors import ConversationBusyError, ConversationNotFoundError, StoreError
+from tertulia.errors import ConversationBusyError, ConversationNotFoundError
 from tertulia.runtime.clock import Clock
 
 T = TypeVar("T")
@@ -68,10 +61,8 @@ class SQLStore(Store):
 
     async def open(self) -> None:
         """Open the database, creating or migrating it where needed."""
-        if self._address.path is not None and not self._address.read_only:
-            self._make_folder()
         try:
-            await self._writer.run(read(self._address, lambda connection: prepare(connection, self._address)))
+            await self._writer.run(prepare(self._address))
         except BaseException:
             await self.aclose()
             raise
@@ -99,29 +90,33 @@ class SQLStore(Store):
     async def get_conversation(self, owner: str, conversation_id: UUID) -> ConversationRecord:
         """Return one conversation of this owner."""
         keys = _keys(owner, conversation_id)
-        row = await self._read(
-            lambda connection: connection.execute(statements.GET_CONVERSATION, keys).mappings().first()
-        )
-        if row is None:
-            raise _not_found(conversation_id)
-        return parse_conversation(row)
+
+        def job(connection: Connection) -> ConversationRecord:
+            row = query(connection, statements.GET_CONVERSATION, keys).mappings().first()
+            if row is None:
+                raise _not_found(conversation_id)
+            return parse_conversation(row)
+
+        return await self._read(job)
 
     async def find_conversations(
         self, owner: str, *, limit: int = 50, after: ConversationRecord | None = None
     ) -> list[ConversationRecord]:
         """Return a page of conversations, the most recently used first."""
-        query = statements.FIND_CONVERSATIONS
+        page = statements.FIND_CONVERSATIONS
         values: dict[str, Any] = {"b_owner_id": owner, "b_limit": limit}
         if after is not None:
-            query = statements.FIND_CONVERSATIONS_AFTER
+            page = statements.FIND_CONVERSATIONS_AFTER
             values |= {"b_updated_at": after.updated_at, "b_id": after.id}
-        rows = await self._read(lambda connection: connection.execute(query, values).mappings().all())
-        return [parse_conversation(row) for row in rows]
+
+        def job(connection: Connection) -> list[ConversationRecord]:
+            return [parse_conversation(row) for row in query(connection, page, values).mappings()]
+
+        return await self._read(job)
 
     async def update_title(self, owner: str, conversation_id: UUID, title: str | None, at: datetime) -> None:
         """Rename a conversation."""
-        stored = None if title is None else storable(title)
-        values = {**_keys(owner, conversation_id), "b_title": stored, "b_updated_at": at}
+        values = {**_keys(owner, conversation_id), "b_title": title, "b_updated_at": at}
 
         def job(database: sqlite3.Connection) -> None:
             if execute(database, statements.UPDATE_TITLE, values).rowcount == 0:
@@ -150,7 +145,7 @@ class SQLStore(Store):
         keys = _keys(owner, conversation_id)
 
         def job(database: sqlite3.Connection) -> Message:
-            _, head_id = _find_head(database, keys, branch)
+            head_id = _find_head(database, keys, branch)
             if head_id in _find_under_way(database, keys, self._clock.now()):
                 raise _busy()
             placed = _append(database, keys, branch, attrs.evolve(message, parent_id=head_id))
@@ -223,10 +218,8 @@ class SQLStore(Store):
         keys, now = _keys(owner, conversation_id), self._clock.now()
 
         def job(connection: Connection) -> list[Attempt]:
-            return [
-                parse_attempt(row, now)
-                for row in connection.execute(statements.GET_ATTEMPTS, keys).mappings()
-            ]
+            rows = query(connection, statements.GET_ATTEMPTS, keys).mappings()
+            return [parse_attempt(row, now) for row in rows]
 
         return await self._read(job)
 
@@ -234,7 +227,7 @@ class SQLStore(Store):
         engine = make_engine(self._address, writes=writes)
 
         def connect() -> Connection:
-            with translated_errors(self._address):
+            with opening(self._address):
                 return engine.connect()
 
         return Lane(name, connect)
@@ -245,17 +238,6 @@ class SQLStore(Store):
     async def _read(self, job: Callable[[Connection], T]) -> T:
         return await self._reader.run(read(self._address, job))
 
-    def _make_folder(self) -> None:
-        assert self._address.path is not None  # noqa: S101  # asked by the caller
-        try:
-            self._address.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"the folder {self._address.path.parent} cannot be made: {error.strerror}",
-                location=self.location,
-                next_step="name another file, for example with TERTULIA_STORE=sqlite:///PATH",
-            ) from error
-
 
 def _keys(owner: str, conversation_id: UUID) -> Keys:
     return {"b_owner_id": owner, "b_conversation_id": conversation_id}
@@ -265,7 +247,7 @@ def _conversation_row(record: ConversationRecord, message_count: int) -> dict[st
     return {
         "owner_id": record.owner,
         "id": record.id,
-        "title": None if record.title is None else storable(record.title),
+        "title": record.title,
         "active_branch": record.branch.name,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
@@ -276,7 +258,7 @@ def _conversation_row(record: ConversationRecord, message_count: int) -> dict[st
 
 
 def _read_head(connection: Connection, keys: Keys, branch: str) -> RowMapping:
-    row = connection.execute(statements.GET_HEAD, {**keys, "b_branch": branch}).mappings().first()
+    row = query(connection, statements.GET_HEAD, {**keys, "b_branch": branch}).mappings().first()
     if row is None:
         raise _not_found(keys["b_conversation_id"])
     return row
@@ -315,13 +297,13 @@ def _append_beside(database: sqlite3.Connection, keys: Keys, branch: str, answer
     return _append(database, keys, f"{branch}-late-{answer.id}", answer)
 
 
-def _find_head(database: sqlite3.Connection, keys: Keys, branch: str) -> tuple[UUID, UUID | None]:
-    """The segment and the head a branch has right now, under the write lock."""
+def _find_head(database: sqlite3.Connection, keys: Keys, branch: str) -> UUID | None:
+    """The head a branch has right now, under the write lock; None while it is empty."""
     row = execute(database, statements.GET_HEAD, {**keys, "b_branch": branch}).fetchone()
     if row is None:
         raise _not_found(keys["b_conversation_id"])
-    segment, head_id, _ = row
-    return UUID(bytes=segment), None if head_id is None else UUID(bytes=head_id)
+    _, head_id, _ = row
+    return None if head_id is None else UUID(bytes=head_id)
 
 
 def _find_under_way(database: sqlite3.Connection, keys: Keys, now: datetime) -> frozenset[UUID]:
@@ -339,9 +321,9 @@ def _read_path(
     while place is not None and below > 0 and (limit is None or len(rows) < limit):
         values = {**keys, "b_segment": place, "b_below": below}
         if limit is None:
-            found = connection.execute(statements.GET_RUN, values)
+            found = query(connection, statements.GET_RUN, values)
         else:
-            found = connection.execute(statements.GET_RUN_LIMITED, {**values, "b_limit": limit - len(rows)})
+            found = query(connection, statements.GET_RUN_LIMITED, {**values, "b_limit": limit - len(rows)})
         rows.extend(found.mappings())
         below = rows[-1]["depth"] if rows else below
         place, below = _hop(connection, keys, place, below)
@@ -352,7 +334,7 @@ def _hop(connection: Connection, keys: Keys, segment: UUID, below: int) -> tuple
     """Where a segment was forked from, and below which depth to read there; the root needs no looking up."""
     if below == 0:
         return None, 0
-    fork = connection.execute(statements.GET_FORK, {**keys, "b_id": segment}).first()
+    fork = query(connection, statements.GET_FORK, {**keys, "b_id": segment}).first()
     if fork is None or fork.parent_segment is None:
         return None, 0
     return fork.parent_segment, min(below, fork.fork_depth + 1)
@@ -360,7 +342,7 @@ def _hop(connection: Connection, keys: Keys, segment: UUID, below: int) -> tuple
 
 def _under_way(connection: Connection, keys: Keys, now: datetime) -> frozenset[UUID]:
     """The user messages that somebody is answering right now."""
-    return frozenset(connection.execute(statements.GET_UNDER_WAY, {**keys, "b_now": now}).scalars())
+    return frozenset(query(connection, statements.GET_UNDER_WAY, {**keys, "b_now": now}).scalars())
 
 
 def _count(

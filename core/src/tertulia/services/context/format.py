@@ -97,7 +97,9 @@ def _cut(
     opening = next((index for index, message in enumerate(kept) if message.role is Role.USER), len(kept))
     kept = kept[opening:]
     left_out = history[: len(history) - len(kept)]
-    return kept, [Dropped(message.id, count((message,)), reason) for message in left_out]
+    if not left_out:
+        return kept, []
+    return kept, [Dropped(tuple(message.id for message in left_out), count(left_out), reason)]
 
 
 def check_context(
@@ -118,14 +120,11 @@ def check_context(
             hook="format_context",
             next_step="return the system messages first and the newest user message last",
         )
-    if isinstance(found, Context):
-        tokens = found.report.tokens
-    else:
-        tokens = count(messages)
-        found = Context(messages, ContextReport(len(messages), tokens, window.max_tokens))
+    tokens = count(messages)  # counted again: a strategy's own report is not evidence
+    dropped = found.report.dropped if isinstance(found, Context) else ()
     if window.max_tokens is not None and tokens > window.max_tokens:
         raise _overflow(request, window.max_tokens, count, chosen=tokens)
-    return found
+    return Context(messages, ContextReport(len(messages), tokens, window.max_tokens, dropped))
 
 
 def _overflow(request: Request, budget: int, count: Count, chosen: int | None = None) -> ContextOverflowError:
