@@ -10,6 +10,7 @@ from benchmarks.hooks import measure_hooks
 from benchmarks.imports import measure_imports
 from benchmarks.parallel import measure_parallel
 from benchmarks.streams import measure_streams
+from benchmarks.switching import measure_switching
 from benchmarks.table import Row
 
 Benchmark = Callable[[str, int], Awaitable[list[Row]]]
@@ -25,5 +26,6 @@ SUITE: Mapping[Benchmark, int] = {
     measure_fallback: 8,
     measure_parallel: 3,
     measure_late_turn: 4,
+    measure_switching: 8,
 }
 """Every benchmark, with the rounds it takes to be steady on a machine that is not idle."""

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE, Benchmark
 
-from benchmarks import conversations, driver, parallel, streams
+from benchmarks import conversations, driver, parallel, streams, switching
 
 ROWS = {
     "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
@@ -19,6 +19,7 @@ ROWS = {
     "measure_durable_send": ["durable send, CPU", "durable send, wall"],
     "measure_fallback": ["durable send with fallback after 503, CPU"],
     "measure_parallel": ["200 parallel, driver", "200 parallel, durable sends, peak memory"],
+    "measure_switching": ["switch in a conversation of 20 messages, wall", "start a conversation, wall"],
     "measure_late_turn": ["send at turn 2,000 (raw: at turn 10), all sent, CPU"],
 }
 
@@ -38,6 +39,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "EARLIER", 10)
     monkeypatch.setattr(parallel, "CALLS", 2)
     monkeypatch.setattr(streams, "DELTAS", 10)
+    monkeypatch.setattr(switching, "TIMES", 1)
     monkeypatch.setattr(streams, "MANY_DELTAS", 20)
 
 

@@ -43,6 +43,9 @@ class Store(ABC):
     carried out whole even when the task that waits for it is cancelled. All errors are
     :class:`tertulia.StoreError` or :class:`tertulia.ConversationNotFoundError`.
 
+    A store keeps a conversation's counters with every operation: its messages, and the cost of each
+    settled attempt, unknown costs being counted and never added.
+
     An attempt whose lease has run out reads as interrupted, and its user message as failed: a process
     that died leaves nothing pending for ever.
     """
@@ -124,7 +127,8 @@ class Store(ABC):
         Store how an attempt ended, and the answer with it.
 
         The parent of an answer is always its own user message. When somebody has taken the branch over,
-        because the lease ran out, the answer is kept beside it, on a branch of its own.
+        because the lease ran out, the answer is kept beside it, on a branch of its own that is named
+        ``{branch}-late-{answer.id}``.
 
         Returns:
             The answer with its parent and depth; None when there is none.

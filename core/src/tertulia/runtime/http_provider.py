@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -212,6 +213,15 @@ class HTTPProvider(Provider):
         unreadable = ProtocolError(f"the answer cannot be read ({type(error).__name__})")
         return self._name(unreadable, model, answer)
 
+    def _suggest_model(self, model: str) -> str:
+        known = [info.id for info in self.MODELS]
+        close = difflib.get_close_matches(model, known, n=1)
+        if close:
+            return f"did you mean {close[0]!r}?"
+        return (
+            f"choose another, for example {known[0]!r}" if known else "choose a model that the provider lists"
+        )
+
     async def _read_json(self, answer: HTTPAnswer) -> Any:
         if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
             raise ProtocolError(
@@ -255,6 +265,8 @@ class HTTPProvider(Provider):
         error.args = (error.message,)
         if error.kind is ErrorKind.MODEL_NOT_FOUND and model and model not in error.message:
             error.message = f"{error.message} (model {model!r})"
+        if error.kind is ErrorKind.MODEL_NOT_FOUND and model:
+            error.next_step = self._suggest_model(model)
         self.advise(error, model)
         return error
 
