@@ -282,13 +282,13 @@ def test_ctrl_c_keeps_what_was_shown(
     """
     half_answer.words = words
     process = start("ask", "--store", database, "A story, please.")
-    assert half_answer.spoken.wait(timeout=10)
+    assert half_answer.spoken.wait(timeout=30)
     assert process.stdout is not None
     shown = process.stdout.read(len("".join(words)))
 
     process.send_signal(signal.SIGINT)
 
-    _, error = process.communicate(timeout=10)
+    _, error = process.communicate(timeout=30)
     _, texts = asyncio.run(read_newest(database))
     assert (130, "".join(words)) == (process.returncode, shown)
     assert error.startswith(f"interrupted: {kept}")

@@ -63,7 +63,7 @@ def test_in_a_pipe_the_story_is_plain_text(
 
     process = start("demo")
 
-    assert (STORY, "") == process.communicate(timeout=10)
+    assert (STORY, "") == process.communicate(timeout=30)
     assert process.returncode == 0
 
 

@@ -699,6 +699,19 @@ async def test_an_answer_that_cannot_be_stored_is_not_swallowed(client, one, mon
     assert "your message is stored, and the answer is in this error's .reply" == caught.value.kept
 
 
+async def test_a_store_that_fails_at_the_end_does_not_hide_why(client, one, monkeypatch):
+    """When an attempt breaks off and its end cannot be stored, the caller still learns what broke it."""
+    one.fails(KeyError("oops"), "Lisbon is")
+    conversation = await client.start(provider="one")
+
+    async def settle(*_):
+        raise tertulia.StoreBusyError("the database is locked")
+
+    monkeypatch.setattr(client._core.store, "settle", settle)
+    with pytest.raises(PluginError, match="KeyError"):
+        await conversation.send("Tell me of Lisbon.")
+
+
 async def test_an_empty_message_is_refused(client, one):
     """There is nothing to send in an empty message."""
     conversation = await client.start(provider="one")

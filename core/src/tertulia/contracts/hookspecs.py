@@ -77,7 +77,8 @@ class HookSpecifications:
         Answered by the addressed provider, once per attempt. The iterator yields any number of
         ``TextDelta``, ``ReasoningDelta``, ``ToolCallDelta`` and ``Translated``, then exactly one
         ``ProviderReply``, and only on positive evidence that the answer is whole. It raises
-        :class:`tertulia.ProviderError`, nothing else, and is closed by the core in the end.
+        :class:`tertulia.ProviderError`, nothing else, keeps to ``request.timeouts`` and
+        ``request.deadline``, and is closed by the core in the end.
 
         With ``wrapper=True`` this is the middleware of the house: caching, audit and tracing stand
         around whoever answers. A wrapper is a function that yields once and returns an iterator::

@@ -144,7 +144,7 @@ class Send:
                 self._lease.cancel()
 
     async def _write_ahead(self, target: Target) -> None:
-        trial = self._begin(target)
+        trial = self._new_trial(target)
         # From here on the attempt may be in the store, even when waiting for it is cancelled.
         self._trial = trial
         try:
@@ -162,7 +162,7 @@ class Send:
         self._keep_lease()
         self._observe_start(trial)
 
-    def _begin(self, target: Target) -> Trial:
+    def _new_trial(self, target: Target) -> Trial:
         clock = self._core.clock
         attempt = Attempt(
             id=clock.new_id(),
@@ -301,7 +301,7 @@ class Send:
         if not remaining or asyncio.get_running_loop().time() >= self._deadline:
             await self._settle(ended, user_status=MessageStatus.FAILED)
             raise self._give_up(error)
-        following = self._begin(remaining[0])
+        following = self._new_trial(remaining[0])
         await self._settle(ended, following=following)
         fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
         self._core.plugins.observe(FellBack(self._outgoing.conversation_id, fallback))
@@ -349,17 +349,9 @@ class Send:
 
     async def _fail(self, error: TertuliaError) -> None:
         """Settle what is still open after an error that no other target can mend."""
-        if (trial := self._trial) is not None and not isinstance(error, StoreError):
+        if (trial := self._trial) is not None:
             outcome = AttemptOutcome.INTERRUPTED if trial.shown else AttemptOutcome.FAILED
-            ended = self._end(
-                trial, outcome, cost=_NOT_CHARGED if trial.context is None else None, error=error
-            )
-            answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
-            await self._settle(
-                ended,
-                user_status=MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED,
-                answer=answer,
-            )
+            await self._settle_unfinished(trial, outcome, error)
             error.kept = error.kept or _KEPT
         message_id = _known(self._message.id)
         self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
@@ -368,13 +360,22 @@ class Send:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
         if (trial := self._trial) is None:
             return
-        cost = _NOT_CHARGED if trial.context is None else None
-        ended = self._end(trial, AttemptOutcome.CANCELLED, cost=cost)
-        answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
-        status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
-        await self._settle(ended, user_status=status, answer=answer)
+        await self._settle_unfinished(trial, AttemptOutcome.CANCELLED, None)
         message_id = _known(self._message.id)
         self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
+
+    async def _settle_unfinished(
+        self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
+    ) -> None:
+        """Keep what was shown; when the store fails as well, its error does not hide the first one."""
+        cost = _NOT_CHARGED if trial.context is None else None
+        ended = self._end(trial, outcome, cost=cost, error=error)
+        answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
+        status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
+        try:
+            await self._settle(ended, user_status=status, answer=answer)
+        except StoreError as failure:
+            _log.warning("the end of an attempt was not stored: %s", failure)
 
     def _end(
         self,
