@@ -24,10 +24,11 @@ from tertulia.errors import (
     TertuliaError,
 )
 from tertulia.services.analysis import derive_sessions, report_costs
+from tertulia.services.asking import Outgoing
 from tertulia.services.core import Core
 from tertulia.services.path import Path
 from tertulia.services.routing.policy import parse_target
-from tertulia.services.sending import Outgoing, Send
+from tertulia.services.sending import Send
 
 MAX_TITLE = 200
 

@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import attrs
 
@@ -23,19 +22,15 @@ from tertulia.contracts.store import Settlement
 from tertulia.domain.conversation import Attempt, AttemptOutcome
 from tertulia.domain.exchange import (
     Completed,
-    Context,
     Delta,
     Event,
     FallbackTaken,
-    Options,
     ProviderReply,
     Reply,
     Request,
     Target,
-    Timeouts,
 )
 from tertulia.domain.message import Message, MessageStatus, Role, Text
-from tertulia.domain.model import Capability
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
 from tertulia.domain.usage import Cost, CostSource, Money, Usage
 from tertulia.errors import (
@@ -46,10 +41,9 @@ from tertulia.errors import (
     StoreError,
     StreamInterruptedError,
     TertuliaError,
-    UnsupportedParameterError,
 )
 from tertulia.runtime.serialization import encode_json
-from tertulia.services.context.format import check_context, make_window
+from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
 from tertulia.services.path import Path
 from tertulia.services.routing.policy import targets_after
@@ -57,32 +51,10 @@ from tertulia.services.trial import Trial
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 5.0
-FIRST_CONTENT = 60.0
-FIRST_CONTENT_REASONING = 300.0
 _KEPT = "your message is stored"
 _MOST_PICO = 2**63 - 1  # nine million dollars: what a database can keep
 
 _log = logging.getLogger("tertulia")
-
-
-@attrs.frozen
-class Outgoing:
-    """
-    What a caller asked to send.
-
-    Attributes:
-        targets: Whom to ask, in order.
-
-        stream: Whether the provider is asked to answer in pieces.
-    """
-
-    conversation_id: UUID
-    branch: str
-    text: str
-    targets: Sequence[Target]
-    options: Options
-    timeouts: Timeouts | None
-    stream: bool
 
 
 class Send:
@@ -114,7 +86,7 @@ class Send:
 
     def begin(self) -> float:
         """Start the clock of the send, and return the moment on the loop's clock at which it is over."""
-        timeouts = self._outgoing.timeouts or self._timeouts(self._outgoing.targets[0])
+        timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
         self._deadline = asyncio.get_running_loop().time() + timeouts.total
         return self._deadline
 
@@ -178,7 +150,15 @@ class Send:
     async def _ask(self) -> AsyncGenerator[Event]:
         """Ask the current target and yield what may be shown of its answer."""
         trial = _known(self._trial)
-        request = await self._make_request(trial)
+        request, trial.context, warnings = await make_request(
+            self._core,
+            self._outgoing,
+            self._path,
+            self._message,
+            target=trial.target,
+            deadline=self._deadline,
+        )
+        trial.warnings += warnings
         iterator, to_close = self._core.plugins.send_message(request)
         try:
             async for delta in iterator:
@@ -193,59 +173,6 @@ class Send:
             for each in to_close:
                 await _close(each, trial)
         trial.check_reply()
-
-    async def _make_request(self, trial: Trial) -> Request:
-        target = trial.target
-        await self._path.read(
-            self._core, self._outgoing.conversation_id, self._outgoing.branch, self._message
-        )
-        options, warnings = self._fit_options(target)
-        trial.warnings += warnings
-        request = Request(
-            target=target,
-            messages=(*self._path.system, self._message),
-            options=options,
-            stream=self._outgoing.stream,
-            conversation_id=self._outgoing.conversation_id,
-            timeouts=self._patience(target),
-            deadline=self._deadline,
-        )
-        trial.context = await self._choose_context(request)
-        return attrs.evolve(request, messages=trial.context.messages)
-
-    async def _choose_context(self, request: Request) -> Context:
-        core, config = self._core, self._core.config
-        window = make_window(
-            core.plugins.get_provider(request.target.provider).find_model(request.target.model),
-            max_tokens=config.max_context_tokens,
-            max_messages=config.context_window,
-            max_output_tokens=request.options.max_output_tokens,
-        )
-        view = _View(core, request.target, self._path)
-        found = await core.plugins.format_context(view, request, window)
-        return check_context(found, request, window, view.count_tokens)
-
-    def _fit_options(self, target: Target) -> tuple[Options, list[str]]:
-        """Leave out, or refuse, what the provider does not know."""
-        options = self._outgoing.options
-        provider = self._core.plugins.get_provider(target.provider)
-        unknown = sorted(options.chosen().keys() - provider.OPTIONS)
-        if not unknown:
-            return options, []
-        if options.unsupported == "error":
-            error = UnsupportedParameterError(
-                f"provider {target.provider!r} has no option {unknown[0]!r}, so nothing was sent",
-                provider=target.provider,
-                model=target.model,
-                parameter=unknown[0],
-                next_step='leave it out, or set unsupported="warn" to go on without it',
-            )
-            error.sent = False
-            raise error
-        fitted: dict[str, Any] = dict.fromkeys(unknown)
-        return attrs.evolve(options, **fitted), [
-            f"option {name!r} was left out: {target} has none" for name in unknown
-        ]
 
     async def _complete(self) -> Reply:
         """Store the answer and make the reply of it."""
@@ -485,18 +412,6 @@ class Send:
         request = Request(targets[0], (self._message,), self._outgoing.options)
         return self._core.plugins.order_targets(request, targets, failed) or (() if failed else targets)
 
-    def _timeouts(self, target: Target) -> Timeouts:
-        return self._core.plugins.get_provider(target.provider).config.timeouts
-
-    def _patience(self, target: Target) -> Timeouts:
-        """The timeouts of one attempt, with the first content decided by what is asked of which model."""
-        timeouts = self._outgoing.timeouts or self._timeouts(target)
-        if timeouts.first_content is not None or not self._outgoing.stream:
-            return timeouts
-        reasons = self._core.plugins.get_provider(target.provider).can(target.model, Capability.REASONING)
-        seconds = FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT
-        return attrs.evolve(timeouts, first_content=seconds)
-
     def _observe_start(self, trial: Trial) -> None:
         self._core.plugins.observe(AttemptStarted(self._outgoing.conversation_id, trial.attempt))
 
@@ -509,22 +424,6 @@ class Send:
             until = self._core.clock.now() + LEASE
             self._core.spawn(self._core.store.update_lease(self._core.owner, self._trial.attempt.id, until))
             self._keep_lease()
-
-
-class _View:
-    """The conversation behind a request; see :class:`tertulia.ContextView`."""
-
-    def __init__(self, core: Core, target: Target, path: Path) -> None:
-        self._core = core
-        self._target = target
-        self._path = path
-
-    async def history(self, limit: int | None = None) -> Sequence[Message]:
-        messages = self._path.messages
-        return messages if limit is None else messages[max(0, len(messages) - limit) :]
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._path.count_tokens(self._core, self._target, messages)
 
 
 _NOT_CHARGED = Cost(Money(0), CostSource.NOT_CHARGED)
