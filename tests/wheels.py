@@ -44,15 +44,22 @@ def main() -> None:
         venv.create(environment, with_pip=True)
         python = environment / "bin" / "python"
         pip = (python, "-m", "pip", "--quiet", "--disable-pip-version-check")
-        install = (*pip, "install", "--constraint", ROOT / "constraints.txt", "--find-links", wheels)
-        run(*install, "tertulia")
+        install = (*pip, "install", "--constraint", ROOT / "constraints.txt")
+
+        def wheel(name: str) -> Path:
+            """The file itself: by its name, an index could answer with somebody else's package."""
+            (found,) = wheels.glob(f"{name.replace('-', '_')}-[0-9]*.whl")
+            return found
+
+        run(*install, wheel("tertulia"))
         run(
             python, "-W", "error", "-c", "import tertulia; tertulia.Client, tertulia.HTTPProvider", cwd=folder
         )
         for name in PLUGINS:
-            run(*install, f"tertulia-{name}")
+            names = [f"tertulia-{each}" for each in (name, *NEEDS.get(name, ()))]
+            run(*install, *map(wheel, names))
             run(python, "-W", "error", "-c", f"import tertulia_{name}", cwd=folder)
-            run(*pip, "uninstall", "--yes", *(f"tertulia-{each}" for each in (name, *NEEDS.get(name, ()))))
+            run(*pip, "uninstall", "--yes", *names)
             sys.stdout.write(f"tertulia-{name}: built, installed alone, imported\n")
         run(*pip, "check")
 
