@@ -389,6 +389,124 @@ async def test_another_task_can_stop_a_stream(client):
     )
 
 
+async def test_a_stream_can_be_closed_by_two_at_once(client):
+    """Both wait for the same end, and the reader is left as it was."""
+    _, _, stream, task = await waiting(client)
+
+    await asyncio.wait_for(asyncio.gather(stream.aclose(), stream.aclose()), 5)
+
+    with pytest.raises(StreamInterruptedError):
+        await task
+    assert 0 == task.cancelling()
+
+
+async def test_a_reader_that_is_busy_learns_that_it_was_stopped(client, one):
+    """A half answer does not pass for whole because its reader was looking elsewhere."""
+    one.says("half ", "whole")
+    conversation = await client.start(provider="one")
+    stream = conversation.stream("Hello")
+    await anext(stream)
+
+    await asyncio.create_task(stream.aclose())
+
+    with pytest.raises(StreamInterruptedError, match="the stream was closed"):
+        await anext(stream)
+
+
+async def test_a_cancellation_is_not_taken_for_a_stop(client):
+    """A reader that is cancelled while its stream is stopped is cancelled all the same."""
+    _, _, stream, task = await waiting(client)
+
+    task.cancel()
+    await stream.aclose()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stream_stopped_at_the_gate_says_that_nothing_was_stored(client):
+    """What is said to be kept is what is kept."""
+    _, conversation, first, task = await waiting(client)
+    second = conversation.stream("Hello")
+    waiter = asyncio.create_task(anext(second))
+    await asyncio.sleep(0)
+
+    await second.aclose()
+
+    with pytest.raises(StreamInterruptedError) as caught:
+        await waiter
+    assert "the message was not stored, and nothing was sent" == caught.value.kept
+    assert ["Count."] == [message.text for message in await conversation.history()]
+    await first.aclose()
+    with pytest.raises(StreamInterruptedError):
+        await task
+
+
+async def test_a_whole_answer_frees_the_branch_at_once(client, one):
+    """Whoever has seen Completed can send again, also from inside the loop."""
+    one.says("a").says("b")
+    conversation = await client.start(provider="one")
+    stream = conversation.stream("1")
+
+    async for event in stream:
+        if isinstance(event, Completed):
+            assert "b" == (await conversation.send("2")).text
+
+    assert "a" == stream.reply.text
+
+
+async def test_a_cancelled_write_ahead_forgets_nothing(client, one, database):
+    """After a send was cancelled while it was being stored, the next one has the whole history."""
+    one.says("one").says("42")
+    conversation = await client.start(provider="one", system="Be brief.")
+    await conversation.send("Remember 42.")
+    settings = {"store": database, "providers": {}, "environ": {}}
+    again = ScriptedProvider("one").says("42")
+    async with tertulia.open(**settings, plugins=[again]) as later:
+        reopened = await later.get(conversation.id)
+        cancelled = asyncio.create_task(reopened.send("Never mind."))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+        await reopened.send("What was it?")
+
+    assert ["Be brief.", "Remember 42.", "one", "What was it?"] == again.texts
+
+
+async def test_an_answer_that_is_being_stored_is_not_cancelled(client, one, monkeypatch):
+    """A cancellation in the last moment is passed on, and the answer and its notices are whole."""
+    storing, notices = asyncio.Event(), []
+
+    class Log:
+        @tertulia.hookimpl
+        def observe(self, notice):
+            notices.append(type(notice).__name__)
+
+    client.register(Log())
+    one.says("Hi.")
+    conversation = await client.start(provider="one")
+    store = client._core.store
+    settle = store.settle
+
+    async def slow(*arguments):
+        storing.set()
+        return await settle(*arguments)
+
+    monkeypatch.setattr(store, "settle", slow)
+    task = asyncio.create_task(conversation.send("Hello"))
+    await asyncio.wait_for(storing.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ["AttemptStarted", "AttemptEnded", "Answered"] == notices
+    assert [("Hello", MessageStatus.COMPLETE), ("Hi.", MessageStatus.COMPLETE)] == await statuses(
+        conversation
+    )
+
+
 async def test_a_stream_has_one_reader(client):
     """A second task that reads is refused, and the first one does not notice."""
     _, _, stream, task = await waiting(client)
@@ -710,6 +828,21 @@ async def test_a_store_that_fails_at_the_end_does_not_hide_why(client, one, monk
     monkeypatch.setattr(client._core.store, "settle", settle)
     with pytest.raises(PluginError, match="KeyError"):
         await conversation.send("Tell me of Lisbon.")
+
+
+async def test_a_part_that_cannot_be_stored_is_in_the_error(client, one, monkeypatch):
+    """An interruption whose part the store refuses is still that interruption, and carries the part."""
+    one.fails(OverloadedError("gone"), "Lisbon is")
+    conversation = await client.start(provider="one")
+
+    async def settle(*_):
+        raise tertulia.StoreBusyError("the database is locked")
+
+    monkeypatch.setattr(client._core.store, "settle", settle)
+    with pytest.raises(StreamInterruptedError, match="the part that was shown is in") as caught:
+        await conversation.send("Tell me of Lisbon.")
+
+    assert ("Lisbon is", ErrorKind.OVERLOADED) == (caught.value.partial.text, caught.value.kind)
 
 
 async def test_an_empty_message_is_refused(client, one):

@@ -253,7 +253,10 @@ class Plugins:
 
     def count_tokens(self, target: Target, messages: Sequence[Message]) -> int:
         """Estimate the tokens of some messages."""
-        return cast("int", self._call("count_tokens", target.provider, model=target.model, messages=messages))
+        tokens = self._call("count_tokens", target.provider, model=target.model, messages=messages)
+        if not isinstance(tokens, int):
+            raise _wrong_answer("count_tokens", tokens, "a whole number")
+        return tokens
 
     async def format_context(
         self, view: ContextView, request: Request, window: Window

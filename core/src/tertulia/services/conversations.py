@@ -13,7 +13,7 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.conversation import Attempt, ConversationRecord, CostReport, ProviderSession
-from tertulia.domain.exchange import Completed, Event, Options, Reply, Target, Timeouts
+from tertulia.domain.exchange import Completed, Event, Options, Reply, Target, TextDelta, Timeouts
 from tertulia.domain.message import Message
 from tertulia.domain.notice import Switched
 from tertulia.errors import (
@@ -54,11 +54,13 @@ class ReplyStream:
         # While its stream lives so does the conversation, and with it the gate others wait at.
         self._conversation = conversation
         self._core = core
+        self._send = send
         self._reply: Reply | None = None
-        self._started = False
-        self._reader: asyncio.Task[object] | None = None
-        self._stopped: str | None = None
+        self._reader: asyncio.Task[object] | None = None  # who waits for an event right now
+        self._last_reader: asyncio.Task[object] | None = None
         self._left: asyncio.Event | None = None  # set when the reader has left
+        self._stopped: str | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._events: AsyncGenerator[Event] | None = gate.run(send, weakref.ref(self))
         core.streams.add(self)
 
@@ -82,24 +84,40 @@ class ReplyStream:
             raise self._stop_error()
         if self._events is None:
             raise StopAsyncIteration
-        self._started = True
-        self._reader = reader = asyncio.current_task()
+        reader = _current_task()
+        cancelled_before = reader.cancelling()
+        self._reader = self._last_reader = reader
         try:
             event = await anext(self._events)
-        except BaseException as error:
-            self._events = None
-            if not (self._is_stopped() and reader is not None and isinstance(error, asyncio.CancelledError)):
-                raise
-            reader.uncancel()  # it was the stream that was to end, and not its reader
-        else:
-            if isinstance(event, Completed):
-                self._reply = event.reply
+            if type(event) is not TextDelta:
+                await self._note(event, reader, cancelled_before)
             return event
+        except asyncio.CancelledError:
+            self._events = None
+            # When only the stream was to end, and not its reader, the reader is told in our own words.
+            if not self._is_stopped() or reader.uncancel() > cancelled_before:
+                raise
+        except BaseException:
+            self._events = None
+            raise
         finally:
             self._reader = None
             if self._left is not None:
                 self._left.set()
         raise self._stop_error()
+
+    async def _note(self, event: Event, reader: asyncio.Task[object], cancelled_before: int) -> None:
+        """Keep the reply, let the next send have its turn, and pass on what came while all was stored."""
+        if isinstance(event, Completed):
+            self._reply = event.reply
+            events, self._events = self._events, None
+            if events is not None:
+                await events.aclose()
+            if self._is_stopped():
+                reader.uncancel()  # too late to stop anything: the answer is whole
+                self._stopped = None
+        if reader.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,16 +137,25 @@ class ReplyStream:
 
     async def stop(self, reason: str | None) -> None:
         """Leave, and tell whoever still reads why; None where nobody does."""
-        reader = self._reader
-        if reader is not None and reader is not asyncio.current_task():
+        if self._closing is None:
+            if self._events is None and self._reader is None:
+                return
+            self._closing = self._core.start(self._close(reason, asyncio.current_task()))
+        # Whoever else closes waits for the same end, and being cancelled does not undo it.
+        await asyncio.shield(self._closing)
+
+    async def _close(self, reason: str | None, caller: asyncio.Task[object] | None) -> None:
+        if self._reader is not None and self._reader is not caller:
             self._stopped = reason or "the stream was closed"
             self._left = asyncio.Event()
-            reader.cancel()
+            self._reader.cancel()
             await self._left.wait()
         events, self._events = self._events, None
-        if events is not None:
-            self._stopped = reason
-            await events.aclose()
+        if events is None:
+            return
+        if reason is not None or caller is not self._last_reader:
+            self._stopped = reason or "the stream was closed"
+        await events.aclose()
 
     def _is_stopped(self) -> bool:
         return self._stopped is not None
@@ -137,7 +164,7 @@ class ReplyStream:
         return StreamInterruptedError(
             f"the answer was not read to its end: {self._stopped}",
             kind=ErrorKind.CANCELLED,
-            kept="your message is stored, and so is the part of the answer that was shown",
+            kept=self._send.kept,
             next_step="send a message to go on from there",
         )
 
@@ -150,7 +177,7 @@ class ReplyStream:
 
     def __del__(self) -> None:
         events, self._events = self._events, None
-        if events is not None and self._started:
+        if events is not None and self._last_reader is not None:
             self._core.close_later(events)
 
 
@@ -369,6 +396,12 @@ class Conversation:
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} {self.title!r} with {self.provider}/{self.model}>"
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine of asyncio runs in a task
+    return task
 
 
 def check_title(title: str | None) -> str | None:

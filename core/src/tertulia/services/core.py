@@ -7,7 +7,7 @@ import logging
 import weakref
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -15,6 +15,8 @@ from tertulia.contracts.store import Store
 from tertulia.domain.config import Config
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.plugins import Plugins
+
+T = TypeVar("T")
 
 _log = logging.getLogger("tertulia")
 
@@ -36,7 +38,7 @@ class Core:
     store: Store
     clock: Clock
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
-    tasks: set[asyncio.Task[None]] = attrs.field(factory=set[asyncio.Task[None]], repr=False)
+    tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
 
     @property
     def owner(self) -> str:
@@ -44,15 +46,15 @@ class Core:
         return self.config.owner
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on beside the caller."""
+        """Let work go on beside the caller; should it fail, that is logged."""
+        self.start(work).add_done_callback(_log_failure)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let work go on even when its caller is cancelled; the caller awaits it, shielded."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("work beside a send failed: %s: %s", type(error).__name__, error)
+        task.add_done_callback(self.tasks.discard)
+        return task
 
     def close_later(self, events: AsyncGenerator[Any]) -> None:
         """Close a stream that its reader has dropped; nothing to do when its loop is gone."""
@@ -64,6 +66,11 @@ class Core:
         """Wait for all work that was spawned, however it ends."""
         while self.tasks:
             await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.warning("work beside a send failed: %s: %s", type(error).__name__, error)
 
 
 async def _close(events: AsyncGenerator[Any]) -> None:

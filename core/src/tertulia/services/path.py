@@ -46,8 +46,8 @@ class Path:
 
     def extend(self, question: Message, answer: Message | None) -> None:
         """Go on after a send: with both when it was answered, else past the question that was not."""
-        if self._head_id != question.parent_id:
-            return
+        if question.depth is None or self._head_id != question.parent_id:
+            return  # it never reached the store, or the path was not read for it
         if answer is None:
             self._head_id = question.id
         elif answer.parent_id == question.id:

@@ -83,6 +83,15 @@ class Send:
         self._trial: Trial | None = None
         self._lease: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._cancelled = False
+        self._shown = False
+
+    @property
+    def kept(self) -> str:
+        """What is stored of the send by now, as a sentence."""
+        if self._message.depth is None:
+            return "the message was not stored, and nothing was sent"
+        return f"{_KEPT}, and so is the part of the answer that was shown" if self._shown else _KEPT
 
     def begin(self) -> float:
         """Start the clock of the send, and return the moment on the loop's clock at which it is over."""
@@ -182,11 +191,13 @@ class Send:
         answer = self._answer(trial, attempt, reply.parts, reply)
         try:
             stored = await self._settle(attempt, user_status=MessageStatus.COMPLETE, answer=answer)
+            if stored is None:
+                raise StoreError("the attempt is no longer in the store", location=self._core.store.location)
         except StoreError as error:
             error.reply = self._make_reply(trial, reply, attempt, answer)
             error.kept = "your message is stored, and the answer is in this error's .reply"
             raise
-        result = self._make_reply(trial, reply, attempt, _known(stored))
+        result = self._make_reply(trial, reply, attempt, stored)
         self._core.plugins.observe(Answered(self._outgoing.conversation_id, result))
         return result
 
@@ -226,10 +237,12 @@ class Send:
         remaining = self._order(targets_after(error, trial.target, targets[1:], self._core.plugins), failed)
         ended = self._end(trial, AttemptOutcome.FAILED, cost=self._price_failure(trial, error), error=error)
         if not remaining or asyncio.get_running_loop().time() >= self._deadline:
-            await self._settle(ended, user_status=MessageStatus.FAILED)
+            await self._settle_quietly(ended, MessageStatus.FAILED, None)
             raise self._give_up(error)
         following = self._new_trial(remaining[0])
         await self._settle(ended, following=following)
+        if self._cancelled:
+            raise asyncio.CancelledError
         fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
         self._core.plugins.observe(FellBack(self._outgoing.conversation_id, fallback))
         self._observe_start(following)
@@ -256,19 +269,18 @@ class Send:
         ended = self._end(
             trial, AttemptOutcome.INTERRUPTED, cost=self._price_failure(trial, error), error=error
         )
-        partial = await self._settle(
-            ended, user_status=MessageStatus.COMPLETE, answer=self._answer(trial, ended, trial.shown_parts)
-        )
+        shown = self._answer(trial, ended, trial.shown_parts)
+        stored = await self._settle_quietly(ended, MessageStatus.COMPLETE, shown)
         interrupted = StreamInterruptedError(
             f"the answer broke off: {error.message}",
             kind=error.kind,
-            partial=partial,
+            partial=stored or shown,
             provider=error.provider or trial.target.provider,
             model=trial.target.model,
             status=error.status,
             request_id=error.request_id,
             retry_after=error.retry_after,
-            kept=f"{_KEPT}, and so is the part of the answer that was shown",
+            kept=self.kept if stored else f"{_KEPT}; the part that was shown is in this error's .partial",
             next_step="send a message to go on from there",
         )
         interrupted.attempts = tuple(self._attempts)
@@ -296,13 +308,22 @@ class Send:
     ) -> None:
         """Keep what was shown; when the store fails as well, its error does not hide the first one."""
         cost = _NOT_CHARGED if trial.context is None else None
-        ended = self._end(trial, outcome, cost=cost, error=error)
+        if trial.reply is not None:
+            cost = self._price(trial, trial.reply)
+        ended = self._end(trial, outcome, cost=cost, error=error, reply=trial.reply)
         answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
+        await self._settle_quietly(ended, status, answer)
+
+    async def _settle_quietly(
+        self, ended: Attempt, status: MessageStatus, answer: Message | None
+    ) -> Message | None:
         try:
-            await self._settle(ended, user_status=status, answer=answer)
+            return await self._settle(ended, user_status=status, answer=answer)
         except StoreError as failure:
+            self._trial = None
             _log.warning("the end of an attempt was not stored: %s", failure)
+            return None
 
     def _end(
         self,
@@ -331,7 +352,7 @@ class Send:
             request_id=reply.request_id if reply is not None else getattr(error, "request_id", None),
             raw_usage=None if reply is None else _encode_raw(reply.billing.raw),
         )
-        self._attempts.append(ended)
+        self._attempts = [*(each for each in self._attempts if each.id != ended.id), ended]
         return ended
 
     async def _settle(
@@ -342,15 +363,29 @@ class Send:
         answer: Message | None = None,
         following: Trial | None = None,
     ) -> Message | None:
-        self._trial = following
         settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
-        stored = await self._core.store.settle(
-            self._core.owner, self._outgoing.conversation_id, self._outgoing.branch, settlement
+        writing = self._core.start(
+            self._core.store.settle(
+                self._core.owner, self._outgoing.conversation_id, self._outgoing.branch, settlement
+            )
         )
+        stored = await self._wait_for(writing)
+        self._trial = following
+        self._shown = self._shown or answer is not None
         if following is None:
             self._path.extend(self._message, stored)
         self._core.plugins.observe(AttemptEnded(self._outgoing.conversation_id, ended))
         return stored
+
+    async def _wait_for(self, writing: asyncio.Task[Message | None]) -> Message | None:
+        """What is being written is waited for: a cancellation is remembered, and heeded afterwards."""
+        while True:
+            try:
+                return await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                if writing.cancelled():
+                    raise
+                self._cancelled = True
 
     def _answer(
         self, trial: Trial, ended: Attempt, parts: tuple[Any, ...], reply: ProviderReply | None = None

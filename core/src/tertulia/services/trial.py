@@ -84,11 +84,10 @@ class Trial:
         return event
 
     def _remember(self, delta: Delta) -> Event | None:
-        if isinstance(delta, TextDelta):
-            self.text.append(delta.text)
-            return delta if delta.text else None
-        if isinstance(delta, ReasoningDelta):
-            self.thoughts.append(delta.text)
+        if isinstance(delta, TextDelta | ReasoningDelta):
+            if not isinstance(cast("object", delta.text), str):
+                raise TypeError(f"{type(delta).__name__} holds no text")
+            (self.text if isinstance(delta, TextDelta) else self.thoughts).append(delta.text)
             return delta if delta.text else None
         if isinstance(delta, ToolCallDelta):
             return delta

@@ -120,6 +120,12 @@ def check_context(
             hook="format_context",
             next_step="return the system messages first and the newest user message last",
         )
+    if any(message.id is newest.id for message in messages[len(system) : -1]):
+        raise PluginError(
+            "format_context sends the newest message twice, so nothing was sent",
+            hook="format_context",
+            next_step="return it once, last",
+        )
     tokens = count(messages)  # counted again: a strategy's own report is not evidence
     dropped = found.report.dropped if isinstance(found, Context) else ()
     if window.max_tokens is not None and tokens > window.max_tokens:
