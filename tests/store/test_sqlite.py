@@ -40,6 +40,11 @@ def fake() -> ScriptedProvider:
     return ScriptedProvider("fake")
 
 
+def unmeasured() -> dict[str, str]:
+    """An environment without coverage: a process that is killed, or may not write, leaves broken figures."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 async def test_the_revisions_build_the_tables_the_code_knows(database):
     """A migrated database and the schema of the code are the same, column by column."""
     await (await opened(database)).aclose()
@@ -280,7 +285,14 @@ async def test_a_full_disk_keeps_what_was_stored(tmp_path):
         "asyncio.run(main())\n"
     )
     run = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", "-c", program, url, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        program,
+        url,
+        stdout=asyncio.subprocess.PIPE,
+        env=unmeasured(),
     )
     output, _ = await run.communicate()
 
@@ -309,7 +321,7 @@ def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path):
     url = f"sqlite:///{tmp_path / 'conversations.db'}"
     program = Path(__file__).with_name("talker.py")
     for _ in range(5):
-        run = subprocess.Popen([sys.executable, program, url], stdout=subprocess.PIPE, env=os.environ)
+        run = subprocess.Popen([sys.executable, program, url], stdout=subprocess.PIPE, env=unmeasured())
         assert run.stdout is not None
         acknowledged = [run.stdout.readline().decode().strip() for _ in range(7)]
         run.kill()
