@@ -800,16 +800,20 @@ async def test_a_driver_that_breaks_its_contract_is_named(client, two):
     assert [("unscripted", MessageStatus.FAILED)] == await statuses(conversation)
 
 
+def lock(client: tertulia.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the store refuse to settle anything more."""
+
+    async def settle(*_):
+        raise tertulia.StoreBusyError("the database is locked")
+
+    monkeypatch.setattr(client._core.store, "settle", settle)
+
+
 async def test_an_answer_that_cannot_be_stored_is_not_swallowed(client, one, monkeypatch):
     """When the database fails after the answer came, the error carries the answer."""
     one.says("Hello", " John.")
     conversation = await client.start(provider="one")
-    failing = tertulia.StoreBusyError("the database is locked")
-
-    async def settle(*_):
-        raise failing
-
-    monkeypatch.setattr(client._core.store, "settle", settle)
+    lock(client, monkeypatch)
     with pytest.raises(tertulia.StoreBusyError) as caught:
         await conversation.send("My name is John.")
 
@@ -822,10 +826,7 @@ async def test_a_store_that_fails_at_the_end_does_not_hide_why(client, one, monk
     one.fails(KeyError("oops"), "Lisbon is")
     conversation = await client.start(provider="one")
 
-    async def settle(*_):
-        raise tertulia.StoreBusyError("the database is locked")
-
-    monkeypatch.setattr(client._core.store, "settle", settle)
+    lock(client, monkeypatch)
     with pytest.raises(PluginError, match="KeyError"):
         await conversation.send("Tell me of Lisbon.")
 
@@ -835,10 +836,7 @@ async def test_a_part_that_cannot_be_stored_is_in_the_error(client, one, monkeyp
     one.fails(OverloadedError("gone"), "Lisbon is")
     conversation = await client.start(provider="one")
 
-    async def settle(*_):
-        raise tertulia.StoreBusyError("the database is locked")
-
-    monkeypatch.setattr(client._core.store, "settle", settle)
+    lock(client, monkeypatch)
     with pytest.raises(StreamInterruptedError, match="the part that was shown is in") as caught:
         await conversation.send("Tell me of Lisbon.")
 

@@ -32,7 +32,7 @@ from tertulia.domain.exchange import (
 )
 from tertulia.domain.message import Message, MessageStatus, Role, Text
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
-from tertulia.domain.usage import Cost, CostSource, Money, Usage
+from tertulia.domain.usage import Usage
 from tertulia.errors import (
     AllProvidersFailed,
     ErrorKind,
@@ -46,13 +46,13 @@ from tertulia.runtime.serialization import encode_json
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
 from tertulia.services.path import Path
+from tertulia.services.pricing import price_trial
 from tertulia.services.routing.policy import targets_after
 from tertulia.services.trial import Trial
 
 LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 5.0
 _KEPT = "your message is stored"
-_MOST_PICO = 2**63 - 1  # nine million dollars: what a database can keep
 
 _log = logging.getLogger("tertulia")
 
@@ -80,6 +80,7 @@ class Send:
         )
         self._attempts: list[Attempt] = []
         self._errors: list[ProviderError] = []
+        self._failed: list[tuple[Target, ErrorKind]] = []
         self._trial: Trial | None = None
         self._lease: asyncio.TimerHandle | None = None
         self._deadline = 0.0
@@ -187,7 +188,7 @@ class Send:
         """Store the answer and make the reply of it."""
         trial = _known(self._trial)
         reply = _known(trial.reply)
-        attempt = self._end(trial, AttemptOutcome.SUCCEEDED, cost=self._price(trial, reply), reply=reply)
+        attempt = self._end(trial, AttemptOutcome.SUCCEEDED)
         answer = self._answer(trial, attempt, reply.parts, reply)
         try:
             stored = await self._settle(attempt, user_status=MessageStatus.COMPLETE, answer=answer)
@@ -229,13 +230,9 @@ class Send:
         self._errors.append(error)
         if trial.shown:
             raise await self._interrupt(trial, error) from error
-        failed = [
-            (attempt_target(attempt), each.kind)
-            for attempt, each in zip(self._attempts, self._errors, strict=False)
-        ]
-        failed.append((trial.target, error.kind))
-        remaining = self._order(targets_after(error, trial.target, targets[1:], self._core.plugins), failed)
-        ended = self._end(trial, AttemptOutcome.FAILED, cost=self._price_failure(trial, error), error=error)
+        self._failed.append((trial.target, error.kind))
+        remaining = self._order(targets_after(error, trial.target, targets[1:], self._core.plugins))
+        ended = self._end(trial, AttemptOutcome.FAILED, error)
         if not remaining or asyncio.get_running_loop().time() >= self._deadline:
             await self._settle_quietly(ended, MessageStatus.FAILED, None)
             raise self._give_up(error)
@@ -266,9 +263,7 @@ class Send:
 
     async def _interrupt(self, trial: Trial, error: ProviderError) -> StreamInterruptedError:
         """Keep what was shown of an answer that broke off."""
-        ended = self._end(
-            trial, AttemptOutcome.INTERRUPTED, cost=self._price_failure(trial, error), error=error
-        )
+        ended = self._end(trial, AttemptOutcome.INTERRUPTED, error)
         shown = self._answer(trial, ended, trial.shown_parts)
         stored = await self._settle_quietly(ended, MessageStatus.COMPLETE, shown)
         interrupted = StreamInterruptedError(
@@ -307,10 +302,7 @@ class Send:
         self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
     ) -> None:
         """Keep what was shown; when the store fails as well, its error does not hide the first one."""
-        cost = _NOT_CHARGED if trial.context is None else None
-        if trial.reply is not None:
-            cost = self._price(trial, trial.reply)
-        ended = self._end(trial, outcome, cost=cost, error=error, reply=trial.reply)
+        ended = self._end(trial, outcome, error)
         answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
         await self._settle_quietly(ended, status, answer)
@@ -325,31 +317,21 @@ class Send:
             _log.warning("the end of an attempt was not stored: %s", failure)
             return None
 
-    def _end(
-        self,
-        trial: Trial,
-        outcome: AttemptOutcome,
-        *,
-        cost: Cost | None,
-        error: TertuliaError | None = None,
-        reply: ProviderReply | None = None,
-    ) -> Attempt:
-        usage = reply.usage if reply is not None else _usage_of(error)
+    def _end(self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None = None) -> Attempt:
+        """The attempt as it ended, with whatever the provider reported of it."""
+        reply = trial.reply
+        kind = None if error is None else error.kind
         ended = attrs.evolve(
             trial.attempt,
             lease_until=None,
             outcome=outcome,
-            error_kind=ErrorKind.CANCELLED
-            if outcome is AttemptOutcome.CANCELLED
-            else error.kind
-            if error
-            else None,
+            error_kind=ErrorKind.CANCELLED if outcome is AttemptOutcome.CANCELLED else kind,
             error_message=None if error is None else error.message,
             latency_seconds=trial.elapsed(self._core.clock),
             first_content_seconds=trial.first_content,
-            usage=usage,
-            cost=cost,
-            request_id=reply.request_id if reply is not None else getattr(error, "request_id", None),
+            usage=_usage_of(error) if reply is None else reply.usage,
+            cost=price_trial(self._core, trial, error),
+            request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
             raw_usage=None if reply is None else _encode_raw(reply.billing.raw),
         )
         self._attempts = [*(each for each in self._attempts if each.id != ended.id), ended]
@@ -406,46 +388,13 @@ class Send:
             created_at=self._core.clock.now(),
         )
 
-    def _price(self, trial: Trial, reply: ProviderReply) -> Cost | None:
-        """The provider's own figure is the cost of record; else the dated price rows say."""
-        computed = self._compute_cost(trial, reply)
-        reported = reply.billing.reported
-        if reported is None or not 0 <= reported.pico <= _MOST_PICO:
-            return computed
-        return Cost(reported, CostSource.REPORTED, computed=None if computed is None else computed.money)
-
-    def _compute_cost(self, trial: Trial, reply: ProviderReply) -> Cost | None:
-        """A plugin that fails at the price does not take the answer with it."""
-        try:
-            cost = self._core.plugins.calculate_cost(
-                trial.target,
-                reply.model or trial.target.model,
-                reply.usage,
-                reply.billing,
-                trial.attempt.started_at,
-            )
-        except PluginError as error:
-            trial.warnings.append(f"the cost is unknown: {error.message}")
-            return None
-        if cost is None or _is_amount(cost.money):
-            return cost
-        trial.warnings.append("the cost is unknown: calculate_cost answered with no amount of money")
-        return None
-
-    def _price_failure(self, trial: Trial, error: ProviderError) -> Cost | None:
-        """What a failed attempt cost: nothing when it was refused, its tokens when they are known."""
-        if trial.reply is not None:
-            return self._price(trial, trial.reply)
-        refused = error.status is not None and error.status >= 400
-        return _NOT_CHARGED if refused or not error.sent else None
-
-    def _order(
-        self, targets: Sequence[Target], failed: Sequence[tuple[Target, ErrorKind]] = ()
-    ) -> Sequence[Target]:
-        if len(targets) < 2 and not (targets and failed):
+    def _order(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """Ask plugins for the order where there is a choice, and after a failure whether to go on at all."""
+        if not targets or (len(targets) == 1 and not self._failed):
             return targets
         request = Request(targets[0], (self._message,), self._outgoing.options)
-        return self._core.plugins.order_targets(request, targets, failed) or (() if failed else targets)
+        chosen = self._core.plugins.order_targets(request, targets, self._failed)
+        return chosen if chosen or self._failed else targets
 
     def _observe_start(self, trial: Trial) -> None:
         self._core.plugins.observe(AttemptStarted(self._outgoing.conversation_id, trial.attempt))
@@ -459,14 +408,6 @@ class Send:
             until = self._core.clock.now() + LEASE
             self._core.spawn(self._core.store.update_lease(self._core.owner, self._trial.attempt.id, until))
             self._keep_lease()
-
-
-_NOT_CHARGED = Cost(Money(0), CostSource.NOT_CHARGED)
-
-
-def attempt_target(attempt: Attempt) -> Target:
-    """Whom an attempt asked."""
-    return Target(attempt.provider, attempt.model)
 
 
 async def _close(iterator: AsyncIterator[Delta], trial: Trial) -> None:
@@ -485,11 +426,6 @@ def _encode_raw(usage: object) -> str | None:
         return None if usage is None else encode_json(usage).decode()
     except (TypeError, ValueError, RecursionError):
         return None
-
-
-def _is_amount(money: object) -> bool:
-    pico = getattr(money, "pico", None)
-    return type(pico) is int and 0 <= pico <= _MOST_PICO
 
 
 def _usage_of(error: TertuliaError | None) -> Usage:
