@@ -13,7 +13,7 @@ from tertulia import HTTPProvider
 
 @pytest.fixture(params=list(DRIVERS))
 def driver(request) -> Driver:
-    """Each of the three drivers in turn."""
+    """Each driver in turn, and each format it speaks."""
     return DRIVERS[request.param]
 
 

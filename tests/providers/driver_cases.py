@@ -1,10 +1,11 @@
-"""What the three drivers are sent and say, in the formats of their services."""
+"""What the drivers are sent and say, in the formats of their services."""
 
 from __future__ import annotations
 
 import asyncio
 import traceback
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -49,6 +50,8 @@ class Driver:
         failure: An event that says the service is overloaded.
 
         failure_class: The name of the error that it is.
+
+        settings: What makes the driver speak so.
     """
 
     cls: type[HTTPProvider]
@@ -56,14 +59,35 @@ class Driver:
     key_header: tuple[str, str]
     paths: Mapping[bool, str]
     whole: dict[str, Any]
-    events: tuple[dict[str, Any], ...]
+    events: tuple[dict[str, Any] | bytes, ...]
     failure: dict[str, Any]
     failure_class: str
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
-    def make(self, url: str, *, key: str | None = KEY, **settings: Any) -> HTTPProvider:
+    @property
+    def service(self) -> str:
+        """The name of the simulated service."""
+        return self.cls.__name__.removesuffix("Provider").lower()
+
+    def make(
+        self,
+        url: str | None,
+        *,
+        key: str | None = KEY,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        **config: Any,
+    ) -> HTTPProvider:
         """A provider named ``mine`` at an address."""
-        secret = None if key is None else Secret(key)
-        return self.cls(ProviderConfig("mine", "driver", api_key=secret, base_url=url, **settings))
+        return self.cls(
+            ProviderConfig(
+                "mine",
+                "driver",
+                api_key=None if key is None else Secret(key),
+                base_url=url,
+                settings={**self.settings, **settings},
+                **config,
+            )
+        )
 
     def ask(self, *, stream: bool = True, model: str | None = None, **request: Any) -> Request:
         """A request of one message."""
@@ -88,6 +112,30 @@ _RESPONSE_EVENTS = (
 )
 
 
+_COMPLETION = {
+    "id": "resp_1",
+    "object": "chat.completion",
+    "model": "some-model-1",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Olá 🌍"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5},
+}
+
+
+def _chat(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "resp_1", "model": "some-model-1", "choices": [choice]}
+
+
+_CHAT_EVENTS = (
+    _chat({"role": "assistant", "content": ""}),
+    _chat({"content": "Olá"}),
+    _chat({"content": " 🌍"}),
+    _chat({}, "stop"),
+    {"id": "resp_1", "model": "some-model-1", "choices": [], "usage": _COMPLETION["usage"]},
+    b"[DONE]",
+)
+
+
 def _gemini(text: str, **candidate: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, **candidate}]}
 
@@ -108,6 +156,18 @@ DRIVERS = {
         _RESPONSE_EVENTS,
         {"type": "error", "error": {"code": "server_is_overloaded", "message": "Busy."}},
         "OverloadedError",
+        {"api": "responses"},
+    ),
+    "openai-chat": Driver(
+        OpenAIProvider,
+        "gpt-6.1-terra",
+        ("authorization", f"Bearer {KEY}"),
+        {True: "/chat/completions", False: "/chat/completions"},
+        _COMPLETION,
+        _CHAT_EVENTS,
+        {"error": {"code": "server_is_overloaded", "message": "Busy."}},
+        "OverloadedError",
+        {"api": "chat"},
     ),
     "xai": Driver(
         XAIProvider,
@@ -118,6 +178,17 @@ DRIVERS = {
         _RESPONSE_EVENTS,
         {"type": "error", "message": "The service is currently unavailable"},
         "ServerError",
+    ),
+    "xai-chat": Driver(
+        XAIProvider,
+        "grok-4.3",
+        ("authorization", f"Bearer {KEY}"),
+        {True: "/chat/completions", False: "/chat/completions"},
+        _COMPLETION,
+        _CHAT_EVENTS,
+        {"code": "The service is currently unavailable", "error": "Busy."},
+        "ServerError",
+        {"api": "chat"},
     ),
     "gemini": Driver(
         GeminiProvider,
@@ -158,6 +229,11 @@ async def fail(provider: HTTPProvider, request: Request) -> tuple[list[Delta], P
         check_for_secrets(error, provider)
         return deltas, error
     raise AssertionError(f"nothing failed: {deltas}")
+
+
+def read(provider: HTTPProvider, body: dict[str, Any]) -> ProviderReply:
+    """What a provider makes of a whole answer."""
+    return provider.annotate(provider.wire.parse_response(body))
 
 
 def check_for_secrets(error: ProviderError, provider: HTTPProvider) -> None:

@@ -158,10 +158,12 @@ def chunk(data: bytes) -> bytes:
 
 
 def render_events(events: Iterable[object]) -> bytes:
-    """Events as server-sent events."""
-    return b"".join(
-        b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\r\n\r\n" for event in events
+    """Events as server-sent events: bytes as they are, anything else as JSON."""
+    written = (
+        event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode()
+        for event in events
     )
+    return b"".join(b"data: " + event + b"\r\n\r\n" for event in written)
 
 
 def stream(*events: object) -> list[Step]:

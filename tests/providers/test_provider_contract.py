@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tertulia_xai import XAIProvider
 
 class Simulated(ProviderContract):
     driver: type[Provider]
+    settings: Mapping[str, Any] = {}
 
     @pytest.fixture
     async def provider(self, simulator) -> AsyncIterator[Provider]:
@@ -32,12 +34,24 @@ class Simulated(ProviderContract):
 
     def make(self, simulator, key: str) -> Provider:
         name = self.driver.__name__.removesuffix("Provider").lower()
-        url = simulator.providers()[name]["base_url"]
-        return self.driver(ProviderConfig(f"my-{name}", name, api_key=Secret(key), base_url=url))
+        config = ProviderConfig(
+            f"my-{name}",
+            name,
+            api_key=Secret(key),
+            base_url=simulator.providers()[name]["base_url"],
+            settings=self.settings,
+        )
+        return self.driver(config)
 
 
 class TestOpenAI(Simulated):
     driver = OpenAIProvider
+    settings = {"api": "responses"}  # noqa: RUF012  # read only
+
+
+class TestOpenAIChat(Simulated):
+    driver = OpenAIProvider
+    settings = {"api": "chat"}  # noqa: RUF012  # read only
 
 
 class TestGemini(Simulated):
@@ -46,6 +60,22 @@ class TestGemini(Simulated):
 
 class TestXAI(Simulated):
     driver = XAIProvider
+
+
+class TestXAIChat(Simulated):
+    driver = XAIProvider
+    settings = {"api": "chat"}  # noqa: RUF012  # read only
+
+
+class TestCompatible(ProviderContract):
+    """A server that speaks Chat Completions and wants no key."""
+
+    @pytest.fixture
+    async def provider(self, simulator) -> AsyncIterator[Provider]:
+        url = f"{simulator.url}/local/v1"
+        provider = OpenAIProvider(ProviderConfig("local", "openai", base_url=url, model="llama-sim"))
+        yield provider
+        await provider.aclose()
 
 
 class Parrot(ScriptedProvider):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import attrs
 import pytest
-from driver_cases import DRIVERS, KEY, send
+from driver_cases import DRIVERS, KEY, read, send
 from raw_server import RawServer, answer
 
 from tertulia import ConfigurationError, Options, ProviderConfig, Secret
@@ -133,10 +133,12 @@ def test_a_provider_does_not_show_its_key(driver):
     assert KEY not in f"{provider!r} {provider.config!r} {provider.render_key(Secret(KEY))!r}"
 
 
-def test_the_name_of_a_provider_is_the_tag_of_its_opaque_state(driver):
+@pytest.mark.parametrize("name", ["openai", "xai", "gemini"])
+def test_the_name_of_a_provider_is_the_tag_of_its_opaque_state(name):
     """
     Two configured providers of one driver do not send each other's state.
     """
+    driver = DRIVERS[name]
     config = ProviderConfig("other", "driver", api_key=Secret(KEY))
     body = {**driver.whole}
     if "output" in body:
@@ -146,7 +148,7 @@ def test_the_name_of_a_provider_is_the_tag_of_its_opaque_state(driver):
             {"content": {"parts": [{"text": "Olá", "thoughtSignature": "c2ln"}]}, "finishReason": "STOP"}
         ]
 
-    part = driver.cls(config).parse_reply(body, driver.ask()).parts[0]
+    part = read(driver.cls(config), body).parts[0]
 
     assert "other" == part.opaque.provider
 
@@ -155,4 +157,7 @@ def test_the_drivers_know_the_options_they_name(driver):
     """
     Every option that a driver names is one that the framework has.
     """
-    assert set() == driver.cls.OPTIONS - {field.name for field in attrs.fields(Options)}
+    options = driver.make("http://localhost").OPTIONS
+
+    assert set() == options - {field.name for field in attrs.fields(Options)}
+    assert {"temperature", "max_output_tokens"} < options

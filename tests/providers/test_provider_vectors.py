@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from driver_cases import DRIVERS, fail
+from driver_cases import DRIVERS, fail, read, send
 from raw_server import RawServer, answer
 
 from tertulia import Billing, Cost, CostSource, Money, Usage
 from tertulia.wire import ErrorBody, parse_retry_after
-from tertulia.wire.protocol import parse_duration
+from tertulia.wire.errors import parse_duration
 
 TODAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -26,6 +26,17 @@ def usage_of(
         "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
         "output_tokens": output_tokens,
         "output_tokens_details": {"reasoning_tokens": reasoning},
+    }
+
+
+def completion_usage_of(prompt: int, completion: int, *, cached: int = 0, reasoning: int = 0) -> Any:
+    """A usage object of the Chat Completions format as xAI writes it: the reasoning beside the completion."""
+    return {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens": completion,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+        "total_tokens": prompt + completion + reasoning,
     }
 
 
@@ -62,6 +73,14 @@ VECTORS = [
         Usage(650, 400, 0, 200, 300),
         "0.005535",
         id="3",
+    ),
+    pytest.param(
+        "xai-chat",
+        "grok-4.3",
+        {"usage": completion_usage_of(32, 9, cached=8, reasoning=120)},
+        Usage(24, 8, 0, 9, 120),
+        "0.0003541",
+        id="4",
     ),
     pytest.param(
         "xai",
@@ -137,6 +156,27 @@ VECTORS = [
         id="tokens cached for 12 hours have an unknown cost",
     ),
     pytest.param(
+        "openai-chat",
+        "gpt-5.6-sol",
+        {
+            "usage": {
+                **completion_usage_of(10_000, 600),
+                "prompt_tokens_details": {"ttl_12h_tokens": 1},
+            }
+        },
+        Usage(10_000, 0, 0, 600, 0),
+        None,
+        id="nor is their cost known in the other format",
+    ),
+    pytest.param(
+        "openai-chat",
+        "llama3.3",
+        {"usage": completion_usage_of(5, 2)},
+        Usage(5, 0, 0, 2, 0),
+        None,
+        id="a model of a compatible server has an unknown cost",
+    ),
+    pytest.param(
         "gemini",
         "gemini-2.5-flash-001",
         {
@@ -161,15 +201,15 @@ def test_tokens_and_their_price(name, model, members, usage, dollars):
     provider = driver.make("http://localhost")
     body = {name: value for name, value in driver.whole.items() if name not in ("usage", "usageMetadata")}
 
-    reply = provider.parse_reply({**body, **members}, driver.ask())
+    reply = read(provider, {**body, **members})
     cost = provider.calculate_cost(model, reply.usage, reply.billing, TODAY)
 
     assert (usage, dollars and Decimal(dollars)) == (reply.usage, cost and cost.usd)
 
 
-def test_tokens_that_another_api_counts_apart_cost_the_same():
+def test_the_row_that_a_cost_was_computed_from():
     """
-    Vector 4: 9 words and 120 thoughts are 129 tokens of output, priced as such, whichever API counted them.
+    A computed cost names the dated row behind it.
     """
     provider = DRIVERS["xai"].make("http://localhost")
 
@@ -178,14 +218,22 @@ def test_tokens_that_another_api_counts_apart_cost_the_same():
     assert Cost(Money(354_100_000), CostSource.COMPUTED, "xai/grok-4.3/2026-11-22") == cost
 
 
-def test_the_cost_that_xai_reports_is_exact():
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("xai", usage_of(213, 39, cached=128)),
+        ("xai-chat", completion_usage_of(213, 3, cached=128, reasoning=36)),
+    ],
+)
+async def test_the_cost_that_xai_reports_is_exact(connect, name, usage):
     """
     Vector 6: 4,680,000 ticks are $0.000468, beside what the table would say.
     """
-    driver = DRIVERS["xai"]
-    body = {**driver.whole, "usage": {**usage_of(213, 39, cached=128), "cost_in_usd_ticks": 4_680_000}}
-
-    reply = driver.make("http://localhost").parse_reply(body, driver.ask())
+    driver = DRIVERS[name]
+    async with RawServer(
+        [answer({**driver.whole, "usage": {**usage, "cost_in_usd_ticks": 4_680_000}})]
+    ) as server:
+        _, reply = await send(connect(driver, server.url), driver.ask(stream=False))
 
     assert Decimal("0.000468") == reply.billing.reported.usd
 
@@ -316,6 +364,10 @@ def openai(
 
 def xai(message: str, code: str = "Client specified an invalid argument") -> dict[str, Any]:
     return {"code": code, "error": message}
+
+
+def vllm(message: str, kind: str, code: int) -> dict[str, Any]:
+    return {"object": "error", "message": message, "type": kind, "param": None, "code": code}
 
 
 ERRORS = [
@@ -459,6 +511,94 @@ ERRORS = [
         "overloaded",
         {},
         id="server_is_overloaded",
+    ),
+    *[
+        pytest.param(name, 404, body, "model_not_found", {}, id=f"{name}: {words}")
+        for name, words, body in [
+            ("openai-chat", "openai", openai("model_not_found")),
+            ("openai-chat", "ollama", openai(None, "model 'x' not found, try pulling it first", "api_error")),
+            ("openai-chat", "ollama's own", {"error": 'model "x" not found, try pulling it first'}),
+            ("openai-chat", "vllm", vllm("The model `x` does not exist.", "NotFoundError", 404)),
+            ("xai-chat", "xai", xai("The model x does not exist or your team y does not have access to it.")),
+        ]
+    ],
+    *[
+        pytest.param("openai-chat", 400, body, "model_not_found", {}, id=f"openai-chat 400: {words}")
+        for words, body in [
+            ("openrouter", {"error": {"message": "x is not a valid model ID", "code": 400}}),
+            ("litellm", openai(None, "Invalid model name passed in model=x.")),
+            ("deepseek", openai("invalid_request_error", "Model Not Exist")),
+        ]
+    ],
+    pytest.param(
+        "openai-chat",
+        400,
+        vllm(
+            "This model's maximum context length is 4096 tokens. However, you requested 5000 input tokens.",
+            "BadRequestError",
+            400,
+        ),
+        "context_length",
+        {"limit": 4096, "requested": 5000},
+        id="vllm context length",
+    ),
+    pytest.param(
+        "openai-chat",
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "request (4390 tokens) exceeds the available context size (4096 tokens), try …",
+                "type": "exceed_context_size_error",
+            }
+        },
+        "context_length",
+        {"limit": 4096, "requested": 4390},
+        id="llama.cpp context length",
+    ),
+    pytest.param(
+        "openai-chat",
+        400,
+        openai(None, "the input length exceeds the context length"),
+        "context_length",
+        {"limit": None},
+        id="ollama context length",
+    ),
+    pytest.param(
+        "openai-chat",
+        500,
+        {"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}},
+        "context_length",
+        {},
+        id="llama.cpp context length with 500",
+    ),
+    pytest.param(
+        "openai-chat",
+        503,
+        {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}},
+        "overloaded",
+        {},
+        id="llama.cpp loads its model",
+    ),
+    pytest.param(
+        "openai-chat",
+        400,
+        openai(
+            "unsupported_parameter",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use …",
+            param="max_tokens",
+        ),
+        "unsupported_parameter",
+        {"parameter": "max_tokens"},
+        id="max_tokens for a reasoning model",
+    ),
+    pytest.param(
+        "openai-chat",
+        400,
+        openai(None, "Unrecognized request argument supplied: foo"),
+        "invalid_request",
+        {},
+        id="an unknown argument",
     ),
     pytest.param(
         "gemini",

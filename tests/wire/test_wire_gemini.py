@@ -15,6 +15,7 @@ from tertulia import (
     ConfigurationError,
     FinishReason,
     Foreign,
+    Image,
     InvalidRequestError,
     Message,
     OpaqueState,
@@ -38,9 +39,9 @@ from tertulia import (
     ToolResult,
     Usage,
 )
-from tertulia.wire import ErrorAnswer
+from tertulia.wire import ErrorAnswer, StreamEnd
 from tertulia_gemini import GeminiProvider
-from tertulia_gemini.provider import CATEGORIES, THRESHOLDS
+from tertulia_gemini.safety import CATEGORIES, THRESHOLDS
 from tertulia_gemini.wire import GeminiStream, parse_response, parse_usage, render_request
 
 HELLO = Message.of("user", "Hello")
@@ -95,7 +96,7 @@ def test_every_option_that_the_driver_names_is_sent():
     The list of options that the driver knows is the list that the format can say.
     """
     values = {"stop": ("END",), "safety_settings": {HATE: "OFF"}, "service_tier": "flex"}
-    for name in GeminiProvider.OPTIONS:
+    for name in GeminiProvider(ProviderConfig("mine", "gemini")).OPTIONS:
         options = Options(**{name: values.get(name, 1)})
 
         assert {"contents": [USER_HELLO]} != render_with({}, options)
@@ -215,7 +216,69 @@ def test_opaque_state_of_others_stays_away():
     assert [USER_HELLO, {"role": "model", "parts": [{"text": "Hi."}, {"text": "No."}]}] == rendered.body[
         "contents"
     ]
-    assert ("a compaction part of another provider was left out",) == rendered.notes
+    assert ("1 compaction part(s) that cannot be sent to this provider were left out",) == rendered.notes
+
+
+DOT = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param(
+            Image(DOT, "image/png"),
+            {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+            id="bytes",
+        ),
+        pytest.param(
+            Image(url="https://example.org/a.png"),
+            {"fileData": {"fileUri": "https://example.org/a.png"}},
+            id="address",
+        ),
+        pytest.param(
+            Image(media_type="image/png", url="https://example.org/a"),
+            {"fileData": {"mimeType": "image/png", "fileUri": "https://example.org/a"}},
+            id="address with a type",
+        ),
+    ],
+)
+def test_an_image_is_a_part_of_its_turn(image, expected):
+    """
+    Bytes stand in the request, and Google fetches an address itself.
+    """
+    body = render(Message(Role.USER, (image, Text("What is this?"))))
+
+    assert [{"role": "user", "parts": [expected, {"text": "What is this?"}]}] == body["contents"]
+
+
+@pytest.mark.parametrize(
+    ("details", "notes"),
+    [
+        ((None, "auto"), ()),
+        (("low", "high"), ("the detail of images was left out: Gemini chooses it by model",)),
+    ],
+)
+def test_the_detail_of_an_image_is_left_out(details, notes):
+    """
+    What differs by model with Google is not sent, and the reply says so once.
+    """
+    images = tuple(Image(DOT, "image/png", detail=detail) for detail in details)
+
+    rendered = render_request(Request(Target("mine", "some-model"), (Message(Role.USER, images),)), {})
+
+    assert notes == rendered.notes
+
+
+def test_an_image_in_an_answer_is_left_out():
+    """
+    Only users can show something.
+    """
+    reply = answer(Text("Look."), Image(DOT, "image/png"))
+
+    rendered = render_request(Request(Target("mine", "some-model"), (HELLO, reply)), {})
+
+    assert [USER_HELLO, {"role": "model", "parts": [{"text": "Look."}]}] == rendered.body["contents"]
+    assert ("1 image part(s) that cannot be sent to this provider were left out",) == rendered.notes
 
 
 opaque_states = st.none() | st.builds(
@@ -312,7 +375,7 @@ def render_with(configured: Any, options: Options) -> dict[str, Any]:
     """The body that a provider with these configured safety settings sends."""
     settings = {} if configured is None else {"safety_settings": configured}
     provider = GeminiProvider(ProviderConfig("mine", "gemini", settings=settings))
-    return provider.render_request(Request(Target("mine", "some-model"), (HELLO,), options)).body
+    return provider.wire.render_request(Request(Target("mine", "some-model"), (HELLO,), options)).body
 
 
 def test_no_safety_settings_are_sent_unless_somebody_sets_them():
@@ -681,6 +744,29 @@ def test_usage_may_follow_the_finish_reason():
     stream.read({"usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}})
 
     assert (False, Usage(1, 0, 0, 2, 0)) == (is_complete, stream.end().usage)
+
+
+def test_a_connection_that_breaks_after_the_end_does_no_harm():
+    """
+    An answer that has its finish reason is whole, however its connection ends.
+    """
+    stream = GeminiStream("mine")
+    stream.read(chunk({"text": "Hi"}, finish="STOP"))
+
+    assert "Hi" == stream.end(StreamEnd.BROKEN).text
+
+
+@pytest.mark.parametrize("finish", [None, "STOP"])
+def test_an_answer_that_goes_on_after_its_finish_reason_may_be_cut(finish):
+    """
+    Where words follow a finish reason it is no sign that the answer is whole when the connection breaks.
+    """
+    stream = GeminiStream("mine")
+    stream.read(chunk({"text": "Hi"}, finish="STOP"))
+    stream.read(chunk({"text": " there"}, finish=finish))
+
+    with pytest.raises(ProtocolError):
+        stream.end(StreamEnd.BROKEN)
 
 
 @pytest.mark.parametrize("body", [{}, [], [{}], {"candidates": []}, chunk({"text": "Hello"}), "Hello", None])

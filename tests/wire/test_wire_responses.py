@@ -13,6 +13,7 @@ from tertulia import (
     Billing,
     FinishReason,
     Foreign,
+    Image,
     Message,
     OpaqueState,
     Options,
@@ -233,8 +234,8 @@ def test_opaque_state_of_others_stays_away(dialect):
     assert "theirs" not in json.dumps(body)
     assert 2 == len(body["input"])
     assert (
-        "2 reasoning part(s) without state of this provider were left out",
-        "1 executableCode part(s) without state of this provider were left out",
+        "2 reasoning part(s) that cannot be sent to this provider were left out",
+        "1 executableCode part(s) that cannot be sent to this provider were left out",
     ) == notes
 
 
@@ -281,6 +282,46 @@ def test_arguments_that_are_no_object_go_back_as_they_were():
     body = render(HELLO, answer(ToolCall("call_1", "get_weather", raw_arguments='{"city":')))
 
     assert {**CALL_ITEM, "arguments": '{"city":'} == body["input"][1]
+
+
+DOT = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, XAI])
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        pytest.param(
+            Image(DOT, "image/png"), {"image_url": "data:image/png;base64,iVBORw0KGgo="}, id="bytes"
+        ),
+        pytest.param(
+            Image(url="https://example.org/a.png"), {"image_url": "https://example.org/a.png"}, id="address"
+        ),
+        pytest.param(
+            Image(url="https://example.org/a.png", detail="original"),
+            {"image_url": "https://example.org/a.png", "detail": "original"},
+            id="detail",
+        ),
+    ],
+)
+def test_an_image_is_a_part_of_the_content(dialect, image, expected):
+    """
+    Bytes go as a data URL, an address as it is, and the detail only where somebody asked for one.
+    """
+    body = render(Message(Role.USER, (image, Text("What is this?"))), dialect=dialect)
+
+    content = [{"type": "input_image", **expected}, {"type": "input_text", "text": "What is this?"}]
+    assert [{"role": "user", "content": content}] == body["input"]
+
+
+def test_an_image_in_an_answer_is_left_out():
+    """
+    Only users can show something.
+    """
+    body, notes = render_all(HELLO, answer(Text("Look."), Image(DOT, "image/png")))
+
+    assert 1 == len(body["input"][1]["content"])
+    assert ("1 image part(s) that cannot be sent to this provider were left out",) == notes
 
 
 def item(kind: str, **members: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ Everything that can go wrong, as one tree.
     │   ├── ContentFilteredError
     │   ├── InvalidRequestError
     │   │   └── UnsupportedParameterError
+    │   │       └── UnsupportedMediaError      an image this provider does not take
     │   ├── TooLargeError                  a request or an answer beyond the size cap
     │   ├── ServerError
     │   │   └── OverloadedError
@@ -29,6 +30,12 @@ Everything that can go wrong, as one tree.
     │   └── DriverNotInstalledError
     ├── ConversationNotFoundError
     ├── ConversationBusyError          another send is under way on the branch
+    ├── MessageNotFoundError
+    ├── BranchError                    a branch cannot be what was asked
+    │   ├── BranchNotFoundError
+    │   ├── BranchExistsError
+    │   └── BranchMovedError               its head is not where the caller believed
+    ├── AttachmentError                a file cannot be attached: unreadable, unknown, too large
     ├── ContextOverflowError           what must be sent does not fit the budget
     ├── PluginError                    a plugin broke its contract
     │   └── PluginRejectedError            … and was refused at registration
@@ -268,6 +275,19 @@ class UnsupportedParameterError(InvalidRequestError):
         self.parameter = parameter
 
 
+class UnsupportedMediaError(UnsupportedParameterError):
+    """
+    An image that this provider or this model does not take, so nothing was sent to it.
+
+    Attributes:
+        media_type: What it is; None when nobody knows.
+    """
+
+    def __init__(self, message: str, *, media_type: str | None = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.media_type = media_type
+
+
 class TooLargeError(ProviderError):
     """
     A request or an answer is larger than allowed.
@@ -423,6 +443,79 @@ class ConversationBusyError(TertuliaError):
 
     kind = ErrorKind.CONFLICT
     retryable = True
+
+
+class MessageNotFoundError(TertuliaError):
+    """
+    The conversation has no such message.
+
+    Attributes:
+        message_id: What was looked for, as given.
+    """
+
+    kind = ErrorKind.NOT_FOUND
+
+    def __init__(self, message: str, *, message_id: object = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.message_id = message_id
+
+
+class BranchError(TertuliaError):
+    """
+    What was asked cannot be done with the branch.
+
+    Attributes:
+        branch: Its name.
+    """
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, message: str, *, branch: str | None = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.branch = branch
+
+
+class BranchNotFoundError(BranchError):
+    """The conversation has no branch of that name."""
+
+    kind = ErrorKind.NOT_FOUND
+
+
+class BranchExistsError(BranchError):
+    """The conversation already has a branch of that name."""
+
+
+class BranchMovedError(BranchError):
+    """
+    The branch's head is not where the caller believed, so nothing was appended.
+
+    Attributes:
+        expected: The id of the message that was believed to be the newest; None for an empty branch.
+
+        actual: The id of the message that is; None for an empty branch.
+    """
+
+    def __init__(
+        self, message: str, *, expected: object = None, actual: object = None, **common: Any
+    ) -> None:
+        super().__init__(message, **common)
+        self.expected = expected
+        self.actual = actual
+
+
+class AttachmentError(TertuliaError):
+    """
+    A file or an address cannot be attached to a message.
+
+    Attributes:
+        source: What was given, as text; never its content.
+    """
+
+    kind = ErrorKind.INVALID_REQUEST
+
+    def __init__(self, message: str, *, source: str | None = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.source = source
 
 
 class ContextOverflowError(TertuliaError):

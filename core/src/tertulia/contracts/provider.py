@@ -12,7 +12,7 @@ import attrs
 
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, Request
-from tertulia.domain.model import Capability, ModelInfo, Price, find_model, find_price
+from tertulia.domain.model import Capability, ImageLimits, ModelInfo, Price, find_model, find_price
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ConfigurationError
 
@@ -38,16 +38,19 @@ class Provider(ABC):
 
         PRICES: Dated price rows.
 
+        IMAGES: The images it takes; None when it takes none.
+
         name: Its name in this configuration.
     """
 
     TERTULIA_API: ClassVar[int] = 1
     DEFAULT_MODEL: ClassVar[str]
-    OPTIONS: ClassVar[frozenset[str]] = frozenset()
+    OPTIONS: frozenset[str] = frozenset()
     SETTINGS: ClassVar[frozenset[str]] = frozenset()
     KEY_VARIABLES: ClassVar[tuple[str, ...]] = ()
     MODELS: ClassVar[Sequence[ModelInfo]] = ()
     PRICES: ClassVar[Sequence[Price]] = ()
+    IMAGES: ClassVar[ImageLimits | None] = None
 
     def __init__(self, config: ProviderConfig) -> None:
         # Before anything is refused: whoever reads the traceback wants to know which provider it is.

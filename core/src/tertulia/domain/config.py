@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import attrs
 
@@ -48,6 +50,24 @@ class Secret:
         raise TypeError("a Secret is not pickled; read the key again where it is needed")
 
 
+def hide_password(url: str | None) -> str | None:
+    """
+    Return a URL without the password in it, if there is one.
+
+    Example:
+        >>> hide_password("postgresql://me:very-secret@localhost/tertulia")
+        'postgresql://me:…@localhost/tertulia'
+    """
+    if url is None:
+        return None
+    url = re.sub(r"(?<=://)([^/?#]*?):[^/?#]*@", r"\1:…@", url)
+    return re.sub(r"(?i)([?&][^=&]*password=)[^&#]*", r"\1…", url)
+
+
+def _show_names(settings: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{name!r}: …' for name in settings)}}}"
+
+
 @attrs.frozen
 class ProviderConfig:
     """
@@ -64,11 +84,15 @@ class ProviderConfig:
 
         model: The model to ask for when nobody names one; None for the driver's own default.
 
-        fallback: Names to ask in order when it fails; None for the configuration's own list.
+        fallback: ``provider`` or ``provider/model``, asked in order when it fails; None for the
+            configuration's own list.
 
         timeouts: How long to wait.
 
-        settings: What only its driver understands.
+        settings: What only its driver understands; it may hold secrets, so only the names show.
+
+        origins: Where each of its settings was set, by key path, for errors; the empty path is the provider's
+            own table.
     """
 
     name: str
@@ -78,7 +102,27 @@ class ProviderConfig:
     model: str | None = None
     fallback: tuple[str, ...] | None = None
     timeouts: Timeouts = Timeouts()
-    settings: Mapping[str, Any] = MappingProxyType({})
+    settings: Mapping[str, Any] = attrs.field(default=MappingProxyType({}), repr=_show_names)
+    origins: Mapping[tuple[str, ...], str] = attrs.field(default=MappingProxyType({}), repr=False, eq=False)
+
+
+@attrs.frozen
+class Setting:
+    """
+    One setting, and where it was set.
+
+    Attributes:
+        key: Its key as a configuration file has it: ``providers.openai.timeouts.idle``.
+
+        value: What is in effect, a :class:`Secret` where it is one; None for not set.
+
+        origin: Where it was set, in words: ``default``, ``argument``, ``environment variable NAME``, or a
+            file and a line.
+    """
+
+    key: str
+    value: Any
+    origin: str
 
 
 @attrs.frozen
@@ -101,18 +145,94 @@ class Config:
 
         context_window: Recent messages a request may hold; None for no limit.
 
+        plugins: The only installed plugins to load, by name; None for all.
     """
 
     providers: Mapping[str, ProviderConfig]
     default_provider: str | None = None
     fallback: tuple[str, ...] = ()
     owner: str = "local"
-    store: str | None = None
+    store: str | None = attrs.field(default=None, repr=lambda url: repr(hide_password(url)))
     max_context_tokens: int | None = None
     context_window: int | None = None
+    plugins: tuple[str, ...] | None = None
 
 
 def default_database(data_folder: Path) -> str:
     """The URL of the user's own database file, percent-encoded: its folder may have any name."""
     path = quote(str(data_folder / "conversations.db"), errors="surrogateescape")
     return f"sqlite:///{path}"
+
+
+def is_same_origin(url: str, own: str | None) -> bool:
+    """
+    Whether a URL is at the origin of another one, or at a host below it; never when there is no other.
+
+    Example:
+        >>> is_same_origin("https://eu.api.openai.com/v1", "https://api.openai.com/v1")
+        True
+        >>> is_same_origin("http://api.openai.com/v1", "https://api.openai.com/v1")
+        False
+    """
+    if own is None:
+        return False
+    theirs, ours = urlsplit(url), urlsplit(own)
+    host, own_host = theirs.hostname or "", ours.hostname or ""
+    return theirs.scheme == ours.scheme and (host == own_host or host.endswith(f".{own_host}"))
+
+
+def follow_fallbacks(targets: Iterable[str], links: Callable[[str], Iterable[str]]) -> list[str]:
+    """
+    Follow a chain of fallbacks to its end.
+
+    Args:
+        targets: ``provider`` or ``provider/model``, in the order they are asked.
+        links: What a provider itself falls back on.
+
+    Returns:
+        Each target followed by what it falls back on in turn, each once. Who names a model has chosen
+        exactly that, so there the chain ends.
+
+    Example:
+        >>> chain = {"openai": ["gemini", "local"], "gemini": ["xai"], "xai": [], "local": []}
+        >>> follow_fallbacks(chain["openai"], chain.__getitem__)
+        ['gemini', 'xai', 'local']
+        >>> follow_fallbacks(["gemini/gemini-2.5-flash", "local"], chain.__getitem__)
+        ['gemini/gemini-2.5-flash', 'local']
+    """
+    found: dict[str, None] = {}
+    waiting = list(targets)[::-1]
+    while waiting:
+        target = waiting.pop()
+        if target in found:
+            continue
+        found[target] = None
+        name, _, model = target.partition("/")
+        if not model:
+            waiting += list(links(name))[::-1]
+    return list(found)
+
+
+def find_cycle(links: Mapping[str, Iterable[str]]) -> list[str] | None:
+    """
+    Find providers that fall back on one another in a circle; None when there are none.
+
+    Args:
+        links: What each provider falls back on.
+
+    Returns:
+        The circle from the provider that comes first in ``links`` back to itself.
+
+    Example:
+        >>> find_cycle({"openai": ["gemini"], "gemini": ["openai/gpt-5.5", "openai"]})
+        ['openai', 'gemini', 'openai']
+    """
+    split = {name: [target.partition("/") for target in targets] for name, targets in links.items()}
+    bare = {name: [to for to, _, model in targets if not model] for name, targets in split.items()}
+    try:
+        TopologicalSorter(bare).prepare()
+    except CycleError as error:
+        circle = error.args[1][:0:-1]  # the sorter tells it from the one fallen back on to who falls back
+        start = circle.index(next(name for name in links if name in circle))
+        return [*circle[start:], *circle[: start + 1]]
+    return None

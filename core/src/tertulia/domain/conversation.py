@@ -27,6 +27,13 @@ class Branch:
         provider: Who answers on it.
 
         model: The model that answers on it.
+
+        forked_from: The branch it was forked from; None for the first one.
+
+        fork_depth: The depth of the newest message it shares with that branch, -1 when it shares none;
+            None for the first one.
+
+        created_at: In UTC; branches are listed in this order.
     """
 
     name: str
@@ -36,6 +43,9 @@ class Branch:
     head_id: UUID | None = None
     head_depth: int = -1
     version: int = 0
+    forked_from: str | None = None
+    fork_depth: int | None = None
+    created_at: datetime | None = None
 
 
 @attrs.frozen

@@ -29,6 +29,29 @@ class Capability(StrEnum):
 
 
 @attrs.frozen
+class ImageLimits:
+    """
+    Which images a service takes.
+
+    What is beyond them is refused before it is sent, or, further back in the history, replaced by a note.
+
+    Attributes:
+        media_types: Such as ``image/png``.
+
+        max_bytes: Of one image; None for no limit.
+
+        max_total_bytes: Of all images of a request together; None for no limit.
+
+        urls: Whether the service fetches an image from its address.
+    """
+
+    media_types: frozenset[str]
+    max_bytes: int | None = None
+    max_total_bytes: int | None = None
+    urls: bool = False
+
+
+@attrs.frozen
 class Rates:
     """
     US dollars per million tokens, by class.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from tertulia.contracts.provider import Provider
-from tertulia.domain.config import ProviderConfig, Secret
+from tertulia.domain.config import ProviderConfig, Secret, is_same_origin
 from tertulia.domain.exchange import (
     Delta,
     ProviderReply,
@@ -31,42 +32,40 @@ from tertulia.errors import (
 )
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
 from tertulia.runtime.serialization import decode_json, encode_json
-from tertulia.wire.protocol import (
-    ErrorAnswer,
-    ErrorBody,
-    ErrorRules,
-    Json,
-    Rendered,
-    StreamReader,
-    classify,
-    parse_error_body,
-    read_object,
-)
+from tertulia.wire.errors import ErrorAnswer, ErrorBody, ErrorRules, classify, parse_error_body
+from tertulia.wire.protocol import Json, StreamEnd, StreamReader, Wire, read_object
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
 
 _JSON_TYPES = frozenset({"application/json", "text/json", ""})
+_ANSWER_MEMBERS = frozenset({"output", "candidates", "choices"})
+_BASE64 = re.compile(r"(?<=;base64,)[\w+/=-]+|[\w+/-]{65,}=*", re.ASCII)  # longer than any digest
 
 
 class HTTPProvider(Provider):
     """
     A provider reached by HTTP: subclasses say where, with which key, and in which wire format.
 
+    The options it can send are those of its wire format, unless it names its own in ``OPTIONS``.
+
     Attributes:
         BASE_URL: The vendor's own origin, with the path all calls share.
 
         ERROR_RULES: The vendor's table of error answers.
 
-        NEEDS_KEY: Whether a call without a key is refused before it is made.
+        base_url: Where this one is.
+
+        wire: The format it speaks.
     """
 
     BASE_URL: ClassVar[str]
     ERROR_RULES: ClassVar[ErrorRules] = ()
-    NEEDS_KEY: ClassVar[bool] = True
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self.base_url = _check_url(config.base_url or self.BASE_URL, config.name)
         _check_key(config)
+        self.wire = self.make_wire()
+        self.OPTIONS = self.OPTIONS or self.wire.options
         self._http: HTTPClient | None = None
         self._owns_http = False
 
@@ -75,26 +74,23 @@ class HTTPProvider(Provider):
         self._http = http
 
     @abstractmethod
-    def render_request(self, request: Request) -> Rendered:
-        """Render a request in the provider's wire format."""
-
-    @abstractmethod
-    def get_path(self, request: Request) -> str:
-        """Return the path of the call below the base URL, query included."""
-
-    @abstractmethod
-    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
+    def make_wire(self) -> Wire:
         """
-        Read a whole answer.
+        Return the format it speaks; called once, when all else of it is there.
 
         Raises:
-            ErrorAnswer: It is the provider's error.
-            ProtocolError: It is no answer of the format.
+            ConfigurationError: A setting cannot be used.
         """
 
-    @abstractmethod
-    def read_stream(self, request: Request) -> StreamReader:
-        """Return a reader for one streamed answer."""
+    @property
+    def needs_key(self) -> bool:
+        """Whether a call without a key is refused before it is made: where a key has a variable."""
+        return bool(self.KEY_VARIABLES)
+
+    @property
+    def is_at_origin(self) -> bool:
+        """Whether it is at the vendor's own origin, or at a host below it."""
+        return is_same_origin(self.base_url, self.BASE_URL)
 
     def render_key(self, key: Secret) -> dict[str, Secret]:
         """Return the headers that carry the key: a bearer token, unless the vendor wants it otherwise."""
@@ -104,8 +100,30 @@ class HTTPProvider(Provider):
         """Return further headers of every call; secrets do not belong here."""
         return {}
 
+    def annotate(self, reply: ProviderReply) -> ProviderReply:
+        """Add what only this vendor's driver reads in an answer, for example what it says the call cost."""
+        return reply
+
     def advise(self, error: ProviderError, model: str | None) -> None:
         """Add what only this vendor's driver knows about an error, for example a better next step."""
+
+    def choose(self, setting: str, *, among: Sequence[str], default: str) -> str:
+        """
+        Read a setting that is one of several words.
+
+        Raises:
+            ConfigurationError: It is another word.
+        """
+        value: object = self.config.settings.get(setting, default)
+        if value in among:
+            return str(value)
+        close = difflib.get_close_matches(str(value), among, n=1)
+        raise ConfigurationError(
+            f"provider {self.name!r}: {setting} cannot be {value!r}",
+            provider=self.name,
+            value=value,
+            next_step=f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(among)}",
+        )
 
     async def send_message(self, request: Request) -> AsyncIterator[Delta]:
         """Send a request and yield the answer: deltas, then one :class:`tertulia.ProviderReply`."""
@@ -114,24 +132,26 @@ class HTTPProvider(Provider):
         events: Sequence[ServerSentEvent] = ()
         event: ServerSentEvent | None = None
         try:
-            rendered = self.render_request(request)
+            rendered = self.wire.render_request(request)
             if rendered.notes:
                 yield Translated(rendered.notes)
-            body = encode_json(rendered.body)
-            answer = await self._open(self.get_path(request), body, request.timeouts, request.deadline)
+            answer = await self._open(
+                self.wire.get_path(request), encode_json(rendered.body), request.timeouts, request.deadline
+            )
+            del rendered  # a history with images is large, and answers take long
             await self._raise_for_status(answer)
             if answer.media_type == "text/event-stream":
-                read = _StreamedAnswer(answer, self.read_stream(request))
+                read = _StreamedAnswer(answer, self.wire.read_stream())
                 while events := await read.next_events():
                     for event in events:
                         for delta in read.read_event(event):
                             yield delta
-                yield await read.end()
+                reply = await read.end()
             else:
-                reply = self.parse_reply(await self._read_json(answer), request)
+                reply = self.wire.parse_response(await self._read_json(answer))
                 for delta in _deltas(reply):
                     yield delta
-                yield reply
+            yield self.annotate(reply)
         except Exception as error:  # noqa: BLE001  # explained below, or raised again
             failure = self._explain(error, request.target.model, answer)
         finally:
@@ -185,7 +205,7 @@ class HTTPProvider(Provider):
 
     def _make_call(self, method: str, path: str, body: bytes | None) -> HTTPCall:
         key = self.config.api_key
-        if key is None and self.NEEDS_KEY:
+        if key is None and self.needs_key:
             raise MissingKeyError(
                 f"provider {self.name!r}: no key is set, so nothing was sent",
                 next_step=f"set {' or '.join(self.KEY_VARIABLES)}, or pass api_key",
@@ -214,13 +234,12 @@ class HTTPProvider(Provider):
         return self._name(unreadable, model, answer)
 
     def _suggest_model(self, model: str) -> str:
-        known = [info.id for info in self.MODELS]
-        close = difflib.get_close_matches(model, known, n=1)
-        if close:
+        known = [info.id for info in self.MODELS if self.find_model(info.id)]
+        if close := difflib.get_close_matches(model, known, n=1):
             return f"did you mean {close[0]!r}?"
-        return (
-            f"choose another, for example {known[0]!r}" if known else "choose a model that the provider lists"
-        )
+        if known:
+            return f"choose another, for example {known[0]!r}"
+        return "set model to one that list_models() names, and check that the base_url is right"
 
     async def _read_json(self, answer: HTTPAnswer) -> Any:
         if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
@@ -238,7 +257,7 @@ class HTTPProvider(Provider):
         if 200 <= answer.status < 300:
             return
         # The key goes before an excerpt is made, which could cut it in two and show the rest.
-        text = self._hide_key((await answer.read_all()).decode("utf-8", "replace"))
+        text = self._hide((await answer.read_all()).decode("utf-8", "replace"))
         raise self._classify(_parse_error_text(text, answer.status), answer)
 
     def _classify(self, body: ErrorBody, answer: HTTPAnswer | None) -> ProviderError:
@@ -246,10 +265,10 @@ class HTTPProvider(Provider):
         headers = {} if answer is None else answer.headers
         return classify(self.ERROR_RULES, body, status=status, headers=headers, now=datetime.now(UTC))
 
-    def _hide_key(self, text: str) -> str:
-        """Take the key out of what a service or a proxy repeats."""
+    def _hide(self, text: str) -> str:
+        """Take the key, and whole images, out of what a service or a proxy repeats."""
         key = self.config.api_key
-        return text if key is None else text.replace(key.reveal(), "…")
+        return _BASE64.sub("…", text if key is None else text.replace(key.reveal(), "…"))
 
     def _name(self, error: ProviderError, model: str | None, answer: HTTPAnswer | None) -> ProviderError:
         """Say in an error who failed; the words of the provider may not repeat the key it was sent."""
@@ -258,8 +277,8 @@ class HTTPProvider(Provider):
         if answer is not None:
             error.request_id = error.request_id or answer.headers.get("x-request-id")
             error.status = error.status or (answer.status if answer.status >= 300 else None)
-        error.message = self._hide_key(error.message)
-        error.code = error.code and self._hide_key(error.code)
+        error.message = self._hide(error.message)
+        error.code = error.code and self._hide(error.code)
         if not error.message.startswith("provider "):
             error.message = f"provider {self.name!r}: {error.message}"
         error.args = (error.message,)
@@ -300,24 +319,30 @@ class _StreamedAnswer:
         self._answer = answer
         self._reader = reader
         self._events = ServerSentEvents()
-        self._ended = False
+        self._end: StreamEnd | None = None
+        self._failure: ProviderError | None = None
 
     async def next_events(self) -> list[ServerSentEvent]:
         """Return the next events, at least one; none once the answer is complete or the stream is over."""
-        while not self._ended and not self._reader.complete:
-            if chunk := await self._answer.read_chunk():
+        while self._end is None and not self._reader.complete:
+            if chunk := await self._next_chunk():
                 events = self._events.feed(chunk)
+            elif self._failure is not None:
+                self._end = StreamEnd.BROKEN
+                return []
             else:
-                self._ended = True
+                self._end = StreamEnd.CLOSED
                 events = self._events.end()
             if events:
                 return events
         return []
 
     def read_event(self, event: ServerSentEvent) -> Sequence[Delta]:
-        """Return what an event tells the caller."""
+        """Return what an event tells the caller; what comes after ``[DONE]`` is no part of the answer."""
+        if event.data.strip() == b"[DONE]":
+            self._end = StreamEnd.DONE
         # Some proxies wrap their keep-alive comments in data.
-        if event.data == b"[DONE]" or event.data.startswith(b":"):
+        if self._end is StreamEnd.DONE or event.data.startswith(b":"):
             return ()
         body = decode_json(event.data)
         if not isinstance(body, dict):
@@ -330,13 +355,25 @@ class _StreamedAnswer:
 
     async def end(self) -> ProviderReply:
         """Return the whole answer, and leave the connection fit for the next one."""
+        if self._failure is not None:
+            with suppress(ProtocolError):
+                return self._reader.end(StreamEnd.BROKEN)
+            raise self._failure
         if self._events.stray:
             # A service that fails in mid-stream may write its error as a bare document.
             with suppress(ProtocolError):
                 _raise_error(decode_json(self._events.stray))
-        reply = self._reader.end()
+        reply = self._reader.end(self._end or StreamEnd.CLOSED)
         await self._answer.drain()
         return reply
+
+    async def _next_chunk(self) -> bytes:
+        """The next bytes; none at the end, and none when the connection broke: that may come too late."""
+        try:
+            return await self._answer.read_chunk()
+        except ProviderError as error:
+            self._failure = error
+            return b""
 
 
 def _raise_error(body: object) -> None:
@@ -346,7 +383,7 @@ def _raise_error(body: object) -> None:
 
 def _is_only_error(body: object) -> bool:
     """An error under status 200, and no answer that has an ``error`` beside its other members."""
-    return not isinstance(body, dict) or ("output" not in body and "candidates" not in body)
+    return not isinstance(body, dict) or not body.keys() & _ANSWER_MEMBERS
 
 
 def _parse_error_text(text: str, status: int) -> ErrorBody:

@@ -5,22 +5,28 @@ No module here does I/O: bytes and JSON go in, values come out. A format that on
 lives in that package.
 """
 
-from tertulia.wire.protocol import (
+from tertulia.wire.errors import (
     ErrorAnswer,
     ErrorBody,
     ErrorRule,
     ErrorRules,
-    Json,
-    Rendered,
-    StreamReader,
     classify,
     parse_error_body,
     parse_retry_after,
+)
+from tertulia.wire.protocol import (
+    Json,
+    LeftOut,
+    Rendered,
+    StreamEnd,
+    StreamReader,
+    Wire,
     read_count,
     read_list,
     read_object,
     read_text,
     read_texts,
+    render_image_url,
     subtract_known,
 )
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
@@ -31,10 +37,13 @@ __all__ = [
     "ErrorRule",
     "ErrorRules",
     "Json",
+    "LeftOut",
     "Rendered",
     "ServerSentEvent",
     "ServerSentEvents",
+    "StreamEnd",
     "StreamReader",
+    "Wire",
     "classify",
     "parse_error_body",
     "parse_retry_after",
@@ -43,5 +52,6 @@ __all__ = [
     "read_object",
     "read_text",
     "read_texts",
+    "render_image_url",
     "subtract_known",
 ]

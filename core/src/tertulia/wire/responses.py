@@ -8,8 +8,8 @@ back to the provider that wrote them, directly before the item that followed the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, cast
 
 import attrs
 
@@ -25,6 +25,7 @@ from tertulia.domain.exchange import (
 from tertulia.domain.message import (
     FinishReason,
     Foreign,
+    Image,
     Message,
     OpaqueState,
     Part,
@@ -38,16 +39,18 @@ from tertulia.domain.message import (
 )
 from tertulia.domain.usage import Billing, Usage
 from tertulia.errors import ProtocolError
+from tertulia.wire.errors import ErrorAnswer, ErrorBody, parse_error_body
 from tertulia.wire.protocol import (
-    ErrorAnswer,
-    ErrorBody,
     Json,
+    LeftOut,
     Rendered,
-    parse_error_body,
+    StreamEnd,
+    parse_arguments,
     read_count,
     read_list,
     read_object,
     read_text,
+    render_image_url,
     subtract_known,
 )
 
@@ -72,6 +75,40 @@ class Dialect:
     assistant_as_string: bool = False
 
 
+@attrs.frozen
+class ResponsesWire:
+    """
+    The format as one provider speaks it; see :class:`tertulia.wire.Wire`.
+
+    Attributes:
+        provider: The configured name that opaque state is tagged with.
+
+        reasons: Tells of a model whether it reasons, and so may be asked for encrypted reasoning.
+    """
+
+    provider: str
+    reasons: Callable[[str], bool]
+    dialect: Dialect = Dialect()
+    options: ClassVar[frozenset[str]] = OPTIONS
+
+    def get_path(self, request: Request) -> str:
+        """One path for all models."""
+        return "/responses"
+
+    def render_request(self, request: Request) -> Rendered:
+        """Render a request."""
+        reasons = self.reasons(request.target.model)
+        return render_request(request, self.dialect, encrypted_reasoning=reasons)
+
+    def parse_response(self, body: object) -> ProviderReply:
+        """Read a whole answer."""
+        return parse_response(read_object(body), self.provider)
+
+    def read_stream(self) -> ResponsesStream:
+        """Return a reader for one stream of events."""
+        return ResponsesStream(self.provider)
+
+
 def render_request(request: Request, dialect: Dialect, *, encrypted_reasoning: bool) -> Rendered:
     """
     Render a request.
@@ -94,7 +131,7 @@ def render_request(request: Request, dialect: Dialect, *, encrypted_reasoning: b
     body.update(request.options.chosen())
     if request.stream:
         body["stream"] = True
-    return Rendered(body, writer.notes())
+    return Rendered(body, writer.left_out.notes)
 
 
 class _InputWriter:
@@ -103,16 +140,28 @@ class _InputWriter:
     def __init__(self, provider: str, dialect: Dialect) -> None:
         self._provider = provider
         self._dialect = dialect
-        self._left_out: dict[str, int] = {}
+        self.left_out = LeftOut()
 
     def render_message(self, message: Message) -> Sequence[Json]:
         if message.role is Role.USER:
-            return ({"role": "user", "content": [_input_text(part) for part in message.parts]},)
+            content = [item for part in message.parts if (item := self._render_input(part)) is not None]
+            return ({"role": "user", "content": content},)
         if message.role is Role.ASSISTANT:
             return self._render_answer(message.parts)
         if message.role is Role.TOOL:
             return [_tool_result(part) for part in message.parts if isinstance(part, ToolResult)]
         return () if self._dialect.system_as_instructions else ({"role": "system", "content": message.text},)
+
+    def _render_input(self, part: Part) -> Json | None:
+        match part:
+            case Text():
+                return {"type": "input_text", "text": part.text}
+            case Image():
+                detail = {} if part.detail is None else {"detail": part.detail}
+                return {"type": "input_image", "image_url": render_image_url(part), **detail}
+            case _:
+                self.left_out.add(part)
+                return None
 
     def _render_answer(self, parts: tuple[Part, ...]) -> Sequence[Json]:
         if len(parts) == 1 and isinstance(words := parts[0], Text) and words.text:
@@ -139,8 +188,7 @@ class _InputWriter:
             case Reasoning() | Foreign() if self._is_ours(part.opaque):
                 return dict(part.opaque.value) if part.opaque else None
             case _:
-                name = part.kind if isinstance(part, Foreign) else "reasoning"
-                self._left_out[name] = self._left_out.get(name, 0) + 1
+                self.left_out.add(part)
                 return None
 
     def _render_words(self, part: Text | Refusal) -> Json:
@@ -159,18 +207,6 @@ class _InputWriter:
 
     def _is_ours(self, opaque: OpaqueState | None) -> bool:
         return opaque is not None and opaque.provider == self._provider
-
-    def notes(self) -> tuple[str, ...]:
-        return tuple(
-            f"{count} {kind} part(s) without state of this provider were left out"
-            for kind, count in self._left_out.items()
-        )
-
-
-def _input_text(part: Part) -> Json:
-    if not isinstance(part, Text):
-        raise TypeError(f"a user message cannot hold {type(part).__name__}")
-    return {"type": "input_text", "text": part.text}
 
 
 def _tool_result(part: ToolResult) -> Json:
@@ -299,19 +335,6 @@ def _parse_call(item: Json) -> ToolCall:
     )
 
 
-def parse_arguments(raw: str) -> dict[str, Any] | None:
-    """Decode a tool call's arguments, none when empty; None when they are not a JSON object."""
-    try:
-        arguments = json.loads(raw or "{}", parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return read_object(cast("object", arguments)) if isinstance(arguments, dict) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
 class ResponsesStream:
     """Reads a stream of Responses events; see :class:`tertulia.wire.StreamReader`."""
 
@@ -346,7 +369,7 @@ class ResponsesStream:
             raise ErrorAnswer(error)
         return ()
 
-    def end(self) -> ProviderReply:
+    def end(self, how: StreamEnd = StreamEnd.CLOSED) -> ProviderReply:
         """Return the whole answer; ProtocolError when no event said that it is whole."""
         if self._last is None:
             raise ProtocolError("the stream ended without response.completed or its like")

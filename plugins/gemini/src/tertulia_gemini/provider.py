@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 from urllib.parse import quote
 
 import attrs
@@ -15,42 +15,17 @@ from tertulia import (
     Cost,
     ErrorKind,
     HTTPProvider,
-    InvalidRequestError,
+    ImageLimits,
     ModelInfo,
     ModelNotFoundError,
-    ProviderConfig,
     ProviderError,
-    ProviderReply,
-    Request,
     Secret,
     Usage,
 )
-from tertulia.wire import (
-    ErrorRule,
-    ErrorRules,
-    Json,
-    Rendered,
-    StreamReader,
-    read_count,
-    read_list,
-    read_text,
-    read_texts,
-)
+from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
 from tertulia_gemini.models import AUDIO_PRICED_APART, DEFAULT_MODEL, MODELS, PRICES
-from tertulia_gemini.wire import OPTION_NAMES, GeminiStream, parse_response, render_request
-
-CATEGORIES = frozenset(
-    {
-        "HARM_CATEGORY_HARASSMENT",
-        "HARM_CATEGORY_HATE_SPEECH",
-        "HARM_CATEGORY_SEXUALLY_EXPLICIT",
-        "HARM_CATEGORY_DANGEROUS_CONTENT",
-        "HARM_CATEGORY_CIVIC_INTEGRITY",
-    }
-)
-THRESHOLDS = frozenset(
-    {"BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF"}
-)
+from tertulia_gemini.safety import find_problem
+from tertulia_gemini.wire import GenerateContentWire
 
 ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, details="API_KEY_INVALID|API_KEY_EXPIRED"),
@@ -82,59 +57,35 @@ class GeminiProvider(HTTPProvider):
     BASE_URL: ClassVar[str] = "https://generativelanguage.googleapis.com"
     DEFAULT_MODEL = DEFAULT_MODEL
     KEY_VARIABLES = ("AI_GEMINI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
-    OPTIONS = frozenset({*OPTION_NAMES, "service_tier", "safety_settings"})
     SETTINGS = frozenset({"safety_settings", "api_version"})
     MODELS = MODELS
     PRICES = PRICES
+    IMAGES = ImageLimits(
+        frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"}),
+        max_total_bytes=100 * 2**20,
+        urls=True,
+    )
     ERROR_RULES = ERROR_RULES
 
-    def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        self._version = str(config.settings.get("api_version", "v1"))
-        settings: object = config.settings.get("safety_settings") or {}
+    def make_wire(self) -> Wire:
+        """``generateContent``, with the safety settings of every request."""
+        settings: object = self.config.settings.get("safety_settings") or {}
         if not isinstance(settings, Mapping):
             raise ConfigurationError(
                 f"provider {self.name!r}: safety_settings must be a table of thresholds by category",
                 provider=self.name,
                 value=settings,
             )
-        self._safety: dict[str, str] = dict(cast("Mapping[str, str]", settings))
-        if problem := _find_problem(self._safety):
+        safety = dict(cast("Mapping[str, str]", settings))
+        if problem := find_problem(safety):
             raise ConfigurationError(
                 f"provider {self.name!r}: {problem[0]}", provider=self.name, next_step=problem[1]
             )
+        return GenerateContentWire(self.name, self._version, safety)
 
     def render_key(self, key: Secret) -> dict[str, Secret]:
         """The key goes into a header of Google's own, never into the URL, which ends up in logs."""
         return {"x-goog-api-key": key}
-
-    def get_path(self, request: Request) -> str:
-        """The model is in the path."""
-        model = quote(request.target.model.removeprefix("models/"), safe="")
-        method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-        return f"/{self._version}/models/{model}:{method}"
-
-    def render_request(self, request: Request) -> Rendered:
-        """
-        Render a ``generateContent`` request.
-
-        Raises:
-            InvalidRequestError: A safety setting of the request is none.
-        """
-        asked = request.options.safety_settings or {}
-        if problem := _find_problem(asked):
-            error = InvalidRequestError(f"{problem[0]}, so nothing was sent", next_step=problem[1])
-            error.sent = False
-            raise error
-        return render_request(request, {**self._safety, **asked})
-
-    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
-        """Read a whole answer."""
-        return parse_response(body, self.name)
-
-    def read_stream(self, request: Request) -> StreamReader:
-        """Read a stream of chunks."""
-        return GeminiStream(self.name)
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List the models that generate, page by page, with the limits Google names."""
@@ -172,6 +123,10 @@ class GeminiProvider(HTTPProvider):
         ):
             error.next_step = f'{model!r} exists on v1beta only: set api_version = "v1beta", or name a model'
 
+    @property
+    def _version(self) -> str:
+        return str(self.config.settings.get("api_version", "v1"))
+
     def _parse_model(self, item: Json) -> ModelInfo:
         info = self.describe((read_text(item, "name") or "").removeprefix("models/"))
         window = read_count(item, "inputTokenLimit")
@@ -182,13 +137,3 @@ class GeminiProvider(HTTPProvider):
             max_input_tokens=window or info.max_input_tokens,
             max_output_tokens=read_count(item, "outputTokenLimit") or info.max_output_tokens,
         )
-
-
-def _find_problem(safety: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is wrong with safety settings, and what to write instead; None when nothing is."""
-    for category, threshold in safety.items():
-        if category not in CATEGORIES:
-            return f"there is no harm category {category!r}", f"use one of {', '.join(sorted(CATEGORIES))}"
-        if threshold not in THRESHOLDS:
-            return f"there is no threshold {threshold!r}", f"use one of {', '.join(sorted(THRESHOLDS))}"
-    return None

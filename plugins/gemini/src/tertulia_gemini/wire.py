@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
+from urllib.parse import quote
+
+import attrs
 
 from tertulia import (
     Billing,
     Delta,
     FinishReason,
     Foreign,
+    Image,
+    InvalidRequestError,
     Message,
     OpaqueState,
     Part,
@@ -39,7 +44,9 @@ from tertulia import (
 from tertulia.wire import (
     ErrorAnswer,
     Json,
+    LeftOut,
     Rendered,
+    StreamEnd,
     parse_error_body,
     read_count,
     read_list,
@@ -47,6 +54,7 @@ from tertulia.wire import (
     read_text,
     subtract_known,
 )
+from tertulia_gemini.safety import find_problem
 
 OPTION_NAMES = {
     "temperature": "temperature",
@@ -63,7 +71,55 @@ OPTION_NAMES = {
 FOREIGN_CALL_SIGNATURE = b64encode(b"skip_thought_signature_validator").decode()
 """What Google documents for calls that Gemini did not make, in base64 like every signature (recorded)."""
 
+_NO_DETAIL = "the detail of images was left out: Gemini chooses it by model"
 _OPENING = "(The conversation begins with your message.)"
+
+
+@attrs.frozen
+class GenerateContentWire:
+    """
+    The format as one provider speaks it; see :class:`tertulia.wire.Wire`.
+
+    Attributes:
+        provider: The configured name that opaque state is tagged with.
+
+        version: Of the API: the first segment of every path.
+
+        safety: Threshold by harm category for every request; the request's own go before them.
+    """
+
+    provider: str
+    version: str
+    safety: Mapping[str, str]
+    options: ClassVar[frozenset[str]] = frozenset({*OPTION_NAMES, "service_tier", "safety_settings"})
+
+    def get_path(self, request: Request) -> str:
+        """The model is in the path."""
+        model = quote(request.target.model.removeprefix("models/"), safe="")
+        method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+        return f"/{self.version}/models/{model}:{method}"
+
+    def render_request(self, request: Request) -> Rendered:
+        """
+        Render a request.
+
+        Raises:
+            InvalidRequestError: A safety setting of the request is none.
+        """
+        asked = request.options.safety_settings or {}
+        if problem := find_problem(asked):
+            error = InvalidRequestError(f"{problem[0]}, so nothing was sent", next_step=problem[1])
+            error.sent = False
+            raise error
+        return render_request(request, {**self.safety, **asked})
+
+    def parse_response(self, body: object) -> ProviderReply:
+        """Read a whole answer."""
+        return parse_response(body, self.provider)
+
+    def read_stream(self) -> GeminiStream:
+        """Return a reader for one stream of chunks."""
+        return GeminiStream(self.provider)
 
 
 def render_request(request: Request, safety: Mapping[str, str]) -> Rendered:
@@ -87,7 +143,7 @@ def render_request(request: Request, safety: Mapping[str, str]) -> Rendered:
         body["safetySettings"] = [{"category": name, "threshold": level} for name, level in safety.items()]
     if request.options.service_tier is not None:
         body["serviceTier"] = request.options.service_tier
-    return Rendered(body, tuple(writer.notes))
+    return Rendered(body, writer.notes)
 
 
 class _ContentsWriter:
@@ -95,7 +151,12 @@ class _ContentsWriter:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self.notes: list[str] = []
+        self._left_out = LeftOut()
+        self._notes: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self._notes, *self._left_out.notes)
 
     def render(self, messages: Sequence[Message]) -> list[Json]:
         contents: list[Json] = []
@@ -110,14 +171,14 @@ class _ContentsWriter:
                     contents.append({"role": role, "parts": parts})
         if contents and contents[0]["role"] == "model":
             contents.insert(0, {"role": "user", "parts": [{"text": _OPENING}]})
-            self.notes.append("a user turn was put before the first answer, which Gemini requires")
+            self._notes.append("a user turn was put before the first answer, which Gemini requires")
         return contents
 
     def _render_parts(self, message: Message) -> Iterator[Json]:
         is_first_call = True
         for part in message.parts:
             ours = part.opaque is not None and part.opaque.provider == self._provider
-            rendered = self._render_part(part, ours=ours)
+            rendered = self._render_part(part, message.role, ours=ours)
             if rendered is None:
                 continue
             if isinstance(part, ToolCall):
@@ -126,9 +187,11 @@ class _ContentsWriter:
                 is_first_call = False
             yield rendered
 
-    def _render_part(self, part: Part, *, ours: bool) -> Json | None:
+    def _render_part(self, part: Part, role: Role, *, ours: bool) -> Json | None:
         state = read_object(part.opaque.value) if ours and part.opaque else {}
         match part:
+            case Image() if role is Role.USER:
+                return self._render_image(part)
             case Text() | Refusal():
                 return {"text": part.text, **state} if part.text or state else None
             case ToolCall():
@@ -139,13 +202,21 @@ class _ContentsWriter:
                 return {"functionResponse": response}
             case Foreign() if state:
                 return state
-            case Foreign():
-                self.notes.append(f"a {part.kind} part of another provider was left out")
+            case Foreign() | Image():
+                self._left_out.add(part)
             case Reasoning() if state:
                 return {"text": part.text, "thought": True, **state}
             case Reasoning():
                 pass  # thoughts without a signature need not be sent again
         return None
+
+    def _render_image(self, image: Image) -> Json:
+        if image.detail not in (None, "auto") and _NO_DETAIL not in self._notes:
+            self._notes.append(_NO_DETAIL)
+        kind = {} if image.media_type is None else {"mimeType": image.media_type}
+        if image.data is None:
+            return {"fileData": {**kind, "fileUri": image.url}}
+        return {"inlineData": {**kind, "data": b64encode(image.data).decode("ascii")}}
 
 
 def _render_call(call: ToolCall) -> Json:
@@ -216,6 +287,7 @@ class GeminiStream:
         self._usage: Json = {}
         self._facts: Json = {}
         self._finish: str | None = None
+        self._goes_on = False
         self._continuation: str | None = None
         self._block: str | None = None
         self._ratings: tuple[SafetyRating, ...] = ()
@@ -230,14 +302,25 @@ class GeminiStream:
                 self._facts[name] = value
         self._read_feedback(read_object(event, "promptFeedback"))
         candidate = next(iter(read_list(event, "candidates")), Json())
+        parts = read_list(candidate, "content", "parts")
+        self._goes_on = self._goes_on or bool(parts and self._finish)
         self._finish = read_text(candidate, "finishReason") or self._finish
         self._continuation = read_text(candidate, "continuationToken") or self._continuation
         self._ratings = _parse_ratings(candidate) or self._ratings
-        return [delta for part in read_list(candidate, "content", "parts") for delta in self._read_part(part)]
+        return [delta for part in parts for delta in self._read_part(part)]
 
-    def end(self) -> ProviderReply:
-        """Return the whole answer; ProtocolError without a finish or block reason."""
-        if self._finish is None and self._block is None:
+    def end(self, how: StreamEnd = StreamEnd.CLOSED) -> ProviderReply:
+        """
+        Return the whole answer.
+
+        A connection that breaks after the finish reason does no harm, unless the answer has been known to
+        go on after one.
+
+        Raises:
+            ProtocolError: There was neither a finish nor a block reason.
+        """
+        cut = how is StreamEnd.BROKEN and self._goes_on
+        if cut or (self._finish is None and self._block is None):
             raise ProtocolError("the answer ended without a finishReason or a blockReason")
         parts = tuple(self._parts)
         reason = self._finish or self._block

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
@@ -12,27 +12,18 @@ from tertulia import (
     Capability,
     ErrorKind,
     HTTPProvider,
+    ImageLimits,
     LongContext,
     ModelInfo,
     Money,
     Price,
     ProviderReply,
     Rates,
-    Request,
 )
-from tertulia.wire import (
-    ErrorRule,
-    ErrorRules,
-    Json,
-    Rendered,
-    StreamReader,
-    read_count,
-    read_list,
-    read_object,
-    read_text,
-    read_texts,
-)
-from tertulia.wire.responses import OPTIONS, Dialect, ResponsesStream, parse_response, render_request
+from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
+from tertulia.wire.chat_completions import ChatCompletionsWire
+from tertulia.wire.chat_completions import Dialect as ChatDialect
+from tertulia.wire.responses import Dialect, ResponsesWire
 from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
 
 PICO_PER_TICK = 100
@@ -57,34 +48,37 @@ ERROR_RULES: ErrorRules = (
 )
 
 
+RESPONSES_DIALECT = Dialect(system_as_instructions=False, assistant_as_string=True)
+CHAT_DIALECT = ChatDialect(answer_limit="max_completion_tokens", reasoning_in_completion=False)
+
+
 class XAIProvider(HTTPProvider):
-    """xAI over the Responses API, stateless: nothing is kept at xAI."""
+    """
+    xAI, stateless: nothing is kept at xAI.
+
+    Settings: ``api``, ``"responses"`` unless it is ``"chat"``, which xAI calls legacy.
+    """
 
     BASE_URL: ClassVar[str] = "https://api.x.ai/v1"
     DEFAULT_MODEL = DEFAULT_MODEL
     KEY_VARIABLES = ("AI_XAI_API_KEY", "XAI_API_KEY")
-    OPTIONS = OPTIONS
+    SETTINGS = frozenset({"api"})
     MODELS = MODELS
     PRICES = PRICES
+    IMAGES = ImageLimits(frozenset({"image/jpeg", "image/png"}), max_bytes=20 * 2**20, urls=True)
     ERROR_RULES = ERROR_RULES
 
-    def get_path(self, request: Request) -> str:
-        """One path for all models."""
-        return "/responses"
+    def make_wire(self) -> Wire:
+        """Responses, or Chat Completions, each in xAI's dialect."""
+        if self.choose("api", among=("responses", "chat"), default="responses") == "chat":
+            return ChatCompletionsWire(self.name, CHAT_DIALECT)
+        return ResponsesWire(
+            self.name, lambda model: self.can(model, Capability.REASONING), RESPONSES_DIALECT
+        )
 
-    def render_request(self, request: Request) -> Rendered:
-        """Render a Responses request in xAI's dialect: system messages and earlier answers as plain items."""
-        reasons = self.can(request.target.model, Capability.REASONING)
-        dialect = Dialect(system_as_instructions=False, assistant_as_string=True)
-        return render_request(request, dialect, encrypted_reasoning=reasons)
-
-    def parse_reply(self, body: Any, request: Request) -> ProviderReply:
-        """Read a whole Responses answer."""
-        return with_reported_cost(parse_response(read_object(body), self.name))
-
-    def read_stream(self, request: Request) -> StreamReader:
-        """Read a stream of Responses events."""
-        return _XAIStream(self.name)
+    def annotate(self, reply: ProviderReply) -> ProviderReply:
+        """Take what xAI says the call cost."""
+        return with_reported_cost(reply)
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List the models of the key, with their aliases and what they cost now; limits are bundled."""
@@ -100,11 +94,6 @@ class XAIProvider(HTTPProvider):
             )
             for identifier, item in found
         ]
-
-
-class _XAIStream(ResponsesStream):
-    def end(self) -> ProviderReply:
-        return with_reported_cost(super().end())
 
 
 def parse_price(item: Json, model: str) -> Price | None:

@@ -1,0 +1,61 @@
+"""How OpenAI says no, and the servers that imitate it: Ollama, vLLM, llama.cpp, LM Studio, OpenRouter."""
+
+from __future__ import annotations
+
+from tertulia.errors import ErrorKind
+from tertulia.wire.errors import ErrorRule, ErrorRules
+
+ERROR_RULES: ErrorRules = (
+    ErrorRule(ErrorKind.AUTHENTICATION, codes=frozenset({"invalid_api_key"})),
+    ErrorRule(
+        ErrorKind.QUOTA_EXHAUSTED,
+        codes=frozenset(
+            {
+                "insufficient_quota",
+                "credit_balance_exhausted",
+                "billing_hard_limit_reached",
+                "organization_spend_limit_exceeded",
+                "project_spend_limit_exceeded",
+                "organization_usage_limit_exceeded",
+            }
+        ),
+    ),
+    ErrorRule(ErrorKind.RATE_LIMITED, codes=frozenset({"rate_limit_exceeded", "slow_down"})),
+    ErrorRule(
+        ErrorKind.CONTEXT_LENGTH, codes=frozenset({"context_length_exceeded", "exceed_context_size_error"})
+    ),
+    ErrorRule(
+        ErrorKind.CONTEXT_LENGTH,
+        pattern="maximum context length|exceed the configured limit|context size has been exceeded"
+        "|exceeds? (the )?(available )?context (length|size|window)",
+    ),
+    ErrorRule(
+        ErrorKind.CONTENT_FILTER,
+        codes=frozenset(
+            {
+                "content_policy_violation",
+                "invalid_prompt",
+                "image_content_policy_violation",
+                "bio_policy",
+                "misalignment_policy_violation",
+            }
+        ),
+    ),
+    ErrorRule(ErrorKind.CONTENT_FILTER, pattern="rejected as a result of our safety system"),
+    ErrorRule(ErrorKind.MODEL_NOT_FOUND, codes=frozenset({"model_not_found"})),
+    ErrorRule(
+        ErrorKind.MODEL_NOT_FOUND,
+        pattern=r"model\b.{0,200}\bnot (found|exist)|(invalid|not a valid) model|no models loaded",
+        statuses=frozenset({400, 404}),
+    ),
+    ErrorRule(
+        ErrorKind.UNSUPPORTED_PARAMETER, codes=frozenset({"unsupported_parameter", "unsupported_value"})
+    ),
+    ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern="unsupported parameter: '"),
+    ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"server_is_overloaded", "service_unavailable_error"})),
+    ErrorRule(
+        ErrorKind.PERMISSION, pattern="country, region, or territory not supported|ip .*not authorized"
+    ),
+    ErrorRule(ErrorKind.SERVER, codes=frozenset({"server_error"})),
+)
+"""The first match decides. The type of a quota error may name another limit, so the code counts too."""
