@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tertulia_cli.simulate import Fault, parse_fault
+
 
 def test_another_program_uses_it_through_the_environment(
     start: Callable[..., subprocess.Popen[str]], tertulia_command, monkeypatch: pytest.MonkeyPatch
@@ -18,9 +20,9 @@ def test_another_program_uses_it_through_the_environment(
     """
     process = start("simulate", "--fail", "openai=quota", "--fail", "gemini=quota:1")
     assert process.stdout is not None
-    lines = [process.stdout.readline().rstrip() for _ in range(8)]
+    lines = [process.stdout.readline().rstrip() for _ in range(11)]
     url = lines[0].split()[7]
-    for line in lines[1:7]:
+    for line in lines[1:9]:
         monkeypatch.setenv(*line.removeprefix("export ").split("=", 1))
 
     ended = tertulia_command("ask", "-p", "openai", "-f", "gemini,xai", "My name is John.")
@@ -30,10 +32,13 @@ def test_another_program_uses_it_through_the_environment(
         f"# Simulated OpenAI, Gemini and xAI at {url} until Ctrl-C. In another terminal:",
         f"export AI_OPENAI_BASE_URL={url}/openai/v1",
         "export AI_OPENAI_API_KEY=sim-key",
+        "export AI_OPENAI_API=responses",
         f"export AI_GEMINI_BASE_URL={url}/gemini",
         "export AI_GEMINI_API_KEY=sim-key",
         f"export AI_XAI_BASE_URL={url}/xai/v1",
         "export AI_XAI_API_KEY=sim-key",
+        "export AI_XAI_API=responses",
+        f"# A local server, without a key: {url}/local/v1 with the model llama-sim",
         '# Then, for example: tertulia ask "My name is John."',
     ]
     assert ended == (
@@ -49,13 +54,43 @@ def test_another_program_uses_it_through_the_environment(
     assert process.returncode == 0
 
 
+KINDS = "auth, rate_limit, overloaded, quota, slow, cut_stream, stall"
+UNLIKE = "is not like openai=overloaded, openai=overloaded:3 or openai=stall:after=2."
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("openai=auth", Fault("openai", "auth")),
+        ("openai=auth:2", Fault("openai", "auth", 2)),
+        ("xai=rate_limit:always:retry_after=0.5", Fault("xai", "rate_limit", None, {"retry_after": 0.5})),
+        ("gemini=slow:seconds=0.2", Fault("gemini", "slow", 1, {"seconds": 0.2})),
+        ("local=stall:after=3:2", Fault("local", "stall", 2, {"after": 3})),
+        (
+            "openai=cut_stream:after=3:seconds=1:reset",
+            Fault("openai", "cut_stream", 1, {"after": 3, "seconds": 1.0, "reset": True}),
+        ),
+    ],
+)
+def test_a_fault_is_read_from_the_command_line(text: str, fault: Fault):
+    """
+    After the kind come, in any order, how often and how.
+    """
+    assert fault == parse_fault(text)
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ("openai", "--fail 'openai' is not like openai=overloaded or openai=overloaded:3."),
-        ("openai=auth:0", "--fail 'openai=auth:0' is not like openai=overloaded or openai=overloaded:3."),
-        ("opnai=auth", "--fail: no service 'opnai'; choose one of openai, gemini, xai."),
-        ("xai=fire", "--fail: no fault 'fire'; choose one of auth, rate_limit, overloaded, quota."),
+        ("openai", f"--fail 'openai' {UNLIKE}"),
+        ("openai=auth:0", f"--fail 'openai=auth:0' {UNLIKE}"),
+        ("openai=stall:after=few", f"--fail 'openai=stall:after=few' {UNLIKE}"),
+        ("openai=slow:speed=1", f"--fail 'openai=slow:speed=1' {UNLIKE}"),
+        ("openai=cut_stream:reset=no", f"--fail 'openai=cut_stream:reset=no' {UNLIKE}"),
+        ("opnai=auth", "--fail: no service 'opnai'; choose one of openai, gemini, xai, local."),
+        ("xai=fire", f"--fail: no fault 'fire'; choose one of {KINDS}."),
+        ("xai=slow:after=1", "--fail: the fault 'slow' takes no 'after'."),
+        ("xai=stall:after=-1", "--fail: 'after' is a number from 0 on, not -1."),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(tertulia_command, fault: str, error: str):

@@ -12,6 +12,8 @@ import pytest
 
 from tertulia_simulator import Simulator
 
+from .dialects import DIALECTS, Dialect
+
 MODELS = {"openai": "gpt-6.1-terra", "gemini": "gemini-3.5-flash", "xai": "grok-4.3"}
 
 
@@ -54,6 +56,22 @@ class Caller:
         lines = [line.strip() for line in answer.split("\n")]
         return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
+    async def put(self, dialect: Dialect, body: Any) -> Any:
+        """The whole answer to a request in a dialect."""
+        _, answer = await self.post(dialect.path, body)
+        return answer
+
+    async def stream_chat(self, dialect: Dialect, text: str, **body: Any) -> list[Any]:
+        """The decoded chunks of a streamed answer in Chat Completions, without the end."""
+        _, _, answer = await self.call("POST", dialect.path, dialect.render_stream(text, **body))
+        events = [line.removeprefix("data: ") for line in answer.split("\n") if line.startswith("data: {")]
+        return [json.loads(event) for event in events]
+
+    async def hear(self, dialect: Dialect, *texts: str) -> list[str]:
+        """The pieces of text in the streamed answer to a conversation."""
+        _, _, body = await self.call("POST", dialect.stream_path, dialect.render_stream(*texts))
+        return dialect.hear(body)
+
 
 def endpoint(service: str) -> str:
     """Where a service generates."""
@@ -76,6 +94,12 @@ def said(answer: Any) -> str:
     if "candidates" in answer:
         return "".join(part["text"] for part in answer["candidates"][0]["content"]["parts"])
     return answer["output"][0]["content"][0]["text"]
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Each of the six ways to ask for an answer."""
+    return DIALECTS[request.param]
 
 
 @pytest.fixture

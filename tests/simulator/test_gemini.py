@@ -7,6 +7,7 @@ import json
 import pytest
 
 from .conftest import endpoint, render, said
+from .dialects import DIALECTS, png
 
 PATH = endpoint("gemini")
 STREAM = PATH.replace(":generate", ":streamGenerate")
@@ -214,13 +215,38 @@ async def test_an_image_has_tokens_of_its_own(caller):
     """
     An attachment is counted beside the text.
     """
-    parts = [{"text": "Look"}, {"inlineData": {"mimeType": "image/png", "data": ""}}]
-    _, answer = await caller.post(PATH, {"contents": [{"parts": parts}]})
+    answer = await caller.put(
+        DIALECTS["gemini"], DIALECTS["gemini"].render_parts([("user", ["Look", png()])])
+    )
 
     assert answer["usageMetadata"]["promptTokensDetails"] == [
         {"modality": "TEXT", "tokenCount": 5},
         {"modality": "IMAGE", "tokenCount": 258},
     ]
+
+
+async def test_an_answer_ends_before_a_stop_sequence(caller):
+    """
+    What comes before it is a whole answer.
+    """
+    _, answer = await caller.post(
+        PATH, render("gemini", "Count to 5.") | {"generationConfig": {"stopSequences": [" 3"]}}
+    )
+
+    assert (said(answer), answer["candidates"][0]["finishReason"]) == ("1, 2,", "STOP")
+
+
+@pytest.mark.parametrize(("level", "thoughts"), [("LOW", 16), ("HIGH", 64)])
+async def test_thoughts_have_tokens_of_their_own(caller, level, thoughts):
+    """
+    They are counted beside the answer, and in the total.
+    """
+    config = {"thinkingConfig": {"thinkingLevel": level}}
+    _, answer = await caller.post(PATH, render("gemini", "Count to 3.") | {"generationConfig": config})
+    usage = answer["usageMetadata"]
+
+    assert (usage["thoughtsTokenCount"], usage["candidatesTokenCount"]) == (thoughts, 2)
+    assert usage["totalTokenCount"] == 7 + 2 + thoughts
 
 
 async def test_the_model_list_comes_in_pages(caller):

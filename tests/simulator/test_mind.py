@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tertulia_simulator.images import SentImage
 from tertulia_simulator.mind import Message, split_words, think
 from tertulia_simulator.tokens import count_messages, count_text, cut
 
+GO_ON = "Your answer broke off. Go on exactly where it stopped, without repeating any of it."
+SEEN = "I see a PNG image of 68 bytes, 1 \N{MULTIPLICATION SIGN} 1 pixels."
+PICTURE = SentImage("image/png", 68, pixels=(1, 1))
 REMARK = "I am Gemini's simulator and answer only from what I am sent."
 
 
@@ -67,11 +71,110 @@ def test_only_the_last_part_of_a_message_asks():
 
 def test_attachments_are_admitted():
     """
-    The mind cannot see, but says what came with the messages.
+    Asked for nothing in particular, the mind says what came with the messages.
     """
-    assert think([Message("user", (), attachments=1)], "Gemini").startswith(
-        "I was sent 1 message with 1 attachment."
-    )
+    message = Message("user", (), (PICTURE,), documents=1)
+
+    assert think([message], "Gemini").startswith("I was sent 1 message with 2 attachments.")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is in this picture?", SEEN),
+        ("Please describe the image", SEEN),
+        ("What do you see?", SEEN),
+        ("What's this?", SEEN),
+        ("Describe it.", SEEN),
+        (
+            "What is this good for?",
+            f"I was sent 1 message with 1 attachment; the newest says: {{}}. {REMARK}",
+        ),
+    ],
+)
+def test_an_image_is_described_when_asked_for(question, answer):
+    """
+    Its type, its size and its measures tell that it arrived whole.
+    """
+    assert answer.format(f"“{question}”") == think([Message("user", (question,), (PICTURE,))], "Gemini")
+
+
+def test_the_newest_image_is_described():
+    """
+    It may be of an earlier turn, and the last of several.
+    """
+    messages = [
+        Message("user", ("Look.",), (PICTURE,)),
+        Message("user", ("And here.",), (PICTURE, SentImage(url="https://example.com/b.jpg"))),
+        Message("assistant", ("I see.",)),
+        Message("user", ("What is in the picture?",)),
+    ]
+
+    assert "I see an image at https://example.com/b.jpg." == think(messages, "Gemini")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is in this picture?", "I was sent no image."),
+        ("What is this?", f"I was sent 1 message; the newest says: “What is this?”. {REMARK}"),
+    ],
+)
+def test_where_there_is_no_image_none_is_described(question, answer):
+    """
+    That an image did not arrive is seen in the answer.
+    """
+    assert answer == ask(question)
+
+
+@pytest.mark.parametrize("begun", ["", "1", "1, 2,", "1, 2, 3, 4"])
+def test_a_broken_answer_is_gone_on_with(begun):
+    """
+    The rest, and nothing but the rest, of what would have been said.
+    """
+    assert "1, 2, 3, 4, 5." == begun + ask("Count to 5.", begun, GO_ON)
+
+
+@given(st.text(max_size=300), st.integers(0, 400))
+def test_any_answer_can_be_gone_on_with(question, length):
+    """
+    Wherever it broke off, the beginning and the rest are the whole, as long as there is a rest.
+    """
+    whole = ask(question)
+    begun = whole[: min(length, len(whole) - 1)]
+
+    assert whole == begun + ask(question, begun, GO_ON)
+
+
+def test_going_on_can_break_off_too():
+    """
+    The rest of the rest follows from the same messages.
+    """
+    assert " 4, 5." == ask("Count to 5.", "1,", GO_ON, " 2, 3,", GO_ON)
+
+
+@pytest.mark.parametrize(
+    ("texts", "answer"),
+    [
+        ([GO_ON], "No answer of mine broke off."),
+        (["Count to 5.", "One, two", GO_ON], "I do not know that answer, so I cannot go on with it."),
+        (["Count to 5.", "1, 2, 3, 4, 5.", GO_ON], "That was all."),
+    ],
+)
+def test_what_did_not_break_off_is_not_gone_on_with(texts, answer):
+    """
+    Without a beginning of its own the mind says so.
+    """
+    assert answer == ask(*texts)
+
+
+def test_two_questions_in_a_row_are_no_broken_answer():
+    """
+    Only an assistant's words can be gone on with.
+    """
+    messages = [Message("user", ("Count to 5.",)), Message("user", (GO_ON,))]
+
+    assert "No answer of mine broke off." == think(messages, "xAI")
 
 
 @pytest.mark.parametrize("number", ["2001", "999,999,999", "9" * 5000])

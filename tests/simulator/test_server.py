@@ -10,6 +10,7 @@ import urllib.request
 import aiohttp
 import pytest
 
+import tertulia
 import tertulia_simulator
 from tertulia_simulator import API_KEY, Simulator
 
@@ -57,10 +58,53 @@ async def test_the_providers_are_ready_to_be_opened(simulator):
     Each service is a configured provider whose URL stands where the vendor's would.
     """
     assert simulator.providers() == {
-        "openai": {"driver": "openai", "base_url": f"{simulator.url}/openai/v1", "api_key": "sim-key"},
+        "openai": {
+            "driver": "openai",
+            "base_url": f"{simulator.url}/openai/v1",
+            "api_key": "sim-key",
+            "api": "responses",
+        },
         "gemini": {"driver": "gemini", "base_url": f"{simulator.url}/gemini", "api_key": "sim-key"},
-        "xai": {"driver": "xai", "base_url": f"{simulator.url}/xai/v1", "api_key": "sim-key"},
+        "xai": {
+            "driver": "xai",
+            "base_url": f"{simulator.url}/xai/v1",
+            "api_key": "sim-key",
+            "api": "responses",
+        },
     }
+
+
+async def test_the_local_server_is_configured_when_asked_for(simulator):
+    """
+    It needs a model and no key, and comes after the vendors.
+    """
+    providers = simulator.providers(local=True)
+
+    assert [*simulator.providers(), "local"] == [*providers]
+    assert {"driver": "openai", "base_url": f"{simulator.url}/local/v1", "model": "llama-sim"} == (
+        providers["local"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("api", "endpoint"), [("responses", "/v1/responses"), ("chat", "/v1/chat/completions")]
+)
+async def test_the_drivers_can_be_sent_to_either_api(simulator, api, endpoint):
+    """
+    OpenAI and xAI are asked where it says, a local server always by chat, and the mind knows them all.
+    """
+    providers = simulator.providers(api=api, local=True)
+    async with tertulia.open(store="memory:", providers=providers, environ={}) as client:
+        trip = await client.start(provider="openai", model="gpt-6.1-terra")
+        said = [(await trip.send("My name is John.")).text]
+        for name, model in (("gemini", None), ("xai", "grok-4.3"), ("local", "llama-sim")):
+            await trip.switch(name, model)
+            said.append((await trip.send("What is my name?")).text)
+
+    assert ["Hello John.", *["Your name is John."] * 3] == said
+    assert [f"/openai{endpoint}", f"/xai{endpoint}", "/local/v1/chat/completions"] == [
+        request.path for request in simulator.requests if request.service != "gemini"
+    ]
 
 
 async def test_a_burst_is_the_same_stream():

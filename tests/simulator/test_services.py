@@ -1,4 +1,4 @@
-"""What all three services promise, over real HTTP."""
+"""What all services promise, over real HTTP."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from .conftest import MODELS, endpoint, render, said
 SERVICES = ["openai", "gemini", "xai"]
 
 
-@pytest.mark.parametrize("service", SERVICES)
-async def test_an_answer_is_whole(caller, service):
+async def test_an_answer_is_whole(caller, dialect):
     """
     Each service answers one user text in its own shape.
     """
-    status, answer = await caller.ask(service, "Count to 3.")
+    status, answer = await caller.post(dialect.path, dialect.render("Count to 3."))
 
-    assert (status, said(answer)) == (200, "1, 2, 3.")
+    assert (status, dialect.said(answer)) == (200, "1, 2, 3.")
 
 
-@pytest.mark.parametrize("service", SERVICES)
-async def test_a_stream_has_a_delta_for_each_word(caller, service):
+async def test_a_stream_has_a_delta_for_each_word(caller, dialect):
     """
     The deltas of a stream are the words of the answer.
     """
-    events = await caller.stream(service, "Count to 1000.")
-    if service == "gemini":
-        deltas = [said(event) for event in events]
-    else:
-        deltas = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
+    deltas = await caller.hear(dialect, "Count to 1000.")
 
-    assert [f" {number}," for number in range(2, 1000)] == deltas[1:-1]
+    assert ["1,", *(f" {number}," for number in range(2, 1000)), " 1000."] == deltas
+
+
+async def test_a_broken_answer_is_gone_on_with(caller, dialect):
+    """
+    Asked for the rest of its own words, each service says exactly that.
+    """
+    go_on = "Your answer broke off. Go on exactly where it stopped, without repeating any of it."
+
+    assert [" 4,", " 5."] == await caller.hear(dialect, "Count to 5.", "1, 2, 3,", go_on)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +249,7 @@ async def test_requests_are_recorded_in_order(caller, simulator):
 
 async def test_an_unknown_service_is_not_found(caller):
     """
-    A path outside the three services is a plain 404.
+    A path outside the services is a plain 404.
     """
     assert (await caller.call("GET", "/mistral/v1/models"))[0] == 404
 

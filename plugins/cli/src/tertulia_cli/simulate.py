@@ -1,9 +1,10 @@
-"""``tertulia simulate``: the three services on loopback, for other programs."""
+"""``tertulia simulate``: the services on loopback, for other programs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 import click
@@ -14,29 +15,53 @@ from tertulia_simulator import Simulator
 
 @attrs.frozen
 class Fault:
-    """A service that is to fail, how, and for how many requests."""
+    """A service that is to fail, how, for how many requests, and what else there is to say about it."""
 
     service: str
     kind: str
     times: int | None = 1
+    details: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 def parse_fault(text: str) -> Fault:
     """
-    Read ``SERVICE=KIND``, which fails once, ``SERVICE=KIND:TIMES`` or ``SERVICE=KIND:always``.
+    Read ``SERVICE=KIND``, and after colons how often and how it fails.
+
+    How often is a number or ``always``, and once where nothing is said. How is ``retry_after=SECONDS``,
+    ``after=PIECES``, ``seconds=SECONDS`` or ``reset``.
 
     Example:
         >>> parse_fault("xai=rate_limit:3"), parse_fault("xai=quota:always").times
-        (Fault(service='xai', kind='rate_limit', times=3), None)
+        (Fault(service='xai', kind='rate_limit', times=3, details={}), None)
+        >>> parse_fault("openai=cut_stream:after=3:reset").details
+        {'after': 3, 'reset': True}
     """
     service, _, rest = text.partition("=")
-    kind, colon, times = rest.partition(":")
-    if service and kind and times == "always":
-        return Fault(service, kind, None)
-    count = int(times) if times.isdecimal() else 0 if colon else 1
-    if not service or not kind or count < 1:
-        raise click.UsageError(f"--fail {text!r} is not like openai=overloaded or openai=overloaded:3.")
-    return Fault(service, kind, count)
+    kind, *words = rest.split(":")
+    try:
+        said = dict(map(_parse_word, words))
+    except ValueError:
+        said = None
+    if not service or not kind or said is None:
+        raise click.UsageError(
+            f"--fail {text!r} is not like openai=overloaded, openai=overloaded:3 or openai=stall:after=2."
+        )
+    return Fault(service, kind, said.pop("times", 1), said)
+
+
+def _parse_word(word: str) -> tuple[str, Any]:
+    name, _, value = word.partition("=")
+    match name:
+        case "after":
+            return name, int(value)
+        case "seconds" | "retry_after":
+            return name, float(value)
+        case "always" | "reset" if word == name:
+            return ("times", None) if name == "always" else (name, True)
+        case _ if word.isdecimal() and int(word) > 0:
+            return "times", int(word)
+        case _:
+            raise ValueError(word)
 
 
 def serve(port: int, faults: Sequence[Fault]) -> int:
@@ -57,7 +82,7 @@ def serve(port: int, faults: Sequence[Fault]) -> int:
 
 def _order(simulator: Simulator, fault: Fault) -> None:
     try:
-        simulator.fail(fault.service, fault.kind, times=fault.times)
+        simulator.fail(fault.service, fault.kind, times=fault.times, **fault.details)
     except ValueError as error:
         raise click.UsageError(f"--fail: {error}.") from error
 
@@ -73,4 +98,8 @@ def _instructions(simulator: Simulator) -> str:
     for name, settings in simulator.providers().items():
         lines.append(f"export AI_{name.upper()}_BASE_URL={settings['base_url']}")
         lines.append(f"export AI_{name.upper()}_API_KEY={settings['api_key']}")
+        if "api" in settings:
+            lines.append(f"export AI_{name.upper()}_API={settings['api']}")
+    local = simulator.providers(local=True)["local"]
+    lines.append(f"# A local server, without a key: {local['base_url']} with the model {local['model']}")
     return "\n".join([*lines, '# Then, for example: tertulia ask "My name is John."'])

@@ -1,5 +1,5 @@
 """
-OpenAI, Gemini and xAI on loopback, for demos and tests without a key or a network.
+OpenAI, Gemini, xAI and a local server on loopback, for demos and tests without a key or a network.
 
 >>> from tertulia_simulator import Simulator
 >>> with Simulator.in_thread() as simulator:
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tertulia_simulator.images import SentImage
     from tertulia_simulator.recording import RecordedRequest, Sent
     from tertulia_simulator.server import Simulator
     from tertulia_simulator.services.service import API_KEY
@@ -23,10 +24,15 @@ else:
         """Load a public name from the module that defines it."""
         from importlib import import_module
 
-        homes = {"API_KEY": "services.service", "RecordedRequest": "recording", "Sent": "recording"}
+        homes = {
+            "API_KEY": "services.service",
+            "RecordedRequest": "recording",
+            "Sent": "recording",
+            "SentImage": "images",
+        }
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{homes.get(name, 'server')}"), name)
 
 
-__all__ = ["API_KEY", "RecordedRequest", "Sent", "Simulator"]
+__all__ = ["API_KEY", "RecordedRequest", "Sent", "SentImage", "Simulator"]

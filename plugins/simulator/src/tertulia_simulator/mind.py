@@ -1,5 +1,5 @@
 """
-The mind behind all three services: it knows nothing but what the request contains.
+The mind behind all services: it knows nothing but what the request contains.
 
 Its answer is a pure function of the messages and of the name of the service that speaks, so a test or a
 reader can tell from any answer what was sent.
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from tertulia_simulator.images import SentImage
 
 LONGEST_COUNT = 2_000
 LONGEST_QUOTE = 200
@@ -23,17 +25,24 @@ class Message:
     Attributes:
         role: ``system``, ``user`` or ``assistant``.
         parts: Its texts, in order.
-        attachments: How many images, documents and the like came with it.
+        images: Its images, in order.
+        documents: How many attachments of other kinds came with it.
     """
 
     role: str
     parts: tuple[str, ...]
-    attachments: int = 0
+    images: tuple[SentImage, ...] = ()
+    documents: int = 0
 
     @property
     def text(self) -> str:
         """All of its text."""
         return "".join(self.parts)
+
+    @property
+    def attachments(self) -> int:
+        """How many images, documents and the like came with it."""
+        return len(self.images) + self.documents
 
 
 def think(messages: Sequence[Message], name: str) -> str:
@@ -45,8 +54,8 @@ def think(messages: Sequence[Message], name: str) -> str:
     """
     question = newest_text(messages)
     for pattern, respond in SKILLS:
-        if match := pattern.search(question):
-            return respond(match, messages, name)
+        if (match := pattern.search(question)) and (answer := respond(match, messages, name)):
+            return answer
     return _report(messages, question, name)
 
 
@@ -59,6 +68,26 @@ def newest_text(messages: Sequence[Message]) -> str:
 def split_words(text: str) -> list[str]:
     """Cut a text into words, each with the space before it; joined, they are the text again."""
     return re.findall(r"\s*\S+|\s+", text)
+
+
+def _go_on(_match: re.Match[str], messages: Sequence[Message], name: str) -> str:
+    asked = max(place for place, message in enumerate(messages) if message.role == "user" and message.parts)
+    said = messages[asked - 1] if asked else None
+    if said is None or said.role != "assistant":
+        return "No answer of mine broke off."
+    whole = think(messages[: asked - 1], name)
+    if not whole.startswith(said.text):
+        return "I do not know that answer, so I cannot go on with it."
+    return whole.removeprefix(said.text) or "That was all."
+
+
+def _describe_image(_match: re.Match[str], messages: Sequence[Message], _name: str) -> str:
+    images = [image for message in messages for image in message.images]
+    return f"I see {images[-1]}." if images else "I was sent no image."
+
+
+def _describe_it(match: re.Match[str], messages: Sequence[Message], name: str) -> str | None:
+    return _describe_image(match, messages, name) if any(message.images for message in messages) else None
 
 
 def _recall_name(_match: re.Match[str], messages: Sequence[Message], _name: str) -> str:
@@ -124,14 +153,27 @@ INTRODUCTION = re.compile(
     r"\b(?i:my name is)\s+([^\W\d_](?:[\w'\u2019-]*\w)?(?:\s+[A-Z](?:[\w'\u2019-]*\w)?)*)"
 )
 
-Respond = Callable[[re.Match[str], Sequence[Message], str], str]
+Respond = Callable[[re.Match[str], Sequence[Message], str], str | None]
 
+# The first that matches and has something to say answers.
 SKILLS: tuple[tuple[re.Pattern[str], Respond], ...] = (
+    (re.compile(r"(?i)\bgo on\b.*\bwhere (?:it|you|the answer) (?:stopped|broke off|left off)\b"), _go_on),
     (re.compile(r"(?i)\bwhat(?:['\u2019]s| is| was) my name\b|\b(?:know|remember) my name\b"), _recall_name),
     (re.compile(r"(?i)\bcount\s+(?:from\s+1\s+)?(?:up\s+)?to\s+(\d[\d,]*)"), _count),
     (
         re.compile(r"(?i)\bwhat(?:['\u2019]s| is| are| were) your (?:system )?(?:instructions|prompt)\b"),
         _quote_instructions,
+    ),
+    (
+        re.compile(
+            r"(?i)\b(?:what|describe|see)\b[^.!?]*\b(?:image|picture|photo|screenshot)s?\b"
+            r"|\bwhat do you see\b"
+        ),
+        _describe_image,
+    ),
+    (
+        re.compile(r"(?i)^\s*(?:what(?:['\u2019]s| is)|describe) (?:this|that|it)\s*[.!?]*\s*$"),
+        _describe_it,
     ),
     (INTRODUCTION, _greet_by_name),
     (

@@ -63,11 +63,13 @@ class XAIModel(Model):
             dollar. From ``LONG_CONTEXT`` prompt tokens on, every token costs twice as much.
         aliases: Other names it is listed with.
         retired: Names that are not listed; this model answers to them, and under them.
+        efforts: How hard it can be told to think; empty where nobody said.
     """
 
     prices: tuple[int, int, int]
     aliases: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
+    efforts: tuple[str, ...] = ()
 
     LONG_CONTEXT: ClassVar[int] = 200_000
 
@@ -115,12 +117,37 @@ RETIRED = """
     grok-4-1-fast-reasoning grok-4-1-fast-non-reasoning
 """.split()  # noqa: SIM905 - as above
 
+LEVELS = ("low", "medium", "high", "xhigh")
+
 XAI_MODELS = (
-    XAIModel("grok-4.7", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.7-latest",)),
     XAIModel(
-        "grok-4.6", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.6-latest", "grok-latest")
+        "grok-4.7", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.7-latest",), efforts=LEVELS
     ),
-    XAIModel("grok-4.5", 500_000, 500_000, (20_000, 3_000, 60_000), aliases=("grok-build-latest",)),
-    XAIModel("grok-4.3", 1_000_000, 1_000_000, (12_500, 2_000, 25_000), retired=tuple(RETIRED)),
+    XAIModel(
+        "grok-4.6",
+        500_000,
+        500_000,
+        (20_000, 5_000, 60_000),
+        aliases=("grok-4.6-latest", "grok-latest"),
+        efforts=LEVELS,
+    ),
+    XAIModel(
+        "grok-4.5",
+        500_000,
+        500_000,
+        (20_000, 3_000, 60_000),
+        aliases=("grok-build-latest",),
+        efforts=LEVELS[:3],
+    ),
+    XAIModel(
+        "grok-4.3",
+        1_000_000,
+        1_000_000,
+        (12_500, 2_000, 25_000),
+        retired=tuple(RETIRED),
+        efforts=("none", *LEVELS[:3]),
+    ),
     XAIModel("grok-build-0.1", 256_000, 256_000, (10_000, 2_000, 20_000), retired=("grok-code-fast-1",)),
 )
+
+LOCAL_MODELS = (Model("llama-sim", 32_768, 32_768),)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeGuard
 
+from tertulia_simulator.images import SentImage
+
 Json: TypeAlias = dict[str, Any]
 
 
@@ -44,12 +46,14 @@ class Sent:
         system: The system text of that request, or None.
         body: The decoded JSON of that request, or None.
         count: How many generation requests the service received, failed ones included.
+        images: The images of the conversation in that request, in order.
     """
 
     texts: list[str]
     system: str | None
     body: Any
     count: int
+    images: list[SentImage]
 
 
 def is_object(value: object) -> TypeGuard[Json]:

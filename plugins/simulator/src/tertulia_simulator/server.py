@@ -1,25 +1,28 @@
-"""The server: it records requests, lets a service answer them, and writes the answers."""
+"""The server: it records requests and lets a service answer them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from itertools import islice
+from contextlib import contextmanager
 from threading import Thread
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
 
-from tertulia_simulator.faults import Fault, Faults
+from tertulia_simulator.delivery import Delivery, choose_delivery
+from tertulia_simulator.faults import OPTIONS, Fault, Faults
+from tertulia_simulator.models import LOCAL_MODELS
 from tertulia_simulator.recording import RecordedRequest, Sent
 from tertulia_simulator.services.gemini import Gemini
+from tertulia_simulator.services.local import Local
 from tertulia_simulator.services.openai import OpenAI
-from tertulia_simulator.services.service import API_KEY, Service
+from tertulia_simulator.services.service import API_KEY, Answer, Service
 from tertulia_simulator.services.xai import XAI
+from tertulia_simulator.tally import Tally
 
 EVENTS_PER_BURST = 64
 LARGEST_REQUEST = 1024**3
@@ -27,7 +30,7 @@ LARGEST_REQUEST = 1024**3
 
 class Simulator:
     """
-    OpenAI, Gemini and xAI on loopback.
+    OpenAI, Gemini and xAI on loopback, and a local server without keys.
 
     Entered with ``async with``, it serves on the running event loop; :meth:`in_thread` serves from a
     thread of its own. Orders, requests and faults are safe to use from any thread.
@@ -43,11 +46,14 @@ class Simulator:
         self._address = (host, port)
         self._events_per_write = EVENTS_PER_BURST if burst else 1
         self._services: dict[str, Service] = {
-            service.name: service for service in (OpenAI(), Gemini(), XAI())
+            service.name: service for service in (OpenAI(), Gemini(), XAI(), Local())
         }
         self._requests: list[RecordedRequest] = []
         self._faults = Faults()
+        self._deliveries: set[Delivery] = set()
+        self._stalled, self._left = Tally("stalled"), Tally("left")
         self._runner: web.AppRunner | None = None
+        self._is_stopping = False
 
     @classmethod
     @contextmanager
@@ -71,7 +77,8 @@ class Simulator:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=LARGEST_REQUEST)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        # A client that leaves cancels the handler, so that an answer held back hears of it.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await runner.setup()
         try:
             await web.TCPSite(runner, *self._address).start()
@@ -83,8 +90,11 @@ class Simulator:
 
     async def __aexit__(self, *_error: object) -> None:
         if self._runner:
+            self._is_stopping = True
+            for delivery in self._deliveries:
+                delivery.stop()
             await self._runner.cleanup()
-            self._runner = None
+            self._runner, self._is_stopping = None, False
 
     @property
     def url(self) -> str:
@@ -94,33 +104,111 @@ class Simulator:
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"
 
-    def providers(self) -> dict[str, dict[str, str]]:
-        """The three services as configured providers, ready for ``tertulia.open(providers=...)``."""
-        return {
+    def providers(
+        self, *, api: Literal["responses", "chat"] = "responses", local: bool = False
+    ) -> dict[str, dict[str, str]]:
+        """
+        The services as configured providers, ready for ``tertulia.open(providers=...)``.
+
+        Args:
+            api: Which of their two APIs OpenAI and xAI are asked with.
+            local: Offer the local server as well: the provider ``local``, whose driver is ``openai``.
+        """
+        providers = {
             name: {"driver": name, "base_url": self.url + service.base_path, "api_key": API_KEY}
             for name, service in self._services.items()
+            if name != Local.name
         }
+        for name in (OpenAI.name, XAI.name):
+            providers[name]["api"] = api
+        if local:
+            url = self.url + Local.base_path
+            providers[Local.name] = {"driver": "openai", "base_url": url, "model": LOCAL_MODELS[0].id}
+        return providers
 
-    def fail(self, service: str, kind: str, *, times: int | None = 1, retry_after: float = 1.0) -> None:
+    def fail(
+        self,
+        service: str,
+        kind: str,
+        *,
+        times: int | None = 1,
+        retry_after: float = 1.0,
+        after: int | None = None,
+        seconds: float | None = None,
+        reset: bool = False,
+    ) -> None:
         """
         Answer generation requests with a fault; faults still waiting come first.
 
+        Four kinds are refusals: ``auth``, ``rate_limit``, ``overloaded`` and ``quota``. Three spoil a good
+        answer on its way: ``slow`` delays each event of a stream, or all of a whole answer; of ``stall``
+        and ``cut_stream`` only a beginning arrives, and then nothing, or the end of the connection.
+
         Args:
-            service: ``openai``, ``gemini`` or ``xai``.
-            kind: ``auth``, ``rate_limit``, ``overloaded`` or ``quota``.
+            service: ``openai``, ``gemini``, ``xai`` or ``local``.
+            kind: One of the seven.
             times: How many requests to answer so; None is all of them, until :meth:`heal`.
             retry_after: The seconds after which to try again, for those services and faults that say so.
+            after: Of a stream, the pieces of text that arrive before ``stall`` or ``cut_stream``, by
+                default 1. Of a whole answer, 0 is nothing at all and anything else one half.
+            seconds: How long ``slow`` takes for each event, by default 0.05; how long a ``stall`` lasts,
+                by default until :meth:`release`; how long ``cut_stream`` waits before a reset, by default
+                0.05, since a reset may overtake what was written.
+            reset: Let ``cut_stream`` reset the connection; by default the answer ends as if it were whole.
         """
-        kinds = self._service(service).faults
+        kinds = (*self._service(service).faults, *OPTIONS)
         if kind not in kinds:
             raise ValueError(f"no fault {kind!r}; choose one of {', '.join(kinds)}")
-        if times is not None and times < 1:
-            raise ValueError(f"a fault occurs once or more, not {times} times; to end one, call heal()")
-        self._faults.add(service, Fault(kind, times, retry_after))
+        self._faults.add(service, Fault(kind, times, retry_after, after, seconds, reset))
 
     def heal(self, service: str) -> None:
-        """End every fault of a service."""
+        """End every fault of a service for the requests to come."""
         self._faults.remove(self._service(service).name)
+
+    def release(self, service: str) -> None:
+        """Let the answers of a service go on that are slow, stalled or about to be reset."""
+        name = self._service(service).name
+        for delivery in tuple(self._deliveries):
+            if delivery.service == name:
+                delivery.release()
+
+    async def stalled(self, service: str, times: int = 1, *, timeout_seconds: float = 10) -> int:
+        """
+        Wait until answers of a service have stalled, in any thread and on any event loop.
+
+        Args:
+            service: The service's name.
+            times: How many, since the simulator was made.
+            timeout_seconds: How long to wait at most.
+
+        Returns:
+            How many there were by then.
+
+        Raises:
+            TimeoutError: There were fewer, in all that time.
+        """
+        return await self._stalled.reach(self._service(service).name, times, timeout_seconds)
+
+    async def left(self, service: str, times: int = 1, *, timeout_seconds: float = 10) -> int:
+        """
+        Wait until clients have closed the connection before they had all of an answer.
+
+        Args:
+            service: The service's name.
+            times: How often, since the simulator was made.
+            timeout_seconds: How long to wait at most.
+
+        Returns:
+            How often it had happened by then.
+
+        Raises:
+            TimeoutError: It happened less often, in all that time.
+        """
+        return await self._left.reach(self._service(service).name, times, timeout_seconds)
+
+    def closed_early(self, service: str) -> int:
+        """How often a client has closed the connection before it had all of an answer."""
+        return self._left[self._service(service).name]
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -153,14 +241,25 @@ class Simulator:
         if service is None:
             return web.Response(status=404, text=f"no service at {request.path}")
         fault = self._faults.take(service.name) if service.generates(recorded) else None
-        answer = service.fail(recorded, fault) if fault else service.answer(recorded)
-        headers = {**answer.headers, "content-type": answer.content_type}
-        if answer.chunks is None:
-            body = json.dumps(answer.body, ensure_ascii=False).encode()
-            return web.Response(status=answer.status, headers=headers, body=body)
-        return await self._stream(
-            request, web.StreamResponse(status=answer.status, headers=headers), answer.chunks
-        )
+        if fault and fault.kind in service.faults:
+            return await self._deliver(request, service, service.fail(recorded, fault), None)
+        return await self._deliver(request, service, service.answer(recorded), fault)
+
+    async def _deliver(
+        self, request: web.Request, service: Service, answer: Answer, fault: Fault | None
+    ) -> web.StreamResponse:
+        delivery: Delivery
+        if fault:
+            delivery = choose_delivery(fault)(request, service.name, answer, fault, self._stalled.add)
+        else:
+            delivery = Delivery(request, service.name, answer, self._events_per_write)
+        self._deliveries.add(delivery)
+        try:
+            return await delivery.run()
+        finally:
+            self._deliveries.discard(delivery)
+            if delivery.was_left and not self._is_stopping:
+                self._left.add(service.name)
 
     async def _record(self, request: web.Request) -> RecordedRequest:
         body = await request.read()
@@ -176,19 +275,6 @@ class Simulator:
         )
         self._requests.append(recorded)
         return recorded
-
-    async def _stream(
-        self, request: web.Request, response: web.StreamResponse, chunks: Iterable[bytes]
-    ) -> web.StreamResponse:
-        # A client that has heard enough closes the connection; that is no error here.
-        with suppress(ConnectionResetError):
-            await response.prepare(request)
-            remaining = iter(chunks)
-            while batch := b"".join(islice(remaining, self._events_per_write)):
-                await response.write(batch)
-                await asyncio.sleep(0)
-            await response.write_eof()
-        return response
 
 
 def decode(body: bytes) -> Any:

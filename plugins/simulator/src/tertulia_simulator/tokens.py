@@ -2,7 +2,8 @@
 Token counts that a reader can check in the head.
 
 A text is one token for every four characters begun; a message is its text and four tokens more; an
-attachment is 258. No service counts like this, but all of them count something, and the same every time.
+attachment is 258. A model that is told how hard to think thinks as many tokens as ``EFFORTS`` says, and
+otherwise none. No service counts like this, but all of them count something, and the same every time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tertulia_simulator.mind import Message
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_ATTACHMENT = 258
+EFFORTS = {"minimal": 8, "low": 16, "medium": 32, "high": 64, "xhigh": 128, "max": 256}
 
 
 def count_characters(length: int) -> int:
@@ -36,6 +38,11 @@ def count_attachments(messages: Iterable[Message]) -> int:
     return sum(message.attachments for message in messages) * TOKENS_PER_ATTACHMENT
 
 
+def count_reasoning(effort: object) -> int:
+    """The tokens that are thought before the answer."""
+    return EFFORTS.get(effort.lower(), 0) if isinstance(effort, str) else 0
+
+
 def cut(text: str, limit: int | None) -> str:
     """The beginning of a text that has at most ``limit`` tokens; None is no limit."""
-    return text if limit is None else text[: limit * CHARACTERS_PER_TOKEN]
+    return text if limit is None else text[: max(limit, 0) * CHARACTERS_PER_TOKEN]

@@ -1,1 +1,1 @@
-"""The three services, each a function from a recorded request to an answer; none of them does I/O."""
+"""The services, each a function from a recorded request to an answer; none of them does I/O."""

@@ -8,14 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tertulia_simulator.faults import Fault
+from tertulia_simulator.images import SentImage, identify
 from tertulia_simulator.mind import Message, newest_text, split_words
 from tertulia_simulator.models import GEMINI_MODELS, GeminiModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object
 from tertulia_simulator.services import gemini_schema
-from tertulia_simulator.services.gemini_schema import CATEGORIES, invalid_argument
+from tertulia_simulator.services.gemini_errors import (
+    JSON_TYPE,
+    invalid_argument,
+    render_error,
+    render_quota,
+    render_wrong_key,
+)
+from tertulia_simulator.services.gemini_schema import CATEGORIES
 from tertulia_simulator.services.service import (
     Answer,
+    Bounds,
+    Chunk,
     FaultAnswer,
     RefusedError,
     Service,
@@ -32,10 +41,6 @@ BLOCKED_PROMPT = "blockprompt"
 BLOCKED_ANSWER = "blockanswer"
 """The answer to a user text with this word is stopped after two words, unless those filters are off."""
 
-JSON_TYPE = "application/json; charset=UTF-8"
-TYPE_URL = "type.googleapis.com/google.rpc"
-SERVICE = "generativelanguage.googleapis.com"
-
 
 @dataclass(frozen=True)
 class Generation:
@@ -47,6 +52,7 @@ class Generation:
         finish_reason: Why no more of it is; None when the prompt was blocked.
         ratings: The safety ratings of what was blocked, else none.
         prompt_details: The prompt's tokens by modality.
+        thoughts: The tokens thought before the answer.
     """
 
     request: RecordedRequest
@@ -56,6 +62,7 @@ class Generation:
     finish_reason: str | None
     ratings: list[Json]
     prompt_details: list[Json]
+    thoughts: int
 
     @property
     def tier(self) -> str:
@@ -128,9 +135,8 @@ class Gemini(Service):
     def begin(self, request: RecordedRequest, model: GeminiModel) -> Generation:
         """Check a generation request, let the mind answer it, and filter the answer."""
         body = gemini_schema.check(request.body, request.endpoint[0])
-        messages = self.read_conversation(body)
-        limit = as_object(body.get("generationConfig")).get("maxOutputTokens")
-        turn = take_turn(messages, self.display_name, limit)
+        messages = read_contents(body)
+        turn = take_turn(messages, self.display_name, read_bounds(as_object(body.get("generationConfig"))))
         if turn.input_tokens > model.max_input:
             raise invalid_argument(
                 f"The input token count ({turn.input_tokens}) exceeds the maximum number of tokens allowed "
@@ -138,13 +144,14 @@ class Gemini(Service):
             )
         text, finish_reason, ratings = filter_turn(turn, newest_text(messages), body)
         details = render_prompt_details(messages)
-        return Generation(request, body, model, text, finish_reason, ratings, details)
+        thoughts = 0 if finish_reason is None else turn.reasoning_tokens
+        return Generation(request, body, model, text, finish_reason, ratings, details, thoughts)
 
     def count_tokens(self, request: RecordedRequest) -> Answer:
         """Answer ``countTokens``, of contents or of a whole request to come."""
         body = as_object(request.body)
         asked = as_object(body.get("generateContentRequest")) or body
-        messages = self.read_conversation(gemini_schema.check(asked, request.endpoint[0]))
+        messages = read_contents(gemini_schema.check(asked, request.endpoint[0]))
         details = render_prompt_details(messages)
         total = sum(detail["tokenCount"] for detail in details)
         return Answer({"totalTokens": total, "promptTokensDetails": details}, content_type=JSON_TYPE)
@@ -160,17 +167,15 @@ class Gemini(Service):
         pieces = [*split_words(generation.text), *([""] if generation.ratings else [])]
         chunks = render_chunks(generation, pieces or [""])
         if generation.request.query.get("alt") == "sse":
-            events = (f"data: {compact(chunk)}\r\n\r\n".encode() for chunk in chunks)
+            events = (
+                Chunk(f"data: {compact(chunk)}\r\n\r\n".encode(), has_content(chunk)) for chunk in chunks
+            )
             return Answer(chunks=events, content_type="text/event-stream")
         return Answer(chunks=render_array(chunks), content_type=JSON_TYPE)
 
-    def read_conversation(self, body: object) -> list[Message]:
-        """Read ``systemInstruction`` and ``contents``."""
-        request = gemini_schema.canonical(as_object(body))
-        system = as_object(request.get("systemInstruction"))
-        contents = [{**system, "role": "system"}, *as_list(request.get("contents"))]
-        messages = [read_content(as_object(content)) for content in contents]
-        return [message for message in messages if message.parts or message.attachments]
+    def read_conversation(self, request: RecordedRequest) -> list[Message]:
+        """Read the messages of a generation request."""
+        return read_contents(request.body)
 
     def render_headers(self, request: RecordedRequest) -> dict[str, str]:
         """The headers that every answer carries."""
@@ -212,13 +217,40 @@ def find_model(version: str, name: str, method: str | None = None) -> GeminiMode
     raise RefusedError(render_error(404, "NOT_FOUND", message))
 
 
+def read_contents(body: object) -> list[Message]:
+    """Read ``systemInstruction`` and ``contents``; those that hold nothing are left out."""
+    request = gemini_schema.canonical(as_object(body))
+    system = as_object(request.get("systemInstruction"))
+    contents = [{**system, "role": "system"}, *as_list(request.get("contents"))]
+    messages = [read_content(as_object(content)) for content in contents]
+    return [message for message in messages if message.parts or message.attachments]
+
+
 def read_content(content: Json) -> Message:
     """Read one content; Google takes one without a role for the user's."""
     role = content.get("role", "user")
     parts = [as_object(part) for part in as_list(content.get("parts"))]
-    texts = tuple(str(part["text"]) for part in parts if "text" in part)
-    attachments = sum("inlineData" in part or "fileData" in part for part in parts)
-    return Message("assistant" if role == "model" else str(role), texts, attachments)
+    media = [as_object(part.get("inlineData") or part.get("fileData")) for part in parts]
+    images = tuple(read_image(medium) for medium in media if gemini_schema.is_image(medium))
+    return Message(
+        "assistant" if role == "model" else str(role),
+        tuple(str(part["text"]) for part in parts if "text" in part),
+        images,
+        sum(map(bool, media)) - len(images),
+    )
+
+
+def read_image(medium: Json) -> SentImage:
+    """Read an image that was sent, or its address."""
+    if "fileUri" in medium:
+        return SentImage(url=str(medium["fileUri"]))
+    return identify(gemini_schema.decode_any(medium.get("data")) or b"")
+
+
+def read_bounds(config: Json) -> Bounds:
+    """Read the limit, the effort and the stops."""
+    effort = as_object(config.get("thinkingConfig")).get("thinkingLevel")
+    return Bounds(config.get("maxOutputTokens"), effort, config.get("stopSequences"))
 
 
 def is_active(setting: object) -> bool:
@@ -264,13 +296,13 @@ def render_piece(generation: Generation, piece: str, *, is_last: bool) -> Json:
 def render_common(generation: Generation, length: int) -> Json:
     """Render what every chunk carries; the counts are those of the answer's first ``length`` characters."""
     input_tokens = sum(detail["tokenCount"] for detail in generation.prompt_details)
-    output_tokens = count_characters(length)
+    counts = {"candidatesTokenCount": count_characters(length), "thoughtsTokenCount": generation.thoughts}
     return {
         "usageMetadata": {
             "promptTokenCount": input_tokens,
             # Google leaves counts of zero out.
-            **({"candidatesTokenCount": output_tokens} if output_tokens else {}),
-            "totalTokenCount": input_tokens + output_tokens,
+            **{name: tokens for name, tokens in counts.items() if tokens},
+            "totalTokenCount": input_tokens + sum(counts.values()),
             "promptTokensDetails": generation.prompt_details,
             "serviceTier": generation.tier,
         },
@@ -294,13 +326,19 @@ def render_ratings(settings: list[Any]) -> list[Json]:
     return [blocked, *({"category": category, "probability": "NEGLIGIBLE"} for category in harmless)]
 
 
-def render_array(chunks: Iterator[Json]) -> Iterator[bytes]:
+def render_array(chunks: Iterator[Json]) -> Iterator[Chunk]:
     """Write chunks as one JSON array, each as soon as it is there."""
     before = "["
     for chunk in chunks:
-        yield f"{before}{json.dumps(chunk, ensure_ascii=False, indent=2)}\n".encode()
+        data = f"{before}{json.dumps(chunk, ensure_ascii=False, indent=2)}\n".encode()
+        yield Chunk(data, has_content(chunk))
         before = ",\n"
-    yield b"]"
+    yield Chunk(b"]")
+
+
+def has_content(chunk: Json) -> bool:
+    """Whether a chunk holds some of the text."""
+    return any("content" in candidate for candidate in as_list(chunk.get("candidates")))
 
 
 def render_model(model: GeminiModel) -> Json:
@@ -319,54 +357,3 @@ def render_model(model: GeminiModel) -> Json:
         "maxTemperature": 2,
         "thinking": "generateContent" in model.methods,
     }
-
-
-def render_error(code: int, status: str, message: str, details: list[Json] | None = None) -> Answer:
-    """Render an error as all of Google's services do."""
-    error: Json = {"code": code, "message": message, "status": status}
-    if details:
-        error["details"] = details
-    return Answer({"error": error}, code, content_type=JSON_TYPE)
-
-
-def render_wrong_key() -> Answer:
-    """Refuse a key that is not one."""
-    message = "API key not valid. Please pass a valid API key."
-    details: list[Json] = [
-        {
-            "@type": f"{TYPE_URL}.ErrorInfo",
-            "reason": "API_KEY_INVALID",
-            "domain": "googleapis.com",
-            "metadata": {"service": SERVICE},
-        },
-        {"@type": f"{TYPE_URL}.LocalizedMessage", "locale": "en-US", "message": message},
-    ]
-    return render_error(400, "INVALID_ARGUMENT", message, details)
-
-
-def render_quota(request: RecordedRequest, fault: Fault, quota: str) -> Answer:
-    """Refuse a request over a quota, which only its ``quotaId`` tells to be a minute's or a day's."""
-    metric = f"{SERVICE}/generate_content_free_tier_requests"
-    model = request.endpoint[-1].partition(":")[0]
-    message = (
-        "You exceeded your current quota, please check your plan and billing details. For more information "
-        "on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. \n"
-        f"* Quota exceeded for metric: {metric}, limit: 10, model: {model}\n"
-        f"Please retry in {fault.retry_after:g}s."
-    )
-    link = {
-        "description": "Learn more about Gemini API quotas",
-        "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
-    }
-    violation = {
-        "quotaMetric": metric,
-        "quotaId": quota,
-        "quotaDimensions": {"model": model, "location": "global"},
-        "quotaValue": "10",
-    }
-    details: list[Json] = [
-        {"@type": f"{TYPE_URL}.Help", "links": [link]},
-        {"@type": f"{TYPE_URL}.QuotaFailure", "violations": [violation]},
-        {"@type": f"{TYPE_URL}.RetryInfo", "retryDelay": f"{fault.retry_after:g}s"},
-    ]
-    return render_error(429, "RESOURCE_EXHAUSTED", message, details)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
+from tertulia_simulator.images import decode, identify
 from tertulia_simulator.recording import Json, as_list, as_object, is_object
-from tertulia_simulator.services.service import Answer, RefusedError
+from tertulia_simulator.services.gemini_errors import invalid_argument, refuse_fields
 
 CATEGORIES = (
     "HARM_CATEGORY_HARASSMENT",
@@ -16,6 +17,12 @@ CATEGORIES = (
     "HARM_CATEGORY_DANGEROUS_CONTENT",
 )
 ACCEPTED_CATEGORIES = (*CATEGORIES, "HARM_CATEGORY_CIVIC_INTEGRITY")
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+OTHER_MEDIA = ("application/pdf", "audio/", "video/", "text/")
+NO_IMAGE = (
+    "Unable to process input image. Please retry or report in "
+    "https://developers.generativeai.google/guide/troubleshooting"
+)
 THRESHOLDS = ("BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF")
 
 Shape: TypeAlias = "dict[str, Any] | list[Any] | None"
@@ -31,8 +38,10 @@ CONTENT = fields(
     "role",
     parts=[
         fields(
-            "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult "
-            "thought thoughtSignature videoMetadata mediaResolution"
+            "text functionCall functionResponse executableCode codeExecutionResult "
+            "thought thoughtSignature videoMetadata mediaResolution",
+            inlineData=fields("mimeType data displayName"),
+            fileData=fields("mimeType fileUri displayName"),
         )
     ],
 )
@@ -57,10 +66,14 @@ def check(body: object, version: str) -> Json:
     request = canonical(body)
     problems += find_invalid_limit(as_object(request.get("generationConfig")))
     problems += find_invalid_safety(as_list(request.get("safetySettings")), version)
+    contents = [as_object(content) for content in as_list(request.get("contents"))]
+    problems += find_invalid_data(contents)
     if problems:
         raise refuse_fields(problems)
     check_safety(as_list(request.get("safetySettings")))
-    check_contents([as_object(content) for content in as_list(request.get("contents"))])
+    check_contents(contents)
+    for content in contents:
+        check_media([as_object(part) for part in as_list(content.get("parts"))])
     return request
 
 
@@ -109,6 +122,47 @@ def find_invalid_safety(settings: list[Any], version: str) -> Iterator[tuple[str
                 yield place, f"Invalid value at '{place}' ({package}.{kind}), \"{value}\""
 
 
+def find_invalid_data(contents: list[Json]) -> Iterator[tuple[str, str]]:
+    """Find the data that are no base64."""
+    for index, content in enumerate(contents):
+        for place, part in enumerate(map(as_object, as_list(content.get("parts")))):
+            data = as_object(part.get("inlineData")).get("data", "")
+            if decode_any(data) is None:
+                name = f"contents[{index}].parts[{place}].inline_data.data"
+                yield name, f"Invalid value at '{name}' (TYPE_BYTES), Base64 decoding failed for \"{data}\""
+
+
+def decode_any(data: object) -> bytes | None:
+    """Decode base64 of either alphabet, padded or not, as protocol buffers do; None where it is none."""
+    if not isinstance(data, str):
+        return None
+    text = data.replace("-", "+").replace("_", "/").rstrip("=")
+    return decode(text + "=" * (-len(text) % 4))
+
+
+def is_image(medium: Json) -> bool:
+    """Whether inline data or a file is sent as an image; a file need not say."""
+    return bool(medium) and str(medium.get("mimeType", "image/")).startswith("image/")
+
+
+def check_media(parts: list[Json]) -> None:
+    """Refuse types of media that Google does not read, and images that are none."""
+    for part in parts:
+        inline, file = as_object(part.get("inlineData")), as_object(part.get("fileData"))
+        for medium in filter(None, (inline, file)):
+            check_type(str(medium.get("mimeType", "" if medium is inline else IMAGE_TYPES[0])))
+        if file and not str(file.get("fileUri", "")).startswith("https://"):
+            raise invalid_argument(f"Invalid or unsupported file uri: {file.get('fileUri', '')}")
+        if is_image(inline) and not identify(decode_any(inline.get("data")) or b"").media_type:
+            raise invalid_argument(NO_IMAGE)
+
+
+def check_type(media_type: str) -> None:
+    """Refuse a type of media that Google does not read."""
+    if media_type not in IMAGE_TYPES and not media_type.startswith(OTHER_MEDIA):
+        raise invalid_argument(f"Unsupported MIME type: {media_type}")
+
+
 def check_safety(settings: list[Any]) -> None:
     """Refuse categories of other services, and two settings for one."""
     categories = [as_object(setting).get("category") for setting in settings]
@@ -135,26 +189,6 @@ def check_contents(contents: list[Json]) -> None:
             raise invalid_argument(f"* {place}: contents.parts must not be empty.\n")
     if contents[0].get("role", "user") != "user":
         raise invalid_argument("Please ensure that multiturn requests start with a user turn.")
-
-
-def refuse_fields(problems: list[tuple[str, str]]) -> RefusedError:
-    """Refuse a request for the fields in it, all at once."""
-    violations = [
-        {"field": place, "description": problem} if place else {"description": problem}
-        for place, problem in problems
-    ]
-    details: list[Json] = [
-        {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}
-    ]
-    return invalid_argument("\n".join(problem for _, problem in problems), details)
-
-
-def invalid_argument(message: str, details: list[Json] | None = None) -> RefusedError:
-    """Refuse a request for what it says."""
-    error: Json = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
-    if details:
-        error["details"] = details
-    return RefusedError(Answer({"error": error}, 400, content_type="application/json; charset=UTF-8"))
 
 
 def camel_case(name: str) -> str:

@@ -6,24 +6,35 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from tertulia_simulator.faults import Fault
 from tertulia_simulator.mind import Message, think
-from tertulia_simulator.recording import Json, RecordedRequest, Sent
-from tertulia_simulator.tokens import count_attachments, count_messages, count_text, cut
+from tertulia_simulator.recording import Json, RecordedRequest, Sent, as_list
+from tertulia_simulator.tokens import count_attachments, count_messages, count_reasoning, count_text, cut
 
 API_KEY = "sim-key"
-"""A key that all three services accept, as they do every other key that starts with ``sim-``."""
+"""A key that every service accepts, as it does every other key that starts with ``sim-``."""
+
+
+class Chunk(NamedTuple):
+    """A piece of a stream that is written on its own, and whether it holds some of the answer's text."""
+
+    data: bytes
+    is_content: bool = False
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back to the client: a JSON ``body``, or the ``chunks`` of a stream."""
+    """
+    What goes back to the client: a JSON ``body``, or the ``chunks`` of a stream.
+
+    A body that is a string goes as it is.
+    """
 
     body: Any = None
     status: int = 200
-    chunks: Iterable[bytes] | None = None
+    chunks: Iterable[Chunk] | None = None
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -37,29 +48,69 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """
+    What a request says about the length of its answer.
+
+    Attributes:
+        limit: The most tokens, those of the reasoning included; None is no limit.
+        effort: How hard to think, by one of the names that the vendors share; anything else is not at all.
+        stop: The texts before which the answer ends.
+    """
+
+    limit: int | None = None
+    effort: object = None
+    stop: object = None
+
+
+@dataclass(frozen=True)
 class Turn:
     """
     What the mind answered, and what that counts.
 
     Attributes:
-        text: The answer, as far as the limit on its tokens let it come.
-        is_cut: Whether the limit cut it.
-        input_tokens: The tokens of all that was sent, attachments included.
-        output_tokens: The tokens of ``text``.
+        text: The answer, as far as the bounds let it come.
+        is_cut: Whether the limit on its tokens cut it.
+        text_tokens: The tokens of the texts that were sent.
+        image_tokens: The tokens of everything else that was sent.
+        reasoning_tokens: The tokens thought before the answer.
+        answer_tokens: The tokens of ``text``.
     """
 
     text: str
     is_cut: bool
-    input_tokens: int
-    output_tokens: int
+    text_tokens: int
+    image_tokens: int
+    reasoning_tokens: int
+    answer_tokens: int
+
+    @property
+    def input_tokens(self) -> int:
+        """The tokens of all that was sent."""
+        return self.text_tokens + self.image_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """The tokens of all that was thought and said."""
+        return self.reasoning_tokens + self.answer_tokens
 
 
-def take_turn(messages: Sequence[Message], name: str, limit: int | None) -> Turn:
-    """Let the mind answer with at most ``limit`` tokens; None is no limit."""
+def take_turn(messages: Sequence[Message], name: str, bounds: Bounds) -> Turn:
+    """Let the mind answer within the bounds."""
     answer = think(messages, name)
-    text = cut(answer, limit)
-    input_tokens = count_messages(messages) + count_attachments(messages)
-    return Turn(text, text != answer, input_tokens, count_text(text))
+    stops = [bounds.stop] if isinstance(bounds.stop, str) else as_list(bounds.stop)
+    for stop in stops:
+        answer = answer.partition(str(stop))[0] if stop else answer
+    reasoning = count_reasoning(bounds.effort)
+    text = cut(answer, None if bounds.limit is None else bounds.limit - reasoning)
+    return Turn(
+        text,
+        text != answer,
+        count_messages(messages),
+        count_attachments(messages),
+        reasoning if bounds.limit is None else min(reasoning, bounds.limit),
+        count_text(text),
+    )
 
 
 FaultAnswer: TypeAlias = Callable[[RecordedRequest, Fault], Answer]
@@ -90,19 +141,21 @@ class Service(ABC):
         generations = [
             request for request in requests if request.service == self.name and self.generates(request)
         ]
-        body = generations[-1].body if generations else None
-        messages = self.read_conversation(body)
+        if not generations:
+            return Sent([], None, None, 0, [])
+        messages = self.read_conversation(generations[-1])
         system = "\n\n".join(message.text for message in messages if message.role == "system")
         texts = [message.text for message in messages if message.role != "system"]
-        return Sent(texts, system or None, body, len(generations))
+        images = [image for message in messages for image in message.images]
+        return Sent(texts, system or None, generations[-1].body, len(generations), images)
 
     @property
     @abstractmethod
     def faults(self) -> Mapping[str, FaultAnswer]:
         """
-        How this vendor answers each kind of fault.
+        How this vendor answers each kind of fault; a new kind is a new row.
 
-        A new kind is a new row. One that spoils a good answer starts from ``self.answer(request)``.
+        What spoils a good answer on its way is the same at every service, and none of these.
         """
 
     @abstractmethod
@@ -118,7 +171,7 @@ class Service(ABC):
         """Whether a request asks a model for an answer; only these are met by faults."""
 
     @abstractmethod
-    def read_conversation(self, body: object) -> list[Message]:
+    def read_conversation(self, request: RecordedRequest) -> list[Message]:
         """Read the messages of a generation request; what cannot be read is left out."""
 
     @abstractmethod

@@ -1,26 +1,24 @@
-"""xAI: its Responses API and its two model lists, the second with prices."""
+"""xAI: the Responses API, Chat Completions and two model lists, the second with prices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 from uuid import UUID
 
 from tertulia_simulator.models import CREATED, XAI_MODELS, XAIModel
-from tertulia_simulator.recording import Json, RecordedRequest, as_object, is_object
-from tertulia_simulator.services.responses import Generation, ResponsesService
-from tertulia_simulator.services.service import (
-    Answer,
-    FaultAnswer,
-    RefusedError,
-    Turn,
-    bearer_key,
-    is_accepted,
+from tertulia_simulator.recording import Json, RecordedRequest
+from tertulia_simulator.services.api import CompatibleService
+from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, bearer_key, is_accepted
+from tertulia_simulator.services.xai_chat import XAIChat
+from tertulia_simulator.services.xai_responses import XAIResponses
+from tertulia_simulator.services.xai_schema import (
+    INVALID_ARGUMENT,
+    NOT_FOUND,
+    TEAM,
+    find_model,
+    render_error,
 )
 
-TEAM = "00000000-0000-0000-0000-000000000000"
-INVALID_ARGUMENT = "Client specified an invalid argument"
-NOT_FOUND = "Some requested entity was not found"
 UNAUTHENTICATED = "The request does not have valid authentication credentials"
 UNAVAILABLE = "The service is currently unavailable"
 EXHAUSTED = "Some resource has been exhausted"
@@ -33,34 +31,14 @@ OUT_OF_CREDITS = (
 )
 
 
-class XAI(ResponsesService[XAIModel]):
+class XAI(CompatibleService[XAIModel]):
     """xAI."""
 
     name = "xai"
     display_name = "xAI"
     base_path = "/xai/v1"
     models = XAI_MODELS
-    echoed: ClassVar[Json] = {
-        "frequency_penalty": 0.0,
-        "instructions": None,
-        "max_output_tokens": None,
-        "max_tool_calls": None,
-        "parallel_tool_calls": True,
-        "presence_penalty": 0.0,
-        "previous_response_id": None,
-        "prompt_cache_key": None,
-        "reasoning": {"effort": None, "summary": None},
-        "safety_identifier": None,
-        "store": True,
-        "temperature": 0.7,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_logprobs": 0,
-        "top_p": 0.95,
-        "truncation": "disabled",
-        "user": None,
-    }
+    apis = (XAIResponses(), XAIChat())
 
     @property
     def faults(self) -> Mapping[str, FaultAnswer]:
@@ -88,49 +66,13 @@ class XAI(ResponsesService[XAIModel]):
             case "GET", ["v1", "language-models"]:
                 return Answer({"models": [render_priced_model(model) for model in self.models]})
             case "GET", ["v1", "language-models", name]:
-                return Answer(render_priced_model(self.find_model(name)))
+                return Answer(render_priced_model(find_model(name)))
             case _:
                 return render_error(404, NOT_FOUND, f"Not found: {request.method} {request.path}")
 
-    def check_body(self, request: RecordedRequest) -> Json:
-        """Refuse a body without a JSON object, a model and an input; what is unknown is ignored."""
-        if not is_object(body := request.body):
-            raise RefusedError(
-                Answer({"error": "Expected request with `Content-Type: application/json`"}, 415)
-            )
-        for name in ("model", "input"):
-            if name not in body:
-                raise refuse_body(f"missing field `{name}`")
-        if not isinstance(body["input"], str | list):
-            raise refuse_body("input: data did not match any variant of untagged enum ModelInput")
-        if type(body.get("max_output_tokens")) not in (int, type(None)):
-            raise refuse_body("max_output_tokens: invalid type, expected i32")
-        return body
-
-    def check_parameters(self, body: Json, model: XAIModel) -> None:
-        """Refuse what xAI does not support."""
-        if body.get("metadata"):
-            raise refuse_argument("Argument not supported: metadata")
-        if as_object(body.get("reasoning")).get("summary") is not None:
-            raise refuse_argument("Argument not supported: reasoning.summary")
-        for name, spelling in (
-            ("presence_penalty", "presencePenalty"),
-            ("frequency_penalty", "frequencyPenalty"),
-        ):
-            if body.get(name) is not None:
-                raise refuse_argument(f"Argument not supported on this model: {spelling}")
-
-    def find_model(self, name: str) -> XAIModel:
-        """Find a model by its id, an alias or a name it retired, or refuse the request."""
-        for model in self.models:
-            if name in (model.id, *model.aliases, *model.retired):
-                return model
-        message = (
-            f"The model {name} does not exist or your team {TEAM} does not have access to it. Please ensure "
-            "you're using the correct API key. If you believe this is a mistake, please contact support and "
-            "quote your team ID and the model name."
-        )
-        raise RefusedError(render_error(404, NOT_FOUND, message))
+    def find_listed_model(self, name: str) -> XAIModel:
+        """Find a model by any of its names, or refuse the request."""
+        return find_model(name)
 
     def render_model(self, model: XAIModel) -> Json:
         """Render an entry of the list without prices."""
@@ -142,37 +84,6 @@ class XAI(ResponsesService[XAIModel]):
             "aliases": list(model.aliases),
             "context_length": model.max_input,
         }
-
-    def render_response(self, generation: Generation[XAIModel], status: str) -> Json:
-        """Render the response object; the metadata are xAI's own, and a retired name stays in it."""
-        asked = str(generation.body["model"])
-        return super().render_response(generation, status) | {
-            "model": asked if asked in generation.model.retired else generation.model.id,
-            "metadata": {"system_fingerprint": "fp_simulator"},
-            "service_tier": "priority" if generation.body.get("service_tier") == "priority" else "default",
-        }
-
-    def render_id(self, prefix: str, number: int) -> str:
-        """Make a UUID, which is a response's id as it stands."""
-        identity = str(UUID(int=number))
-        return identity if prefix == "resp" else f"{prefix}_{identity}"
-
-    def render_usage(self, model: XAIModel, turn: Turn) -> Json:
-        """Render the counts with the exact cost."""
-        return super().render_usage(model, turn) | {
-            "num_sources_used": 0,
-            "num_server_side_tools_used": 0,
-            "cost_in_usd_ticks": model.cost(turn.input_tokens, turn.output_tokens),
-            "context_details": {"input_tokens": turn.input_tokens, "output_tokens": turn.output_tokens},
-        }
-
-    def render_overflow(self, model: XAIModel, turn: Turn) -> Answer:
-        """Render the refusal of more input than the model takes."""
-        message = (
-            f"This model's maximum prompt length is {model.max_input} "
-            f"but the request contains {turn.input_tokens} tokens."
-        )
-        return render_error(400, INVALID_ARGUMENT, message)
 
     def render_headers(self, request: RecordedRequest) -> dict[str, str]:
         """Identify the answer and tell the limits, but never when they reset."""
@@ -190,22 +101,6 @@ def refuse_key(key: str) -> Answer:
     shown = f"{key[:2]}***{key[-2:]}"
     message = f"Incorrect API key provided: {shown}. You can obtain an API key from https://console.x.ai."
     return render_error(400, INVALID_ARGUMENT, message)
-
-
-def refuse_argument(message: str) -> RefusedError:
-    """Refuse a parameter that is not supported."""
-    return RefusedError(render_error(400, INVALID_ARGUMENT, message))
-
-
-def refuse_body(problem: str) -> RefusedError:
-    """Refuse a body of the wrong shape."""
-    message = f"Failed to deserialize the JSON body into the target type: {problem}"
-    return RefusedError(Answer({"error": message}, 422))
-
-
-def render_error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Render an error, whose code is a sentence as well."""
-    return Answer({"code": code, "error": message}, status, headers=headers or {})
 
 
 def render_priced_model(model: XAIModel) -> Json:

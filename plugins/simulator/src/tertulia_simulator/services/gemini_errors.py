@@ -1,0 +1,77 @@
+"""How Google says no."""
+
+from __future__ import annotations
+
+from tertulia_simulator.faults import Fault
+from tertulia_simulator.recording import Json, RecordedRequest
+from tertulia_simulator.services.service import Answer, RefusedError
+
+JSON_TYPE = "application/json; charset=UTF-8"
+TYPE_URL = "type.googleapis.com/google.rpc"
+SERVICE = "generativelanguage.googleapis.com"
+
+
+def refuse_fields(problems: list[tuple[str, str]]) -> RefusedError:
+    """Refuse a request for the fields in it, all at once: the place of each and what is wrong there."""
+    violations = [
+        {"field": place, "description": problem} if place else {"description": problem}
+        for place, problem in problems
+    ]
+    details: list[Json] = [{"@type": f"{TYPE_URL}.BadRequest", "fieldViolations": violations}]
+    return invalid_argument("\n".join(problem for _, problem in problems), details)
+
+
+def invalid_argument(message: str, details: list[Json] | None = None) -> RefusedError:
+    """Refuse a request for what it says."""
+    return RefusedError(render_error(400, "INVALID_ARGUMENT", message, details))
+
+
+def render_error(code: int, status: str, message: str, details: list[Json] | None = None) -> Answer:
+    """Render an error as all of Google's services do."""
+    error: Json = {"code": code, "message": message, "status": status}
+    if details:
+        error["details"] = details
+    return Answer({"error": error}, code, content_type=JSON_TYPE)
+
+
+def render_wrong_key() -> Answer:
+    """Refuse a key that is not one."""
+    message = "API key not valid. Please pass a valid API key."
+    details: list[Json] = [
+        {
+            "@type": f"{TYPE_URL}.ErrorInfo",
+            "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com",
+            "metadata": {"service": SERVICE},
+        },
+        {"@type": f"{TYPE_URL}.LocalizedMessage", "locale": "en-US", "message": message},
+    ]
+    return render_error(400, "INVALID_ARGUMENT", message, details)
+
+
+def render_quota(request: RecordedRequest, fault: Fault, quota: str) -> Answer:
+    """Refuse a request over a quota, which only its ``quotaId`` tells to be a minute's or a day's."""
+    metric = f"{SERVICE}/generate_content_free_tier_requests"
+    model = request.endpoint[-1].partition(":")[0]
+    message = (
+        "You exceeded your current quota, please check your plan and billing details. For more information "
+        "on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. \n"
+        f"* Quota exceeded for metric: {metric}, limit: 10, model: {model}\n"
+        f"Please retry in {fault.retry_after:g}s."
+    )
+    link = {
+        "description": "Learn more about Gemini API quotas",
+        "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+    }
+    violation = {
+        "quotaMetric": metric,
+        "quotaId": quota,
+        "quotaDimensions": {"model": model, "location": "global"},
+        "quotaValue": "10",
+    }
+    details: list[Json] = [
+        {"@type": f"{TYPE_URL}.Help", "links": [link]},
+        {"@type": f"{TYPE_URL}.QuotaFailure", "violations": [violation]},
+        {"@type": f"{TYPE_URL}.RetryInfo", "retryDelay": f"{fault.retry_after:g}s"},
+    ]
+    return render_error(429, "RESOURCE_EXHAUSTED", message, details)
