@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded_playback import DRIVERS, replay
+from recorded_playback import DIALECTS, replay
 
 from tertulia import ProviderError
 
@@ -64,15 +64,66 @@ CHUNK = {
     "modelVersion": "some-model",
     "responseId": "r-1",
 }
-EVENTS = {"openai": RESPONSE_EVENTS, "xai": RESPONSE_EVENTS, "gemini": [CHUNK, CHUNK]}
-WHOLE = {"openai": RESPONSE, "xai": RESPONSE, "gemini": CHUNK}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_time", "arguments": '{"zone": "WET"}'}}
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "some-model",
+    "service_tier": "default",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Olá 🌍",
+                "reasoning_content": "Hm.",
+                "refusal": None,
+                "tool_calls": [CALL],
+            },
+            "finish_reason": "tool_calls",
+        }
+    ],
+    "usage": {
+        "prompt_tokens": 3,
+        "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 1},
+        "completion_tokens": 3,
+        "completion_tokens_details": {"reasoning_tokens": 1},
+        "total_tokens": 6,
+        "cost_in_usd_ticks": 5,
+    },
+}
+COMPLETION_EVENTS = [
+    {"id": "chatcmpl-1", "model": "some-model", "choices": [{"index": 0, "delta": delta}]}
+    for delta in (
+        {"role": "assistant", "content": "Olá 🌍", "refusal": "No."},
+        {"reasoning_content": "Hm.", "tool_calls": [{"index": 0, **CALL}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": " "}}]},
+    )
+] + [
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    {"choices": [], "usage": COMPLETION["usage"]},
+]
+EVENTS = {
+    "openai": RESPONSE_EVENTS,
+    "openai-chat": COMPLETION_EVENTS,
+    "xai": RESPONSE_EVENTS,
+    "xai-chat": COMPLETION_EVENTS,
+    "gemini": [CHUNK, CHUNK],
+}
+WHOLE = {
+    "openai": RESPONSE,
+    "openai-chat": COMPLETION,
+    "xai": RESPONSE,
+    "xai-chat": COMPLETION,
+    "gemini": CHUNK,
+}
 
 foreign_values = st.sampled_from(
     [None, True, -1, 0.5, 10**40, "", "text", [], [None], ["text"], {}, {"text": None}]
 )
 
 
-@pytest.mark.parametrize("name", DRIVERS)
+@pytest.mark.parametrize("name", DIALECTS)
 @settings(deadline=None)
 @given(data=st.data())
 async def test_a_stream_with_other_bytes_in_it_raises_nothing_foreign(name, data):
@@ -88,7 +139,7 @@ async def test_a_stream_with_other_bytes_in_it_raises_nothing_foreign(name, data
     )
 
 
-@pytest.mark.parametrize("name", DRIVERS)
+@pytest.mark.parametrize("name", DIALECTS)
 @settings(deadline=None)
 @given(data=st.data())
 async def test_a_value_of_another_type_raises_nothing_foreign(name, data):
@@ -102,7 +153,7 @@ async def test_a_value_of_another_type_raises_nothing_foreign(name, data):
     assert await survive(name, json.dumps(replace_somewhere(WHOLE[name], data)).encode(), "application/json")
 
 
-@pytest.mark.parametrize("name", DRIVERS)
+@pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("status", [200, 400, 429, 503])
 @settings(deadline=None, max_examples=40)
 @given(
