@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
 import sys
-from pathlib import Path
 
+import attrs
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
+from sqlalchemy import ClauseElement
 
 import tertulia
 from tertulia import (
@@ -22,9 +20,9 @@ from tertulia import (
     StoreReadOnlyError,
     StoreVersionError,
 )
-from tertulia.builtin.sql.address import Address
-from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata
-from tertulia.builtin.sql.sqlite import make_engine
+from tertulia.builtin.sql import statements
+from tertulia.builtin.sql.database import _prepare
+from tertulia.builtin.sql.schema import REVISION
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.runtime.clock import SystemClock
 from tertulia.testing import ScriptedProvider
@@ -45,22 +43,12 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
-async def test_the_revisions_build_the_tables_the_code_knows(database):
-    """A migrated database and the schema of the code are the same, column by column."""
-    await (await opened(database)).aclose()
-
-    with make_engine(Address.parse(database), writes=False).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        assert [] == compare_metadata(context, metadata)
-        assert REVISION == context.get_current_revision()
-
-
 async def test_a_database_is_durable(database):
     """Write-ahead log and full synchronisation: what is acknowledged survives a power cut."""
     store = await opened(database)
     pragmas = ("journal_mode", "synchronous", "foreign_keys")
     read = await store._writer.run(
-        lambda connection: [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+        lambda database: [database.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     )
     await store.aclose()
 
@@ -248,22 +236,6 @@ async def test_a_url_of_another_kind_is_refused():
             pass
 
 
-def test_first_runs_at_once_all_succeed(tmp_path):
-    """Eight processes that open the same new database at once all find it ready."""
-    program = (
-        "import asyncio, sys, tertulia\n"
-        "async def main():\n"
-        "    async with tertulia.open(store=sys.argv[1], providers={}, environ={}) as client:\n"
-        "        print(len(await client.list()))\n"
-        "asyncio.run(main())\n"
-    )
-    command = [sys.executable, "-W", "error", "-c", program, f"sqlite:///{tmp_path / 'new.db'}"]
-
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
-
-    assert [(b"0\n", b"")] * 8 == [run.communicate(timeout=60) for run in runs]
-
-
 async def test_a_full_disk_keeps_what_was_stored(tmp_path):
     """When the file cannot grow the error names it, and what was stored before can be read."""
     url = f"sqlite:///{tmp_path / 'conversations.db'}"
@@ -316,28 +288,52 @@ async def test_a_second_client_sees_what_the_first_wrote(database):
         assert ["Hello", "Hi.", "And?", "Ho."] == [message.text for message in await conversation.history()]
 
 
-def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path):
-    """A process killed in the middle of its work leaves every message it had acknowledged."""
-    url = f"sqlite:///{tmp_path / 'conversations.db'}"
-    program = Path(__file__).with_name("talker.py")
-    for _ in range(5):
-        run = subprocess.Popen([sys.executable, program, url], stdout=subprocess.PIPE, env=unmeasured())
-        assert run.stdout is not None
-        acknowledged = [run.stdout.readline().decode().strip() for _ in range(7)]
-        run.kill()
-        acknowledged += run.stdout.read().decode().split()
-        run.wait()
-        run.stdout.close()
-
-        stored = asyncio.run(_texts(url))
-        assert [] == [text for text in acknowledged if text not in stored]
+STATEMENTS = {
+    name: statement
+    for name, statement in vars(statements).items()
+    if name.isupper() and not name.startswith("_") and isinstance(statement, ClauseElement)
+}
 
 
-async def _texts(url: str) -> set[str]:
-    async with tertulia.open(store=url, providers={}, plugins=[fake()], environ={}) as client:
-        texts: set[str] = set()
-        for record in await client.list():
-            messages = await (await client.get(record.id)).history()
-            assert list(range(len(messages))) == [message.depth for message in messages]
-            texts |= {message.text for message in messages}
-        return texts
+@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - {"PENDING"}))
+async def test_a_statement_finds_its_rows_by_an_index_and_their_owner(database, name):
+    """No statement looks through a table, and none finds another owner's rows."""
+    store = await opened(database)
+    prepared = _prepare(STATEMENTS[name])
+    plan = await store._writer.run(
+        lambda database: database.connection.execute(
+            f"EXPLAIN QUERY PLAN {prepared.sql}", [None] * len(prepared.names)
+        ).fetchall()
+    )
+    await store.aclose()
+
+    steps = [step for *_, step in plan if step.startswith(("SCAN", "SEARCH"))]
+    tables = [step for step in steps if step not in ("SCAN run", "SCAN CONSTANT ROW")]
+    assert [] == [step for step in tables if "owner_id=?" not in step]
+    assert (tables == []) == (" WHERE " not in prepared.sql.replace("\n", " "))
+
+
+async def test_a_fork_writes_one_row(database, record):
+    """However long its history is, a fork is one row; one more where it shares nothing."""
+    store = await opened(database)
+    clock = SystemClock()
+    messages = [
+        attrs.evolve(
+            tertulia.Message.of("user", str(depth)), id=clock.new_id(), depth=depth, created_at=clock.now()
+        )
+        for depth in range(100)
+    ]
+    branch = attrs.evolve(record.branch, head_id=messages[-1].id, head_depth=99)
+    await store.add_conversation(attrs.evolve(record, branch=branch, message_count=100), messages)
+
+    written = []
+    for at in ("head", messages[10].id, "root"):
+        before = await store._writer.run(lambda database: database.connection.total_changes)
+        await store.add_branch(
+            "local", record.id, f"at-{at}", source="main", at=at, created_at=record.created_at
+        )
+        after = await store._writer.run(lambda database: database.connection.total_changes)
+        written.append(after - before)
+    await store.aclose()
+
+    assert [1, 1, 2] == written

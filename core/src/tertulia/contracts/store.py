@@ -5,12 +5,49 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import attrs
 
-from tertulia.domain.conversation import Attempt, ConversationRecord
+from tertulia.domain.conversation import Attempt, Branch, ConversationRecord
 from tertulia.domain.message import Message, MessageStatus
+
+
+@attrs.frozen
+class Checkpoint:
+    """
+    The next piece of an answer that is still coming, to survive the death of the process.
+
+    Attributes:
+        attempt_id: The attempt whose answer it is.
+
+        message_id: The user message it answers.
+
+        answer_id: The id the answer has, and keeps when it is settled.
+
+        number: Its place among the answer's pieces, from 0.
+
+        text: The words shown since the piece before.
+
+        thoughts: The reasoning shown since the piece before.
+
+        provider: Who is answering.
+
+        model: With which model.
+
+        created_at: When the piece was written, in UTC.
+    """
+
+    attempt_id: UUID
+    message_id: UUID
+    answer_id: UUID
+    number: int
+    text: str
+    thoughts: str
+    provider: str
+    model: str
+    created_at: datetime
 
 
 @attrs.frozen
@@ -26,12 +63,15 @@ class Settlement:
         answer: The assistant message to append after that user message; None when there is none.
 
         next_attempt: The attempt that follows at once; None when the send is over.
+
+        checkpointed: Whether a piece of the answer was written before: then the answer takes its place.
     """
 
     attempt: Attempt
     user_status: MessageStatus | None = None
     answer: Message | None = None
     next_attempt: Attempt | None = None
+    checkpointed: bool = False
 
 
 class Store(ABC):
@@ -46,8 +86,12 @@ class Store(ABC):
     A store keeps a conversation's counters with every operation: its messages, and the cost of each
     settled attempt, unknown costs being counted and never added.
 
-    An attempt whose lease has run out reads as interrupted, and its user message as failed: a process
-    that died leaves nothing pending for ever.
+    An attempt whose lease has run out reads as interrupted. What was checkpointed of its answer reads as an
+    interrupted message, and its user message then as complete; without a checkpoint that reads as failed.
+    A process that died leaves nothing pending for ever, and while its lease runs everything it does reads
+    as pending.
+
+    Messages with images come back with their bytes; equal bytes of one owner are kept once.
     """
 
     @property
@@ -132,6 +176,137 @@ class Store(ABC):
 
         Returns:
             The answer with its parent and depth; None when there is none.
+        """
+
+    @abstractmethod
+    async def add_message(
+        self,
+        owner: str,
+        conversation_id: UUID,
+        branch: str,
+        message: Message,
+        *,
+        expected_head: UUID | Literal["any"] | None = "any",
+    ) -> Message:
+        """
+        Append a message to a branch without asking anybody for an answer.
+
+        Args:
+            expected_head: The message it is to follow, None being the empty branch; ``"any"`` for whatever is
+                the newest by then.
+
+        Returns:
+            The message with its parent and depth.
+
+        Raises:
+            BranchMovedError: Another message is the newest; nothing was appended.
+            BranchNotFoundError: There is no branch of that name.
+            ConversationBusyError: An answer is under way on the branch.
+        """
+
+    @abstractmethod
+    async def add_attempt(self, owner: str, conversation_id: UUID, branch: str, attempt: Attempt) -> Attempt:
+        """
+        Write ahead: ask again about a user message that is stored, and is the newest of a branch.
+
+        A user message that nobody had answered (failed) is pending from now on; one that has an answer on
+        another branch stays complete, whatever becomes of this attempt.
+
+        Returns:
+            The attempt with its number: it follows the earlier attempts for the same message.
+
+        Raises:
+            BranchMovedError: The message is not the newest of the branch.
+            BranchNotFoundError: There is no branch of that name.
+            ConversationBusyError: An answer to it is under way on the branch.
+        """
+
+    @abstractmethod
+    async def add_checkpoint(
+        self, owner: str, conversation_id: UUID, branch: str, checkpoint: Checkpoint
+    ) -> None:
+        """
+        Write down a piece of an answer that is still coming.
+
+        The first piece appends the answer to the branch, pending. Where the branch has gone on without it,
+        nothing is written: the answer is settled beside it later.
+        """
+
+    @abstractmethod
+    async def get_message(self, owner: str, conversation_id: UUID, message_id: UUID) -> Message:
+        """
+        Return one message of any branch.
+
+        Raises:
+            ConversationNotFoundError: This owner has no such conversation.
+            MessageNotFoundError: It has no such message.
+        """
+
+    @abstractmethod
+    async def add_branch(
+        self,
+        owner: str,
+        conversation_id: UUID,
+        branch: str,
+        *,
+        source: str,
+        at: UUID | Literal["head", "root"] = "head",
+        created_at: datetime,
+    ) -> Branch:
+        """
+        Fork: give a place in the tree a name of its own, in constant time and without copying a message.
+
+        Provider and model are those of the source branch.
+
+        Args:
+            branch: The name of the new branch.
+            source: The branch it is forked from.
+            at: The newest message of the new branch, on any branch; ``"head"`` for the source's newest one,
+                ``"root"`` for before the first.
+
+        Raises:
+            BranchExistsError: There is one of that name.
+            BranchNotFoundError: There is no source branch.
+            MessageNotFoundError: The conversation has no message ``at``.
+            ConversationBusyError: The message ``at`` is an answer that is still coming.
+        """
+
+    @abstractmethod
+    async def get_branch(self, owner: str, conversation_id: UUID, branch: str) -> Branch:
+        """Return one branch; BranchNotFoundError when there is none of that name."""
+
+    @abstractmethod
+    async def find_branches(self, owner: str, conversation_id: UUID) -> list[Branch]:
+        """Return every branch of a conversation, in the order they were made."""
+
+    @abstractmethod
+    async def update_active_branch(
+        self, owner: str, conversation_id: UUID, branch: str, at: datetime
+    ) -> None:
+        """Let a branch be the one a conversation is opened on; BranchNotFoundError when there is none."""
+
+    @abstractmethod
+    async def update_branch_name(
+        self, owner: str, conversation_id: UUID, branch: str, name: str, at: datetime
+    ) -> None:
+        """
+        Rename a branch, also where it is the active one or others were forked from it.
+
+        Raises:
+            BranchExistsError: Another one has that name.
+            BranchNotFoundError: There is no branch to rename.
+            ConversationBusyError: An answer is under way on the branch.
+        """
+
+    @abstractmethod
+    async def remove_branch(self, owner: str, conversation_id: UUID, branch: str, at: datetime) -> None:
+        """
+        Take a branch's name away. Its messages stay in the tree, and what it shares with others stays theirs.
+
+        Raises:
+            BranchError: It is the active branch.
+            BranchNotFoundError: There is no branch of that name.
+            ConversationBusyError: An answer is under way on the branch.
         """
 
     @abstractmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, get_args
 
 import orjson
 from cattrs import Converter
@@ -88,20 +89,58 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def encode_parts(parts: tuple[Part, ...]) -> bytes:
-    """Write message parts as JSON, each with its ``type``."""
-    return encode_json(CONVERTER.unstructure(parts, tuple[Part, ...]))
+Keep: TypeAlias = Callable[[bytes, str | None], str]
+"""Takes bytes and their media type, and returns the name under which they are kept."""
+
+Find: TypeAlias = Callable[[str], bytes]
+"""Returns the bytes that are kept under a name."""
 
 
-def decode_parts(text: bytes | str) -> tuple[Part, ...]:
+def encode_parts(parts: tuple[Part, ...], keep: Keep | None = None) -> bytes:
+    """
+    Write message parts as JSON, each with its ``type``.
+
+    Args:
+        keep: Keeps the bytes of images apart, so that the JSON holds ``{"sha256": name}`` for them; None to
+            write them into it, as Base64.
+    """
+    plain: list[dict[str, Any]] = CONVERTER.unstructure(parts, tuple[Part, ...])
+    for part in plain:
+        if isinstance(content := part.get("data"), bytes):
+            part["data"] = (
+                base64.b64encode(content).decode()
+                if keep is None
+                else {"sha256": keep(content, part.get("media_type"))}
+            )
+    return encode_json(plain)
+
+
+def has_kept_bytes(text: str) -> bool:
+    """Whether parts written so may name bytes that are kept apart; a message about such JSON may as well."""
+    return '"sha256"' in text
+
+
+def decode_parts(text: bytes | str, find: Find | None = None) -> tuple[Part, ...]:
     """
     Read message parts; the inverse of :func:`encode_parts`.
+
+    Args:
+        find: Finds the bytes that were kept apart; None where none were.
 
     Raises:
         Exception: It is none of ours: the standard library's and cattrs' own, for the caller to explain.
     """
     # Not with orjson, which would make a float of a whole number beyond 64 bits.
-    return CONVERTER.structure(json.loads(text), tuple[Part, ...])
+    plain = json.loads(text)
+    for part in plain:
+        match part:
+            case {"data": str(content)}:
+                part["data"] = base64.b64decode(content, validate=True)
+            case {"data": {"sha256": str(name)}} if find is not None:
+                part["data"] = find(name)
+            case _:
+                pass
+    return CONVERTER.structure(plain, tuple[Part, ...])
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from sqlalchemy import exc
 
@@ -21,42 +21,63 @@ _UNREADABLE = "holds a row that cannot be read"
 _RESTORE = "open it with the tertulia that wrote it, or restore a copy"
 
 
-def opening(address: Address) -> AbstractContextManager[None]:
+@contextmanager
+def opening(address: Address) -> Generator[None]:
     """Make of what fails while a database is opened an error of ours, naming the file and what to do."""
-    return _translated(address, StoreError, "could not be opened")
-
-
-def writing(address: Address) -> AbstractContextManager[None]:
-    """The same while it is written: a value that cannot be kept is a StoreError."""
-    return _translated(address, StoreError, "could not be written")
-
-
-def reading(address: Address) -> AbstractContextManager[None]:
-    """The same while it is read: a row that makes no value is a StoreCorruptError."""
-    return _translated(address, StoreCorruptError, _UNREADABLE, next_step=_RESTORE)
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # explained and raised
+        raise _explain(error, address, StoreError, "could not be opened") from _cause(error)
 
 
 @contextmanager
-def _translated(
-    address: Address, kind: type[StoreError], what: str, *, next_step: str | None = None
-) -> Generator[None]:
+def reading(address: Address) -> Generator[None]:
+    """The same while it is read: a row that makes no value is a StoreCorruptError."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # explained and raised
+        raise _explain(error, address, StoreCorruptError, _UNREADABLE, _RESTORE) from _cause(error)
+
+
+def explain_writing(error: BaseException, address: Address) -> BaseException:
+    """The same of what failed while it was written: a value that cannot be kept is a StoreError."""
+    explained = _explain(error, address, StoreError, "could not be written")
+    explained.__cause__ = _cause(error)
+    return explained
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return None if isinstance(error, TertuliaError) else error
+
+
+def _explain(
+    error: BaseException,
+    address: Address,
+    kind: type[StoreError],
+    what: str,
+    next_step: str | None = None,
+) -> BaseException:
     """
-    Raise every error as one of ours.
+    Make of any error one of ours.
 
     Args:
         kind: What an error becomes that is neither ours nor the database's.
         what: The same in words.
         next_step: What to do about that.
     """
-    try:
-        yield
-    except TertuliaError:
-        raise
-    except (exc.StatementError, sqlite3.Error) as error:
-        raise _translate(error, address) from error
-    except Exception as error:
-        words = f"the database {address} {what}: {type(error).__name__}: {error}"
-        raise kind(words, location=str(address), next_step=next_step) from error
+    match error:
+        case StoreError():
+            error.location = error.location or str(address)
+            return error
+        case TertuliaError():
+            return error
+        case exc.StatementError() | sqlite3.Error():
+            return _translate(error, address)
+        case Exception():
+            words = f"the database {address} {what}: {type(error).__name__}: {error}"
+            return kind(words, location=str(address), next_step=next_step)
+        case _:
+            return error
 
 
 # In this order: what cannot be decoded is quoted in the error, and may say anything.

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping
+import attrs
 
+from tertulia.builtin.sql.database import Row
 from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch, ConversationRecord
-from tertulia.domain.message import FinishReason, Message, MessageStatus, Role, Text
+from tertulia.domain.message import FinishReason, Message, MessageStatus, Part, Role, Text, join_text
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ErrorKind
-from tertulia.runtime.serialization import decode_parts, encode_parts
+from tertulia.runtime.serialization import Find, decode_parts, encode_parts
+
+BRANCH_COLUMNS = tuple(field.name for field in attrs.fields(Branch))
+"""A branch's row has a column for each of its fields."""
+
+ENDED = "the process that made it ended"
+"""What is said of an attempt whose lease has run out."""
 
 
-def render_message(message: Message, owner: str, conversation_id: UUID, segment: UUID) -> dict[str, Any]:
-    """The row of a message that has an id and a depth."""
-    is_plain = len(message.parts) == 1 and type(part := message.parts[0]) is Text and part.opaque is None
-    return {
-        "owner_id": owner,
-        "conversation_id": conversation_id,
+@attrs.frozen
+class Blob:
+    """Bytes that are kept apart from the message they belong to, under their SHA-256."""
+
+    sha256: bytes
+    data: bytes
+    media_type: str | None
+
+
+def render_message(message: Message, segment: UUID | None) -> tuple[Row, list[Blob]]:
+    """
+    The row of a message, and the bytes that stand beside it.
+
+    Args:
+        segment: Where it stands; None when that is known already.
+    """
+    text, parts, blobs = render_parts(message.parts)
+    row = {
         "id": message.id,
         "parent_id": message.parent_id,
         "segment": segment,
         "depth": message.depth,
         "role": message.role.value,
         "status": message.status.value,
-        "text": message.text,
-        "parts": None if is_plain else encode_parts(message.parts).decode(),
+        "text": text,
+        "parts": parts,
         "provider": message.provider,
         "model": message.model,
         "resolved_model": message.resolved_model,
@@ -37,24 +57,37 @@ def render_message(message: Message, owner: str, conversation_id: UUID, segment:
         **_render_outcome(message.usage or Usage(), message.cost, message.latency_seconds),
         "created_at": message.created_at,
     }
+    return row, blobs
 
 
-def parse_message(row: RowMapping, *, abandoned: bool = False) -> Message:
+def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
+    """The words of a message, its parts as JSON unless they are one plain text, and their bytes."""
+    if len(parts) == 1 and type(part := parts[0]) is Text and part.opaque is None:
+        return part.text, None, []
+    blobs: list[Blob] = []
+
+    def keep(data: bytes, media_type: str | None) -> str:
+        blobs.append(Blob(hashlib.sha256(data).digest(), data, media_type))
+        return blobs[-1].sha256.hex()
+
+    return join_text(parts), encode_parts(parts, keep).decode(), blobs
+
+
+def parse_message(row: Row, find: Find) -> Message:
     """
     The message of a row.
 
     Args:
-        abandoned: Nobody is answering it any more: what was pending has failed.
+        find: Finds the bytes that were kept apart.
     """
-    status = MessageStatus(row["status"])
     role = Role(row["role"])
     return Message(
         role=role,
-        parts=(Text(row["text"]),) if row["parts"] is None else decode_parts(row["parts"]),
+        parts=(Text(row["text"]),) if row["parts"] is None else decode_parts(row["parts"], find),
         id=row["id"],
         parent_id=row["parent_id"],
         depth=row["depth"],
-        status=MessageStatus.FAILED if abandoned and status is MessageStatus.PENDING else status,
+        status=MessageStatus(row["status"]),
         provider=row["provider"],
         model=row["model"],
         resolved_model=row["resolved_model"],
@@ -67,11 +100,9 @@ def parse_message(row: RowMapping, *, abandoned: bool = False) -> Message:
     )
 
 
-def render_attempt(attempt: Attempt, owner: str, conversation_id: UUID) -> dict[str, Any]:
+def render_attempt(attempt: Attempt) -> Row:
     """The row of an attempt."""
     return {
-        "owner_id": owner,
-        "conversation_id": conversation_id,
         "id": attempt.id,
         "message_id": attempt.message_id,
         "number": attempt.number,
@@ -89,7 +120,7 @@ def render_attempt(attempt: Attempt, owner: str, conversation_id: UUID) -> dict[
     }
 
 
-def parse_attempt(row: RowMapping, now: datetime) -> Attempt:
+def parse_attempt(row: Row, now: datetime) -> Attempt:
     """The attempt of a row; one whose lease has run out was interrupted by the death of its process."""
     outcome = AttemptOutcome(row["outcome"])
     lease_until = row["lease_until"]
@@ -104,7 +135,7 @@ def parse_attempt(row: RowMapping, now: datetime) -> Attempt:
         lease_until=lease_until,
         outcome=AttemptOutcome.INTERRUPTED if expired else outcome,
         error_kind=ErrorKind.INTERRUPTED if expired else _kind(row["error_kind"]),
-        error_message="the process that made it ended" if expired else row["error_message"],
+        error_message=ENDED if expired else row["error_message"],
         latency_seconds=_seconds(row["latency_us"]),
         first_content_seconds=_seconds(row["first_content_us"]),
         usage=_parse_usage(row),
@@ -114,26 +145,37 @@ def parse_attempt(row: RowMapping, now: datetime) -> Attempt:
     )
 
 
-def parse_conversation(row: RowMapping) -> ConversationRecord:
+def render_conversation(record: ConversationRecord, message_count: int) -> Row:
+    """The row of a new conversation."""
+    return {
+        "title": record.title,
+        "active_branch": record.branch.name,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "message_count": message_count,
+        "cost_pico": record.cost.money.pico,
+        "cost_unknown_count": record.cost.unknown_count,
+    }
+
+
+def parse_conversation(row: Row) -> ConversationRecord:
     """The conversation of a row joined with its active branch, whose columns begin with ``branch_``."""
+    branch = {name: row[f"branch_{name}"] for name in BRANCH_COLUMNS}
     return ConversationRecord(
         id=row["id"],
         owner=row["owner_id"],
         title=row["title"],
-        branch=Branch(
-            name=row["active_branch"],
-            provider=row["branch_provider"],
-            model=row["branch_model"],
-            segment=row["branch_segment"],
-            head_id=row["branch_head_id"],
-            head_depth=row["branch_head_depth"],
-            version=row["branch_version"],
-        ),
+        branch=Branch(**branch),
         message_count=row["message_count"],
         cost=CostTotal(Money(row["cost_pico"]), row["cost_unknown_count"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def parse_branch(row: Row) -> Branch:
+    """The branch of a row."""
+    return Branch(**{name: row[name] for name in BRANCH_COLUMNS})
 
 
 def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | None) -> dict[str, Any]:
@@ -151,7 +193,7 @@ def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | No
     }
 
 
-def _parse_usage(row: RowMapping) -> Usage:
+def _parse_usage(row: Row) -> Usage:
     return Usage(
         row["input_tokens"],
         row["cache_read_tokens"],
@@ -161,7 +203,7 @@ def _parse_usage(row: RowMapping) -> Usage:
     )
 
 
-def _parse_cost(row: RowMapping) -> Cost | None:
+def _parse_cost(row: Row) -> Cost | None:
     if row["cost_pico"] is None:
         return None
     computed = row["computed_cost_pico"]

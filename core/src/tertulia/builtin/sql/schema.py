@@ -25,9 +25,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest revision in ``migrations``: what a database must be at to be used."""
 
 VERSION_TABLE = "tertulia_version"
@@ -41,6 +42,11 @@ _MICROSECOND = timedelta(microseconds=1)
 def microseconds_since_1970(moment: datetime) -> int:
     """A moment as the database keeps it."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(microseconds: int) -> datetime:
+    """What the database keeps as a moment."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 class UUIDBytes(TypeDecorator[UUID]):
@@ -70,7 +76,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """From the database."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment_of(value)
 
 
 def _keys() -> list[Column[str] | Column[UUID]]:
@@ -83,6 +89,14 @@ def _keys() -> list[Column[str] | Column[UUID]]:
 def _belongs_to_conversation() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(
         ["owner_id", "conversation_id"], ["conversation.owner_id", "conversation.id"], ondelete="CASCADE"
+    )
+
+
+def _belongs_to_message() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["owner_id", "conversation_id", "message_id"],
+        ["message.owner_id", "message.conversation_id", "message.id"],
+        ondelete="CASCADE",
     )
 
 
@@ -164,6 +178,10 @@ branch = Table(
     Column("version", Integer, nullable=False),
     Column("provider", String(200), nullable=False),
     Column("model", String(200), nullable=False),
+    Column("forked_from", String(200)),
+    Column("fork_depth", Integer),
+    Column("created_at", Moment, nullable=False),
+    Column("sequence", Integer, nullable=False),  # the order in which the branches were made
     PrimaryKeyConstraint("owner_id", "conversation_id", "name"),
     _belongs_to_conversation(),
 )
@@ -173,6 +191,7 @@ attempt = Table(
     metadata,
     *_keys(),
     Column("id", UUIDBytes, nullable=False),
+    Column("sequence", Integer, nullable=False),  # the order of the ledger; a wall clock is none
     Column("message_id", UUIDBytes, nullable=False),
     Column("number", Integer, nullable=False),
     Column("provider", String(200), nullable=False),
@@ -187,6 +206,51 @@ attempt = Table(
     Column("raw_usage", Text),
     *_outcome_columns(),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
-    UniqueConstraint("owner_id", "conversation_id", "message_id", "number"),
+    UniqueConstraint("owner_id", "conversation_id", "sequence"),
     _belongs_to_conversation(),
+)
+PENDING = literal_column("'pending'", String)
+"""Written into statements, so that the planner knows what the index of pending attempts holds."""
+Index(
+    "attempt_pending",
+    attempt.c.owner_id,
+    attempt.c.conversation_id,
+    sqlite_where=attempt.c.outcome == PENDING,
+    postgresql_where=attempt.c.outcome == PENDING,
+)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", String(200)),
+    Column("bytes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("owner_id", "sha256"),
+)
+
+message_blob = Table(
+    "message_blob",
+    metadata,
+    *_keys(),
+    Column("message_id", UUIDBytes, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "message_id", "ordinal"),
+    ForeignKeyConstraint(["owner_id", "sha256"], ["blob.owner_id", "blob.sha256"]),
+    _belongs_to_message(),
+)
+Index("message_blob_of", message_blob.c.owner_id, message_blob.c.sha256)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    *_keys(),
+    Column("message_id", UUIDBytes, nullable=False),  # the answer it is a piece of
+    Column("number", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("thoughts", Text, nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "message_id", "number"),
+    _belongs_to_message(),
 )

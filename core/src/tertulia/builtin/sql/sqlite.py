@@ -1,31 +1,23 @@
-"""SQLite: how connections are made, and how what is written and read goes through them."""
+"""SQLite: how connections are made, and how one of several processes comes to write."""
 
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlencode
-from uuid import UUID
 
-from sqlalchemy import ClauseElement, Connection, CursorResult, Engine, Executable, create_engine, event
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLiteDialect
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from tertulia.builtin.sql.address import Address
-from tertulia.builtin.sql.errors import opening, reading, writing
-from tertulia.builtin.sql.revisions import find_revision, migrate
-from tertulia.builtin.sql.schema import microseconds_since_1970
+from tertulia.builtin.sql.revisions import find_revision
 from tertulia.errors import StoreError
 
-T = TypeVar("T")
-
-_LARGEST = 2**63 - 1
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.0005, 0.01
 
 
 def make_engine(address: Address, *, writes: bool) -> Engine:
@@ -56,8 +48,50 @@ def make_engine(address: Address, *, writes: bool) -> Engine:
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
-    event.listen(engine, "begin", _begin_immediate if may_write else _begin)
+
+    def begin_transaction(connection: Connection) -> None:
+        begin(driver_connection(connection), address, writes=writes)
+
+    event.listen(engine, "begin", begin_transaction)
     return engine
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection below one of SQLAlchemy's."""
+    database = connection.connection.driver_connection
+    assert isinstance(database, sqlite3.Connection)  # noqa: S101  # made by make_engine
+    return database
+
+
+def begin(database: sqlite3.Connection, address: Address, *, writes: bool) -> None:
+    """
+    Begin a transaction, with the write lock where it is going to write.
+
+    So the lock never has to be taken in the middle of it, where waiting would be in vain.
+    """
+    if not writes or address.read_only:
+        database.execute("BEGIN")
+    else:
+        _wait_for(lambda: database.execute("BEGIN IMMEDIATE"), address.busy_seconds)
+
+
+def _wait_for(attempt: Callable[[], object], seconds: float) -> None:
+    """
+    Try until nobody else holds the lock.
+
+    SQLite's own waiting is not asked for every lock, and where it is, all who wait do so in the same
+    growing steps of up to 100 ms: waits of random length let everybody have a turn soon.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(_SHORTEST_WAIT, _LONGEST_WAIT))  # noqa: S311  # no secret
+        else:
+            return
 
 
 def _make_folder(address: Address) -> None:
@@ -107,132 +141,14 @@ def _set_up(connection: sqlite3.Connection, address: Address, *, writes: bool) -
         if not address.read_only:
             _use_write_ahead_log(connection, address)
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA busy_timeout=0")  # from now on begin() waits
     else:
         connection.execute("PRAGMA query_only=ON")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
-
-
 def _use_write_ahead_log(connection: sqlite3.Connection, address: Address) -> None:
-    """Switch once per file; SQLite's busy handler is not asked for this lock, so we wait ourselves."""
+    """Switch once per file."""
     if address.path is None or connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
         return
-    end = time.monotonic() + address.busy_seconds
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def prepare(address: Address) -> Callable[[Connection], None]:
-    """Make the first job of the lane that writes: bring the tables to this version, in one transaction."""
-
-    def perform(connection: Connection) -> None:
-        with opening(address), connection.begin():
-            migrate(connection, _database(connection), address)
-
-    return perform
-
-
-def write(address: Address, job: Callable[[sqlite3.Connection], T]) -> Callable[[Connection], T]:
-    """
-    Make a job for a lane that writes in one transaction: committed when it returns, else rolled back.
-
-    The write lock is taken when the transaction begins, so that it never has to be taken in its middle,
-    where waiting would be in vain.
-    """
-
-    def perform(connection: Connection) -> T:
-        database = _database(connection)
-        with writing(address):
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                result = job(database)
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-        return result
-
-    return perform
-
-
-def read(address: Address, job: Callable[[Connection], T]) -> Callable[[Connection], T]:
-    """
-    Make a job for a lane that reads in one transaction, so that all it reads is of one moment.
-
-    The job makes values of the rows as well: one that is no value is the database's fault.
-    """
-
-    def perform(connection: Connection) -> T:
-        with reading(address), connection.begin():
-            return job(connection)
-
-    return perform
-
-
-def execute(
-    database: sqlite3.Connection, statement: ClauseElement, values: Mapping[str, Any]
-) -> sqlite3.Cursor:
-    """
-    Run a prepared statement of SQLAlchemy on SQLite's own connection, for a job that writes.
-
-    Compiled once, a statement runs five times as fast this way: what a write waits for is the disk.
-    """
-    sql, constants = _compile(statement)
-    return database.execute(sql, {**constants, **{name: _plain(value) for name, value in values.items()}})
-
-
-def query(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
-    """Run a prepared statement for a job that reads: SQLAlchemy makes ids and moments of the columns."""
-    return connection.execute(statement, {name: _storable(value) for name, value in values.items()})
-
-
-@cache
-def _compile(statement: ClauseElement) -> tuple[str, dict[str, Any]]:
-    """The SQL of a statement and the values that are written into it."""
-    compiled = statement.compile(dialect=_DIALECT)
-    parameters: Mapping[str, Any] = compiled.params or {}
-    return str(compiled), {name: value for name, value in parameters.items() if value is not None}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, UUID):
-        return value.bytes
-    return microseconds_since_1970(value) if isinstance(value, datetime) else _storable(value)
-
-
-def _storable(value: object) -> object:
-    """
-    Make any value one that SQLite can hold: UTF-8 has no lone surrogates, so they become question marks.
-
-    Raises:
-        StoreError: It is a number that 64 bits do not hold.
-    """
-    if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, int) and abs(value) > _LARGEST:
-        raise StoreError(f"a number of {value.bit_length()} bits is more than a database can hold")
-    return value
-
-
-_DIALECT = SQLiteDialect(paramstyle="named")
-
-
-def _database(connection: Connection) -> sqlite3.Connection:
-    database = connection.connection.driver_connection
-    assert isinstance(database, sqlite3.Connection)  # noqa: S101  # made by make_engine
-    return database
+    _wait_for(lambda: connection.execute("PRAGMA journal_mode=WAL"), address.busy_seconds)

@@ -1,8 +1,8 @@
 """
 Every statement of the store, built once.
 
-SQLAlchemy composes and caches statements well, but composing costs more than running them: built for each
-call they take five times as long. Parameters begin with ``b_``, as SQLAlchemy wants them told from columns.
+Parameters are named like the columns they are for; SQLAlchemy wants them told from columns, so they begin
+with ``b_`` here, and :mod:`tertulia.builtin.sql.database` takes that away again.
 """
 
 from __future__ import annotations
@@ -10,35 +10,53 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     Column,
     ColumnElement,
+    FromClause,
+    Insert,
+    Integer,
+    ScalarSelect,
     Select,
     Table,
     and_,
     bindparam,
+    case,
+    delete,
+    exists,
+    func,
     insert,
+    literal,
     select,
     tuple_,
     update,
 )
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from tertulia.builtin.sql import schema
-from tertulia.domain.conversation import AttemptOutcome
-from tertulia.domain.message import MessageStatus
+from tertulia.builtin.sql.rows import BRANCH_COLUMNS
+from tertulia.builtin.sql.schema import PENDING
+from tertulia.domain.message import MessageStatus, Role
 
 _BRANCH = schema.branch.c
 _MESSAGE = schema.message.c
 _ATTEMPT = schema.attempt.c
 _CONVERSATION = schema.conversation.c
 _SEGMENT = schema.segment.c
-_PENDING = AttemptOutcome.PENDING.value
+_BLOB = schema.blob.c
+_MESSAGE_BLOB = schema.message_blob.c
+_CHECKPOINT = schema.checkpoint.c
 
 
-def _bind(column: Column[Any], name: str | None = None) -> ColumnElement[Any]:
-    return bindparam(f"b_{name or column.name}", type_=column.type)
+def _bind(column: KeyedColumnElement[Any], name: str | None = None) -> ColumnElement[Any]:
+    return bindparam(f"b_{name or column.key}", type_=column.type)
 
 
-def _of(table: Table) -> ColumnElement[bool]:
+def _number(name: str) -> ColumnElement[int]:
+    return bindparam(f"b_{name}", type_=Integer())
+
+
+def _of(table: FromClause) -> ColumnElement[bool]:
     """Rows of one owner's conversation: the owner is in every WHERE."""
     keys = table.c
     return and_(keys.owner_id == _bind(keys.owner_id), keys.conversation_id == _bind(keys.conversation_id))
@@ -48,24 +66,45 @@ def _is(column: Column[Any], name: str | None = None) -> ColumnElement[bool]:
     return column == _bind(column, name)
 
 
+def _same(table: Table, other: Table) -> ColumnElement[bool]:
+    """Rows of the same owner's conversation."""
+    return and_(table.c.owner_id == other.c.owner_id, table.c.conversation_id == other.c.conversation_id)
+
+
+def _set(table: Table, *but: str) -> dict[str, ColumnElement[Any]]:
+    """Every column of a table but some, each to a parameter of its name."""
+    return {column.name: _bind(column) for column in table.c if column.name not in but}
+
+
+def _next_in_sequence(table: Table) -> ScalarSelect[int]:
+    last = func.max(table.c.sequence)
+    return select(func.coalesce(last, 0) + 1).where(_of(table)).scalar_subquery()
+
+
+def _insert(table: Table) -> Insert:
+    if "sequence" not in table.c:
+        return insert(table).values(_set(table))
+    return insert(table).values({**_set(table, "sequence"), "sequence": _next_in_sequence(table)})
+
+
 _IS_CONVERSATION = and_(
     _is(_CONVERSATION.owner_id), _CONVERSATION.id == _bind(_CONVERSATION.id, "conversation_id")
 )
 _IS_BRANCH = and_(_of(schema.branch), _is(_BRANCH.name, "branch"))
-_UNDER_WAY = and_(_ATTEMPT.outcome == _PENDING, _ATTEMPT.lease_until > _bind(_ATTEMPT.lease_until, "now"))
+_IS_MESSAGE = and_(_of(schema.message), _MESSAGE.id == _bind(_MESSAGE.id, "message_id"))
 
-ADD_CONVERSATION = insert(schema.conversation)
-ADD_SEGMENT = insert(schema.segment)
-ADD_BRANCH = insert(schema.branch)
-ADD_MESSAGE = insert(schema.message)
-ADD_ATTEMPT = insert(schema.attempt)
+ADD_CONVERSATION = insert(schema.conversation).values(
+    {**_set(schema.conversation), "id": _bind(_CONVERSATION.id, "conversation_id")}
+)
+ADD_SEGMENT = _insert(schema.segment)
+ADD_BRANCH = _insert(schema.branch)
+ADD_MESSAGE = _insert(schema.message)
+ADD_ATTEMPT = _insert(schema.attempt)
+ADD_MESSAGE_BLOB = _insert(schema.message_blob)
 
 _CONVERSATIONS: Select[Any] = select(
     schema.conversation,
-    *(
-        _BRANCH[name].label(f"branch_{name}")
-        for name in ("provider", "model", "segment", "head_id", "head_depth", "version")
-    ),
+    *(column.label(f"branch_{column.name}") for column in schema.branch.c if column.name in BRANCH_COLUMNS),
 ).join(
     schema.branch,
     (_BRANCH.owner_id == _CONVERSATION.owner_id)
@@ -74,12 +113,13 @@ _CONVERSATIONS: Select[Any] = select(
 )
 
 GET_CONVERSATION = _CONVERSATIONS.where(_IS_CONVERSATION)
+GET_ACTIVE_BRANCH = select(_CONVERSATION.active_branch).where(_IS_CONVERSATION)
 
 _RECENT = (_CONVERSATION.updated_at, _CONVERSATION.id)
 FIND_CONVERSATIONS = (
     _CONVERSATIONS.where(_is(_CONVERSATION.owner_id))
     .order_by(*(column.desc() for column in _RECENT))
-    .limit(bindparam("b_limit"))
+    .limit(_number("limit"))
 )
 FIND_CONVERSATIONS_AFTER = FIND_CONVERSATIONS.where(
     tuple_(*_RECENT) < tuple_(_bind(_CONVERSATION.updated_at), _bind(_CONVERSATION.id))
@@ -93,6 +133,11 @@ UPDATE_TITLE = (
 TOUCH_CONVERSATION = (
     update(schema.conversation).where(_IS_CONVERSATION).values(updated_at=_bind(_CONVERSATION.updated_at))
 )
+UPDATE_ACTIVE_BRANCH = (
+    update(schema.conversation)
+    .where(_IS_CONVERSATION)
+    .values(active_branch=_bind(_CONVERSATION.active_branch), updated_at=_bind(_CONVERSATION.updated_at))
+)
 # Relative, so that nobody's addition is lost.
 COUNT = (
     update(schema.conversation)
@@ -105,7 +150,23 @@ COUNT = (
     )
 )
 
-GET_HEAD = select(_BRANCH.segment, _BRANCH.head_id, _BRANCH.head_depth).where(_IS_BRANCH)
+# Asked along with the head: whether another branch's message stands where the next one would, since
+# (segment, depth) is the arbiter; and whether an attempt is pending in the conversation, as mostly none is.
+GET_HEAD = select(
+    _BRANCH.segment,
+    _BRANCH.head_id,
+    _BRANCH.head_depth,
+    exists()
+    .where(
+        _same(schema.message, schema.branch),
+        _MESSAGE.segment == _BRANCH.segment,
+        _MESSAGE.depth == _BRANCH.head_depth + 1,
+    )
+    .label("is_taken"),
+    exists().where(_same(schema.attempt, schema.branch), _ATTEMPT.outcome == PENDING).label("is_pending"),
+).where(_IS_BRANCH)
+GET_BRANCH = select(schema.branch).where(_IS_BRANCH)
+FIND_BRANCHES = select(schema.branch).where(_of(schema.branch)).order_by(_BRANCH.sequence)
 UPDATE_TARGET = (
     update(schema.branch)
     .where(_IS_BRANCH)
@@ -116,58 +177,184 @@ MOVE_HEAD = (
     update(schema.branch)
     .where(_IS_BRANCH, _BRANCH.head_id.is_not_distinct_from(_bind(_BRANCH.head_id, "parent_id")))
     .values(
-        head_id=_bind(_BRANCH.head_id),
-        head_depth=_BRANCH.head_depth + 1,
+        segment=_bind(_BRANCH.segment),
+        head_id=_bind(_BRANCH.head_id, "id"),
+        head_depth=_bind(_BRANCH.head_depth, "depth"),
         version=_BRANCH.version + 1,
     )
-    .returning(_BRANCH.segment, _BRANCH.head_depth)
 )
-
-GET_UNDER_WAY = select(_ATTEMPT.message_id).where(_of(schema.attempt), _UNDER_WAY)
-
-GET_PLACE = select(_MESSAGE.segment, _MESSAGE.depth).where(_of(schema.message), _is(_MESSAGE.id))
-UPDATE_STATUS = (
-    update(schema.message)
-    .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == MessageStatus.PENDING.value)
-    .values(status=_bind(_MESSAGE.status))
+RENAME_BRANCH = update(schema.branch).where(_IS_BRANCH).values(name=_bind(_BRANCH.name))
+RENAME_ORIGIN = (
+    update(schema.branch)
+    .where(_of(schema.branch), _is(_BRANCH.forked_from, "branch"))
+    .values(forked_from=_bind(_BRANCH.forked_from, "name"))
 )
-GET_RUN = (
-    select(schema.message)
-    .where(_of(schema.message), _is(_MESSAGE.segment), _MESSAGE.depth < _bind(_MESSAGE.depth, "below"))
-    .order_by(_MESSAGE.depth.desc())
+# Deeper than where the removed branch itself was forked, nothing is shared with the one before it.
+INHERIT_ORIGIN = (
+    update(schema.branch)
+    .where(_of(schema.branch), _is(_BRANCH.forked_from, "branch"))
+    .values(
+        forked_from=_bind(_BRANCH.forked_from),
+        fork_depth=case(
+            (_BRANCH.fork_depth < _bind(_BRANCH.fork_depth), _BRANCH.fork_depth),
+            else_=_bind(_BRANCH.fork_depth),
+        ),
+    )
 )
-GET_RUN_LIMITED = GET_RUN.limit(bindparam("b_limit"))
-GET_FORK = select(_SEGMENT.parent_segment, _SEGMENT.fork_depth).where(_of(schema.segment), _is(_SEGMENT.id))
+REMOVE_BRANCH = delete(schema.branch).where(_IS_BRANCH)
 
-_NEVER_CHANGED = {
-    "owner_id",
-    "conversation_id",
-    "id",
-    "message_id",
-    "number",
-    "provider",
-    "model",
-    "started_at",
-}
+GET_PENDING_ATTEMPTS = select(_ATTEMPT.message_id, _ATTEMPT.lease_until).where(
+    _of(schema.attempt), _ATTEMPT.outcome == PENDING
+)
+GET_LAST_NUMBER = (
+    select(_ATTEMPT.number)
+    .where(_of(schema.attempt), _is(_ATTEMPT.message_id))
+    .order_by(_ATTEMPT.sequence.desc())
+    .limit(1)
+)
+_OUTCOME_ONLY = ("owner_id", "conversation_id", "id", "sequence", "message_id", "number", "provider", "model")
 SETTLE_ATTEMPT = (
     update(schema.attempt)
-    .where(_of(schema.attempt), _is(_ATTEMPT.id))
-    .values({column.name: _bind(column) for column in schema.attempt.c if column.name not in _NEVER_CHANGED})
+    .where(_of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
+    .values(_set(schema.attempt, *_OUTCOME_ONLY, "started_at"))
+)
+# What the store settled in the name of a process that was thought dead has its lease still.
+SETTLE_TAKEN_OVER = (
+    update(schema.attempt)
+    .where(_of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.lease_until.is_not(None))
+    .values(_set(schema.attempt, *_OUTCOME_ONLY, "started_at"))
+)
+TAKE_OVER_ATTEMPTS = (
+    update(schema.attempt)
+    .where(_of(schema.attempt), _is(_ATTEMPT.message_id), _ATTEMPT.outcome == PENDING)
+    .values(
+        outcome=_bind(_ATTEMPT.outcome),
+        error_kind=_bind(_ATTEMPT.error_kind),
+        error_message=_bind(_ATTEMPT.error_message),
+        lease_until=func.coalesce(_ATTEMPT.lease_until, _ATTEMPT.started_at),
+    )
+)
+GET_PENDING_ATTEMPT = select(_ATTEMPT.id).where(
+    _of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING
 )
 UPDATE_LEASE = (
     update(schema.attempt)
-    .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == _PENDING)
+    .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
     .values(lease_until=_bind(_ATTEMPT.lease_until))
 )
-# A wall clock made the ids, and it may be set back: the depth of its question says which attempt came first.
-GET_ATTEMPTS = (
-    select(schema.attempt)
-    .outerjoin(
-        schema.message,
-        (_MESSAGE.owner_id == _ATTEMPT.owner_id)
-        & (_MESSAGE.conversation_id == _ATTEMPT.conversation_id)
-        & (_MESSAGE.id == _ATTEMPT.message_id),
-    )
-    .where(_of(schema.attempt))
-    .order_by(_MESSAGE.depth, _ATTEMPT.number, _ATTEMPT.id)
+GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt)).order_by(_ATTEMPT.sequence)
+
+# The keys are known to who asks, and making ids of them takes longer than the rest.
+_MESSAGES = select(
+    *(column for column in schema.message.c if column.name not in ("owner_id", "conversation_id", "segment"))
 )
+GET_MESSAGE = _MESSAGES.where(_IS_MESSAGE)
+GET_PLACE = select(
+    _MESSAGE.parent_id, _MESSAGE.segment, _MESSAGE.depth, _MESSAGE.role, _MESSAGE.status
+).where(_IS_MESSAGE)
+# A message that failed may still be answered, and what is complete stays so.
+UPDATE_STATUS = (
+    update(schema.message)
+    .where(_IS_MESSAGE, _MESSAGE.status != MessageStatus.COMPLETE.value)
+    .values(status=_bind(_MESSAGE.status))
+)
+_NEXT = schema.message.alias("next")
+# A message that has an answer is complete, whatever becomes of another one.
+REOPEN_MESSAGE = (
+    update(schema.message)
+    .where(
+        _IS_MESSAGE,
+        ~exists().where(
+            _of(_NEXT),
+            _NEXT.c.segment == _MESSAGE.segment,
+            _NEXT.c.depth == _MESSAGE.depth + 1,
+            _NEXT.c.role == Role.ASSISTANT.value,
+        ),
+    )
+    .values(status=_bind(_MESSAGE.status))
+)
+COMPLETE_MESSAGE = (
+    update(schema.message)
+    .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == PENDING)
+    .values(_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"))
+    .returning(_MESSAGE.depth)
+)
+INTERRUPT_MESSAGE = (
+    update(schema.message)
+    .where(_IS_MESSAGE)
+    .values(text=_bind(_MESSAGE.text), parts=_bind(_MESSAGE.parts), status=_bind(_MESSAGE.status))
+)
+
+_PIECE: tuple[Column[Any], ...] = tuple(schema.checkpoint.c)
+ADD_CHECKPOINT = insert(schema.checkpoint).from_select(
+    [column.name for column in _PIECE],
+    select(*map(_bind, _PIECE)).where(exists().where(_IS_MESSAGE, _MESSAGE.status == PENDING)),
+)
+GET_PIECES = (
+    select(_CHECKPOINT.message_id, _CHECKPOINT.text, _CHECKPOINT.thoughts, _MESSAGE.parent_id)
+    .join(
+        schema.message,
+        _same(schema.message, schema.checkpoint) & (_MESSAGE.id == _CHECKPOINT.message_id),
+    )
+    .where(_of(schema.checkpoint))
+    .order_by(_CHECKPOINT.message_id, _CHECKPOINT.number)
+)
+REMOVE_PIECES = delete(schema.checkpoint).where(_of(schema.checkpoint), _is(_CHECKPOINT.message_id))
+
+
+ADD_BLOB = insert(schema.blob).from_select(
+    [column.name for column in schema.blob.c],
+    select(*map(_bind, schema.blob.c)).where(~exists().where(_is(_BLOB.owner_id), _is(_BLOB.sha256))),
+)
+
+
+def _climb(start: Select[*tuple[Any, ...]]) -> CTE:
+    """
+    The segments of a path, the newest first.
+
+    Args:
+        start: Selects the newest ``segment``, the depth ``below`` which its messages are wanted, and the
+            lowest depth that is (``bottom``).
+    """
+    run = start.cte("run", recursive=True)
+    forked_below = _SEGMENT.fork_depth + 1
+    return run.union_all(
+        select(
+            _SEGMENT.parent_segment,
+            case((forked_below < run.c.below, forked_below), else_=run.c.below),
+            run.c.bottom,
+        )
+        .join(run, _SEGMENT.id == run.c.segment)
+        .where(_of(schema.segment), _SEGMENT.parent_segment.is_not(None), forked_below > run.c.bottom)
+    )
+
+
+def _make_path() -> CTE:
+    end, before = _BRANCH.head_depth + 1, _number("before_depth")
+    below = case((end < before, end), else_=before)
+    start = select(_BRANCH.segment, below.label("below"), (below - _number("limit")).label("bottom"))
+    return _climb(start.where(_IS_BRANCH))
+
+
+_PATH = _make_path()
+_ON_PATH = and_(
+    _of(schema.message),
+    _MESSAGE.segment == _PATH.c.segment,
+    _MESSAGE.depth < _PATH.c.below,
+    _MESSAGE.depth >= _PATH.c.bottom,
+)
+# Depths have no gaps, so the newest so many are a range of depths, however many segments it runs over.
+GET_PATH = _MESSAGES.join(_PATH, _ON_PATH).order_by(_MESSAGE.depth)
+GET_SEGMENTS = select(
+    _climb(
+        select(_bind(_SEGMENT.id, "segment").label("segment"), _number("below").label("below")).add_columns(
+            literal(0).label("bottom")
+        )
+    )
+)
+
+_BLOBS = select(_BLOB.sha256, _BLOB.bytes).where(_is(_BLOB.owner_id))
+_HELD = select(_MESSAGE_BLOB.sha256).where(_of(schema.message_blob))
+_IDS_ON_PATH = select(_MESSAGE.id).join(_PATH, _ON_PATH)
+GET_MESSAGE_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_is(_MESSAGE_BLOB.message_id))))
+GET_PATH_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_MESSAGE_BLOB.message_id.in_(_IDS_ON_PATH))))

@@ -1,0 +1,184 @@
+"""What is asked, what comes of it, and how it ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import attrs
+
+from tertulia.builtin.sql import statements
+from tertulia.builtin.sql.blobs import add_blobs
+from tertulia.builtin.sql.database import Database, Values
+from tertulia.builtin.sql.leases import keep_partials, make_way
+from tertulia.builtin.sql.rows import render_attempt, render_message
+from tertulia.builtin.sql.tree import append, append_beside, count, get_head, place
+from tertulia.contracts.store import Checkpoint, Settlement
+from tertulia.domain.conversation import Attempt
+from tertulia.domain.message import Message, MessageStatus, Role
+from tertulia.errors import BranchMovedError
+
+
+def add_message(
+    database: Database,
+    keys: Values,
+    branch: str,
+    message: Message,
+    now: datetime,
+    *,
+    expected_head: UUID | Literal["any"] | None = "any",
+    attempt: Attempt | None = None,
+) -> Message:
+    """Append a message to a branch, together with the attempt that will answer it, if any."""
+    head = get_head(database, keys, branch)
+    if expected_head not in ("any", head["head_id"]):
+        raise _explain_moved(branch, expected_head, head["head_id"], "the message was not added")
+    if head["is_pending"]:
+        make_way(database, keys, head["head_id"], now)
+    placed = append(database, keys, branch, head, message)
+    if attempt is not None:
+        database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(attempt)})
+    count(database, keys, messages=1, at=message.created_at)
+    return placed
+
+
+def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt, now: datetime) -> Attempt:
+    """Ask again about the newest message of a branch."""
+    head = get_head(database, keys, branch)
+    if attempt.message_id != head["head_id"]:
+        raise _explain_moved(branch, attempt.message_id, head["head_id"], "it was not asked again")
+    if head["is_pending"]:
+        make_way(database, keys, head["head_id"], now)
+    last = database.first(statements.GET_LAST_NUMBER, {**keys, "message_id": attempt.message_id})
+    numbered = attrs.evolve(attempt, number=1 if last is None else last["number"] + 1)
+    database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(numbered)})
+    pending = {"message_id": attempt.message_id, "status": MessageStatus.PENDING.value}
+    database.run(statements.REOPEN_MESSAGE, {**keys, **pending})
+    count(database, keys, at=now)
+    return numbered
+
+
+def add_checkpoint(database: Database, keys: Values, branch: str, checkpoint: Checkpoint) -> None:
+    """Write down a piece of an answer; its first one begins the answer, unless somebody took over."""
+    if checkpoint.number == 0:
+        _begin_answer(database, keys, branch, checkpoint)
+    piece = {
+        "message_id": checkpoint.answer_id,
+        "number": checkpoint.number,
+        "text": checkpoint.text,
+        "thoughts": checkpoint.thoughts,
+    }
+    database.run(statements.ADD_CHECKPOINT, {**keys, **piece})
+
+
+def _begin_answer(database: Database, keys: Values, branch: str, checkpoint: Checkpoint) -> None:
+    if database.first(statements.GET_PENDING_ATTEMPT, {**keys, "id": checkpoint.attempt_id}) is None:
+        return
+    answer = Message(
+        Role.ASSISTANT,
+        (),
+        id=checkpoint.answer_id,
+        status=MessageStatus.PENDING,
+        provider=checkpoint.provider,
+        model=checkpoint.model,
+        created_at=checkpoint.created_at,
+    )
+    if _append_after(database, keys, branch, answer, checkpoint.message_id) is not None:
+        count(database, keys, messages=1, at=checkpoint.created_at)
+
+
+def settle(
+    database: Database, keys: Values, branch: str, settlement: Settlement, now: datetime, spare_id: UUID
+) -> Message | None:
+    """
+    Store how an attempt ended, and the answer with it.
+
+    Args:
+        spare_id: For an answer whose own id a partial one has that was taken over.
+    """
+    ended = settlement.attempt
+    row = {**keys, **render_attempt(attrs.evolve(ended, lease_until=None))}
+    if database.run(statements.SETTLE_ATTEMPT, row) == 1:
+        placed, messages = _settle_in_time(database, keys, branch, settlement, now)
+    elif database.run(statements.SETTLE_TAKEN_OVER, row) == 1:
+        placed, messages = _settle_late(database, keys, branch, settlement, now, spare_id)
+    else:
+        return None  # it was never stored, or is settled already
+    if settlement.next_attempt is not None:
+        database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(settlement.next_attempt)})
+    count(database, keys, messages=messages, at=now, cost=ended.cost, unknown_costs=int(ended.cost is None))
+    return placed
+
+
+def _settle_in_time(
+    database: Database, keys: Values, branch: str, settlement: Settlement, now: datetime
+) -> tuple[Message | None, int]:
+    """Store the answer where it belongs, and return it with how many messages there are now more."""
+    message_id, answer = settlement.attempt.message_id, settlement.answer
+    _update_status(database, keys, message_id, settlement.user_status)
+    if answer is None:
+        if settlement.checkpointed:
+            keep_partials(database, keys, message_id)
+        return None, 0
+    if settlement.checkpointed and (placed := _complete(database, keys, answer, message_id)) is not None:
+        return placed, 0
+    placed = _append_after(database, keys, branch, answer, message_id)
+    return placed or append_beside(database, keys, branch, answer, message_id, now), 1
+
+
+def _settle_late(
+    database: Database, keys: Values, branch: str, settlement: Settlement, now: datetime, spare_id: UUID
+) -> tuple[Message | None, int]:
+    """The same when somebody has taken over, and counted the cost as unknown: the answer goes beside."""
+    message_id, answer = settlement.attempt.message_id, settlement.answer
+    count(database, keys, at=now, unknown_costs=-1)
+    if answer is None:
+        return None, 0
+    _update_status(database, keys, message_id, settlement.user_status)
+    if database.first(statements.GET_PLACE, {**keys, "message_id": answer.id}) is not None:
+        answer = attrs.evolve(answer, id=spare_id)  # what was checkpointed of it stays where it is
+    return append_beside(database, keys, branch, answer, message_id, now), 1
+
+
+def _append_after(
+    database: Database, keys: Values, branch: str, answer: Message, message_id: UUID
+) -> Message | None:
+    """Append an answer where its question is the newest message of the branch; None where it is not."""
+    head = database.first(statements.GET_HEAD, {**keys, "branch": branch})
+    if head is None or head["head_id"] != message_id:
+        return None
+    return append(database, keys, branch, head, answer)
+
+
+def _complete(database: Database, keys: Values, answer: Message, parent_id: UUID) -> Message | None:
+    """Put an answer in the place of what was checkpointed of it; None where that is nothing any more."""
+    row, blobs = render_message(answer, segment=None)
+    completed = database.first(statements.COMPLETE_MESSAGE, {**keys, **row})
+    if completed is None:
+        return None
+    add_blobs(database, keys, answer.id, blobs)
+    database.run(statements.REMOVE_PIECES, {**keys, "message_id": answer.id})
+    return place(answer, parent_id, completed["depth"])
+
+
+def _update_status(database: Database, keys: Values, message_id: UUID, status: MessageStatus | None) -> None:
+    if status is not None:
+        values = {"message_id": message_id, "status": status.value}
+        database.run(statements.UPDATE_STATUS, {**keys, **values})
+
+
+def _explain_moved(
+    branch: str, expected: UUID | str | None, actual: UUID | None, what: str
+) -> BranchMovedError:
+    return BranchMovedError(
+        f"branch {branch!r} ends with {_name(actual)} and not with {_name(expected)}, so {what}",
+        branch=branch,
+        expected=expected,
+        actual=actual,
+        next_step="read what was said meanwhile, and decide again",
+    )
+
+
+def _name(message_id: UUID | str | None) -> str:
+    return "nothing" if message_id is None else f"message {message_id}"

@@ -1,0 +1,153 @@
+"""Branches: names for places in the tree."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from tertulia.builtin.sql import statements
+from tertulia.builtin.sql.database import Database, Row, Values
+from tertulia.builtin.sql.leases import is_partial, refuse_while_busy
+from tertulia.builtin.sql.rows import parse_branch
+from tertulia.builtin.sql.tree import LONGEST_NAME, explain_missing, get_branch
+from tertulia.domain.conversation import Branch
+from tertulia.errors import BranchError, BranchExistsError, MessageNotFoundError
+
+
+def add_branch(
+    database: Database,
+    keys: Values,
+    branch: str,
+    *,
+    source: str,
+    at: UUID | Literal["head", "root"],
+    created_at: datetime,
+    now: datetime,
+    new_segment: UUID,
+) -> Branch:
+    """
+    Give a place in the tree a name: one row, however much is above it.
+
+    Args:
+        new_segment: The id of the segment with which a branch begins that shares nothing.
+    """
+    origin = get_branch(database, keys, source)
+    _check_name(database, keys, branch)
+    head_id = origin["head_id"] if at == "head" else None if at == "root" else at
+    if head_id is None:
+        root = {"id": new_segment, "parent_segment": None, "fork_depth": None}
+        database.run(statements.ADD_SEGMENT, {**keys, **root})
+        place = {"segment": new_segment, "head_id": None, "head_depth": -1, "fork_depth": -1}
+    else:
+        place = _find_place(database, keys, origin, head_id, now)
+    row = {
+        "name": branch,
+        **place,
+        "version": 0,
+        "provider": origin["provider"],
+        "model": origin["model"],
+        "forked_from": origin["name"],
+        "created_at": created_at,
+    }
+    database.run(statements.ADD_BRANCH, {**keys, **row})
+    return parse_branch(get_branch(database, keys, branch))
+
+
+def update_branch_name(
+    database: Database, keys: Values, branch: str, name: str, at: datetime, now: datetime
+) -> None:
+    """Rename a branch wherever it is named."""
+    row = get_branch(database, keys, branch)
+    if name == branch:
+        return
+    _check_name(database, keys, name)
+    refuse_while_busy(database, keys, row["head_id"], now, "it was not renamed")
+    database.run(statements.RENAME_BRANCH, {**keys, "branch": branch, "name": name})
+    database.run(statements.RENAME_ORIGIN, {**keys, "branch": branch, "name": name})
+    active = _get_active(database, keys)
+    renamed = {"active_branch": name if active == row["name"] else active, "updated_at": at}
+    database.run(statements.UPDATE_ACTIVE_BRANCH, {**keys, **renamed})
+
+
+def update_active_branch(database: Database, keys: Values, branch: str, at: datetime) -> None:
+    """Let a branch be the one a conversation is opened on."""
+    get_branch(database, keys, branch)
+    database.run(statements.UPDATE_ACTIVE_BRANCH, {**keys, "active_branch": branch, "updated_at": at})
+
+
+def update_target(
+    database: Database, keys: Values, branch: str, *, provider: str, model: str, at: datetime
+) -> None:
+    """Let a branch go on with another provider and model."""
+    target = {"branch": branch, "provider": provider, "model": model}
+    if database.run(statements.UPDATE_TARGET, {**keys, **target}) == 0:
+        raise explain_missing(database, keys, branch)
+    database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
+
+
+def remove_branch(database: Database, keys: Values, branch: str, at: datetime, now: datetime) -> None:
+    """Take a branch's name away; what was forked from it counts as forked from where it was forked itself."""
+    row = get_branch(database, keys, branch)
+    if _get_active(database, keys) == row["name"]:
+        raise BranchError(
+            f"branch {branch!r} is the active one, so it was not removed",
+            branch=branch,
+            next_step="switch to another branch first",
+        )
+    refuse_while_busy(database, keys, row["head_id"], now, "it was not removed")
+    database.run(statements.REMOVE_BRANCH, {**keys, "branch": branch})
+    origin = {"forked_from": row["forked_from"], "fork_depth": row["fork_depth"]}
+    database.run(statements.INHERIT_ORIGIN, {**keys, "branch": branch, **origin})
+    database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
+
+
+def _find_place(database: Database, keys: Values, origin: Row, head_id: UUID, now: datetime) -> Row:
+    """Where a message stands, and how deep what is shared with the branch of origin reaches."""
+    place = database.first(statements.GET_PLACE, {**keys, "message_id": head_id})
+    if place is None:
+        raise explain_no_message(keys["conversation_id"], head_id)
+    if is_partial(place):
+        refuse_while_busy(database, keys, head_id, now, "it cannot be forked there")
+    segment, depth = place["segment"], place["depth"]
+    fork_depth = min(depth, origin["head_depth"])
+    if segment != origin["segment"]:
+        ours = _find_segments(database, keys, segment, depth)
+        theirs = _find_segments(database, keys, origin["segment"], origin["head_depth"])
+        fork_depth = max((min(ours[each], theirs[each]) - 1 for each in ours.keys() & theirs), default=-1)
+    return {"segment": segment, "head_id": head_id, "head_depth": depth, "fork_depth": fork_depth}
+
+
+def _find_segments(database: Database, keys: Values, segment: UUID, depth: int) -> dict[UUID, int]:
+    """The segments of a path, each with the depth below which its messages are on the path."""
+    rows = database.all(statements.GET_SEGMENTS, {**keys, "segment": segment, "below": depth + 1})
+    return {row["segment"]: row["below"] for row in rows}
+
+
+def _check_name(database: Database, keys: Values, name: str) -> None:
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise BranchError(
+            f"a branch's name has 1 to {LONGEST_NAME} characters, and this one has {len(name)}",
+            branch=name,
+            next_step="choose another name",
+        )
+    if database.first(statements.GET_BRANCH, {**keys, "branch": name}) is not None:
+        raise BranchExistsError(
+            f"there is a branch {name!r} already", branch=name, next_step="choose another name"
+        )
+
+
+def _get_active(database: Database, keys: Values) -> str:
+    row = database.first(statements.GET_ACTIVE_BRANCH, keys)
+    assert row is not None  # noqa: S101  # it has the branch that was found
+    name: str = row["active_branch"]
+    return name
+
+
+def explain_no_message(conversation_id: UUID, message_id: UUID) -> MessageNotFoundError:
+    """Say that a conversation has no such message."""
+    return MessageNotFoundError(
+        f"conversation {conversation_id} has no message {message_id}",
+        message_id=message_id,
+        next_step="read its history",
+    )

@@ -1,0 +1,94 @@
+"""What is read: conversations, the path of a branch, the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from tertulia.builtin.sql import statements
+from tertulia.builtin.sql.blobs import find_blobs
+from tertulia.builtin.sql.branches import explain_no_message
+from tertulia.builtin.sql.database import Database, Values
+from tertulia.builtin.sql.leases import resolve
+from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
+from tertulia.builtin.sql.tree import explain_no_conversation
+from tertulia.builtin.sql.tree import get_branch as find_branch
+from tertulia.domain.conversation import Attempt, Branch, ConversationRecord
+from tertulia.domain.message import Message
+
+_EVERYTHING = 2**31
+"""More messages than a path has."""
+
+
+def get_conversation(database: Database, keys: Values) -> ConversationRecord:
+    """One conversation with its active branch."""
+    row = database.first(statements.GET_CONVERSATION, keys)
+    if row is None:
+        raise explain_no_conversation(keys["conversation_id"])
+    return parse_conversation(row)
+
+
+def find_conversations(
+    database: Database, owner: str, limit: int, after: ConversationRecord | None
+) -> list[ConversationRecord]:
+    """A page of conversations, the most recently used first."""
+    values = {"owner_id": owner, "limit": limit}
+    if after is None:
+        rows = database.all(statements.FIND_CONVERSATIONS, values)
+    else:
+        place = {"updated_at": after.updated_at, "id": after.id}
+        rows = database.all(statements.FIND_CONVERSATIONS_AFTER, {**values, **place})
+    return [parse_conversation(row) for row in rows]
+
+
+def get_branch(database: Database, keys: Values, branch: str) -> Branch:
+    """One branch."""
+    return parse_branch(find_branch(database, keys, branch))
+
+
+def find_branches(database: Database, keys: Values) -> list[Branch]:
+    """Every branch of a conversation, in the order they were made; it has one at least."""
+    rows = database.all(statements.FIND_BRANCHES, keys)
+    if not rows:
+        raise explain_no_conversation(keys["conversation_id"])
+    return [parse_branch(row) for row in rows]
+
+
+def get_messages(
+    database: Database,
+    keys: Values,
+    branch: str,
+    now: datetime,
+    *,
+    limit: int | None,
+    before_depth: int | None,
+) -> list[Message]:
+    """The path of a branch, or the newest part of it."""
+    path = {
+        **keys,
+        "branch": branch,
+        "limit": _EVERYTHING if limit is None else limit,
+        "before_depth": _EVERYTHING if before_depth is None else before_depth,
+    }
+    rows = database.all(statements.GET_PATH, path)
+    if not rows:
+        find_branch(database, keys, branch)
+    resolve(database, keys, rows, now)
+    find = find_blobs(database, rows, statements.GET_PATH_BLOBS, path)
+    return [parse_message(row, find) for row in rows]
+
+
+def get_message(database: Database, keys: Values, message_id: UUID, now: datetime) -> Message:
+    """One message of any branch."""
+    values = {**keys, "message_id": message_id}
+    row = database.first(statements.GET_MESSAGE, values)
+    if row is None:
+        get_conversation(database, keys)
+        raise explain_no_message(keys["conversation_id"], message_id)
+    resolve(database, keys, [row], now)
+    return parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))
+
+
+def get_attempts(database: Database, keys: Values, now: datetime) -> list[Attempt]:
+    """Every attempt of a conversation, in the order they were started."""
+    return [parse_attempt(row, now) for row in database.all(statements.GET_ATTEMPTS, keys)]

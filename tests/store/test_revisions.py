@@ -1,0 +1,145 @@
+"""Databases that earlier versions wrote."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import attrs
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from tertulia import StoreError
+from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata
+from tertulia.builtin.sql.sqlite import make_engine
+from tertulia.builtin.sql.store import SQLStore
+from tertulia.domain.message import Message, Text, ToolCall
+from tertulia.domain.usage import CostTotal, Money
+from tertulia.testing import StandingClock
+
+ANN = UUID("01a20320-a5e8-7000-8000-000000000002")
+BOB = UUID("01a20320-e850-7000-8000-00000000000e")
+LATE = "main-late-01a20320-e468-7000-8000-00000000000c"
+
+
+@pytest.fixture
+def old_database(tmp_path: Path) -> str:
+    """The URL of a database of revision 0001."""
+    path = tmp_path / "conversations.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("database_0001.sql").read_text())
+    return f"sqlite:///{path}"
+
+
+async def test_everything_is_found_again(old_database):
+    """Conversations, late answers and the ledger come over as they were, and can be gone on with."""
+    clock = StandingClock(datetime(2026, 11, 23, tzinfo=UTC))
+    store = SQLStore(old_database, clock)
+    await store.open()
+
+    main = await store.get_messages("ann", ANN, "main")
+    assert ["Be brief.", "one", "ONE", "two", "three", "THREE"] == [message.text for message in main]
+    assert (Text("ONE"), ToolCall("call-1", "add", {"a": 1})) == main[2].parts
+    late = await store.get_messages("ann", ANN, LATE)
+    assert ["Be brief.", "one", "ONE", "two", "TWO, late"] == [message.text for message in late]
+
+    first, beside = await store.find_branches("ann", ANN)
+    assert ("main", None, None) == (first.name, first.forked_from, first.fork_depth)
+    assert (LATE, "main", 3) == (beside.name, beside.forked_from, beside.fork_depth)
+    assert [datetime(2026, 11, 22, 12, 0, 1, tzinfo=UTC), datetime(2026, 11, 22, 12, 0, 17, tzinfo=UTC)] == [
+        branch.created_at for branch in (first, beside)
+    ]
+
+    attempts = await store.get_attempts("ann", ANN)
+    assert [("one", "failed"), ("one", "succeeded"), ("two", "succeeded"), ("three", "succeeded")] == [
+        (next(each.text for each in main if each.id == attempt.message_id), attempt.outcome)
+        for attempt in attempts
+    ]
+    assert [("openai", 1), ("gemini", 2)] == [(each.provider, each.number) for each in attempts[:2]]
+    record = await store.get_conversation("ann", ANN)
+    assert (first, 7, CostTotal(Money(30_000_000_000))) == (
+        record.branch,
+        record.message_count,
+        record.cost,
+    )
+
+    (question,) = await store.get_messages("bob", BOB, "main")
+    assert ("Is anybody there?", "failed") == (question.text, question.status)
+    following = Message.of("user", "Hello?")
+    await store.add_message("bob", BOB, "main", _with_id(following, clock))
+    assert ["failed", "complete"] == [each.status for each in await store.get_messages("bob", BOB, "main")]
+    await store.aclose()
+
+
+async def test_the_tables_are_those_of_a_new_database(old_database, tmp_path):
+    """An upgraded database and a new one differ in nothing but their rows."""
+    new = f"sqlite:///{tmp_path / 'new.db'}"
+    for url in (old_database, new):
+        store = SQLStore(url, StandingClock())
+        await store.open()
+        await store.aclose()
+        with make_engine(Address.parse(url), writes=False).connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+            assert [] == compare_metadata(context, metadata)
+            assert REVISION == context.get_current_revision()
+
+    assert _read_tables(tmp_path / "new.db") == _read_tables(tmp_path / "conversations.db")
+
+
+async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_path):
+    """Where a table of ours is in the way, the database stays what it was, whole."""
+    meddle("CREATE TABLE checkpoint (elsewhere TEXT)")
+    tables = _read_tables(tmp_path / "conversations.db")
+
+    for _ in range(2):
+        with pytest.raises(StoreError, match="table checkpoint already exists"):
+            await SQLStore(old_database, StandingClock()).open()
+
+    assert tables == _read_tables(tmp_path / "conversations.db")
+    meddle("DROP TABLE checkpoint")
+    store = SQLStore(old_database, StandingClock())
+    await store.open()
+    assert 6 == len(await store.get_messages("ann", ANN, "main"))
+    await store.aclose()
+
+
+@pytest.mark.parametrize(("runs_at_once", "is_new"), [(12, True), (4, False)], ids=["new", "upgraded"])
+def test_first_runs_at_once_all_succeed(old_database, tmp_path, runs_at_once, is_new):
+    """Processes that open the same database at once, new or to be upgraded, all find it ready."""
+    url = f"sqlite:///{tmp_path / 'new.db'}" if is_new else old_database
+    program = (
+        "import asyncio, sys\n"
+        "from tertulia.builtin.sql.store import SQLStore\n"
+        "from tertulia.testing import StandingClock\n"
+        "async def main():\n"
+        "    store = SQLStore(sys.argv[1], StandingClock())\n"
+        "    await store.open()\n"
+        "    print(len(await store.find_conversations('ann')))\n"
+        "    await store.aclose()\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", program, f"{url}?busy_timeout=60"]
+
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(runs_at_once)
+    ]
+
+    found = b"0\n" if is_new else b"1\n"
+    assert [(found, b"")] * runs_at_once == [run.communicate(timeout=120) for run in runs]
+
+
+def _read_tables(path: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {name: " ".join(sql.split()) for name, sql in rows}
+
+
+def _with_id(message: Message, clock: StandingClock) -> Message:
+    return attrs.evolve(message, id=clock.new_id(), created_at=clock.now())

@@ -1,0 +1,274 @@
+"""How what many write becomes few transactions, and how nobody pays for another's mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from test_sqlite import unmeasured
+
+from tertulia import (
+    BranchMovedError,
+    BranchNotFoundError,
+    Message,
+    MessageStatus,
+    StoreBusyError,
+    StoreError,
+)
+from tertulia.builtin.sql import transactions
+from tertulia.builtin.sql.store import READERS, SQLStore
+from tertulia.runtime.clock import SystemClock
+from tertulia.testing import StandingClock
+from tertulia.testing.contracts.talk import MAIN, OWNER, Talk
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[SQLStore]:
+    """A store in a file."""
+    store = SQLStore(database, StandingClock())
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def talk(store: SQLStore) -> Talk:
+    """A conversation in it."""
+    clock = store._clock
+    assert isinstance(clock, StandingClock)
+    return await Talk.begin(store, clock)
+
+
+Together = Callable[..., Awaitable[list[Any]]]
+
+
+@pytest.fixture
+def together(store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> Together:
+    """Hand operations over while the writer is held, so that it finds them all waiting."""
+    monkeypatch.setattr(transactions, "LONGEST_GROUP_SECONDS", 60)  # the machine may be busy
+
+    async def together(*operations: Awaitable[Any]) -> list[Any]:
+        release, held = threading.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def hold(_: object) -> None:
+            loop.call_soon_threadsafe(held.set)
+            release.wait()
+
+        holding = asyncio.ensure_future(store._writer.run(hold))
+        await held.wait()
+        waiting = [asyncio.ensure_future(operation) for operation in operations]
+        await asyncio.sleep(0)  # each has handed its operation over
+        release.set()
+        await holding
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    return together
+
+
+async def traced(store: SQLStore) -> list[str]:
+    """Every statement from now on."""
+    statements: list[str] = []
+    await store._writer.run(lambda database: database.connection.set_trace_callback(statements.append))
+    return statements
+
+
+async def test_what_waits_is_written_together(store, talk, together):
+    """Fifty messages that wait at the same time share one transaction."""
+    statements = await traced(store)
+    placed = await together(*(talk.append(str(number)) for number in range(50)))
+
+    assert [str(number) for number in range(50)] == await talk.texts()
+    assert list(range(50)) == [message.depth for message in placed]
+    assert 1 + 1 == statements.count("BEGIN IMMEDIATE")  # that which held the writer, and this
+
+
+async def test_a_conflict_harms_nobody(store, talk, together):
+    """What is refused among those who write together has its own error; the others are written together."""
+    statements = await traced(store)
+    first, moved, second, missing, third = await together(
+        talk.append("first"),
+        talk.append("moved", expected_head=None),
+        talk.append("second"),
+        talk.append("nowhere", "mian"),
+        talk.append("third"),
+    )
+
+    assert isinstance(moved, BranchMovedError)
+    assert isinstance(missing, BranchNotFoundError)
+    assert [first, second, third] == await talk.history()
+    assert 1 + 1 == statements.count("BEGIN IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"latency_seconds": float("nan")}, "ValueError"), ({"number": 2**70}, "a number of 71 bits")],
+    ids=["foreign", "ours"],
+)
+async def test_an_error_nobody_foresaw_is_only_its_own(store, talk, together, changes, words):
+    """What fails after it has written something is undone, and the others are written without it."""
+    message = attrs.evolve(talk.make_message("wrong"), status=MessageStatus.PENDING)
+    attempt = attrs.evolve(talk.make_attempt(message.id), **changes)
+    first, wrong, second = await together(
+        talk.append("first"),
+        store.add_user_message(OWNER, talk.id, MAIN, message, attempt),
+        talk.append("second"),
+    )
+
+    assert isinstance(wrong, StoreError)
+    assert words in str(wrong)
+    assert store.location == wrong.location
+    assert [first, second] == await talk.history()
+    assert (2, []) == ((await talk.record()).message_count, await talk.attempts())
+
+
+async def test_a_commit_that_fails_is_done_again(store, talk, together):
+    """When the end of the transaction fails, each writes alone, and those whose fault it was not succeed."""
+    orphan = attrs.evolve(talk.make_message("orphan"), depth=0)
+    record = await talk.record()
+    stranger = attrs.evolve(record, id=talk.clock.new_id())
+
+    async def defer() -> None:
+        """A foreign key that is found broken at the end, as with a database somebody meddled with."""
+
+        def job(database: Any) -> None:
+            database.connection.execute("PRAGMA defer_foreign_keys=ON")
+            database.connection.execute(
+                "INSERT INTO segment (owner_id, conversation_id, id) VALUES (?, ?, ?)",
+                (OWNER, stranger.id.bytes, orphan.id.bytes),
+            )
+
+        await store._writer.run(job)
+
+    first, broken, second = await together(talk.append("first"), defer(), talk.append("second"))
+
+    assert isinstance(broken, StoreError)
+    assert "FOREIGN KEY constraint failed" in str(broken)
+    assert [first, second] == await talk.history()
+
+
+async def test_those_who_wait_in_vain_have_an_error_each(database, tmp_path):
+    """While another process holds the lock, each gets an error of its own, which the others do not change."""
+    store = SQLStore(f"{database}?busy_timeout=0.05", clock := StandingClock())
+    await store.open()
+    talk = await Talk.begin(store, clock)
+    other = sqlite3.connect(tmp_path / "conversations.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    errors = await asyncio.gather(*(talk.append(str(number)) for number in range(5)), return_exceptions=True)
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert [StoreBusyError] * 5 == [type(error) for error in errors]
+    assert 5 == len(set(map(id, errors)))
+    assert "later" == (await talk.append("later")).text
+    await store.aclose()
+
+
+async def test_nobody_waits_long_for_a_group(store, talk, together, monkeypatch):
+    """A transaction that has lasted its time is ended, and the rest goes into the next one."""
+    monkeypatch.setattr(transactions, "LONGEST_GROUP_SECONDS", 0)
+    statements = await traced(store)
+    await together(*(talk.append(str(number)) for number in range(5)))
+
+    assert ["0", "1", "2", "3", "4"] == await talk.texts()
+    assert 1 + 5 == statements.count("BEGIN IMMEDIATE")
+
+
+async def test_closing_waits_for_what_was_accepted(database, store, talk):
+    """What was handed over before the store is closed is written."""
+    waiting = [asyncio.ensure_future(talk.append(str(number))) for number in range(200)]
+    await asyncio.sleep(0)
+    await store.aclose()
+
+    assert list(range(200)) == [message.depth for message in await asyncio.gather(*waiting)]
+    again = SQLStore(database, StandingClock())
+    await again.open()
+    assert 200 == len(await again.get_messages(OWNER, talk.id, MAIN))
+    await again.aclose()
+
+
+async def test_a_long_reading_keeps_nobody_waiting(store, talk):
+    """Others read meanwhile, and there are no more threads than it takes."""
+    assert [] == _readers()
+    await talk.record()
+    assert 1 == len(_readers())
+
+    release = threading.Event()
+    reading = [asyncio.ensure_future(store._reader.run(lambda _: release.wait())) for _ in range(READERS - 1)]
+    await asyncio.sleep(0)  # each has handed its operation over
+    try:
+        assert talk.id == (await talk.record()).id
+        assert READERS == len(_readers())
+        await asyncio.gather(*(talk.record() for _ in range(2 * READERS)))
+        assert READERS == len(_readers())
+    finally:
+        release.set()
+    await asyncio.gather(*reading)
+
+
+def _readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "tertulia-reader"]
+
+
+def test_a_full_disk_is_only_the_fault_of_what_is_too_large(tmp_path):
+    """Of those who write together, what does not fit fails, and what fits is written."""
+    url = f"sqlite:///{tmp_path / 'conversations.db'}"
+    program = Path(__file__).with_name("crowd.py")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", program, url],
+        capture_output=True,
+        env=unmeasured(),
+        timeout=60,
+        check=False,
+    )
+
+    assert (b"", 0) == (run.stderr, run.returncode)
+    outcomes = json.loads(run.stdout)
+    assert ["StoreError" if number == 5 else "Message" for number in range(10)] == outcomes
+    assert [str(number) for number in range(10) if number != 5] == asyncio.run(_read_texts(url))
+
+
+async def _read_texts(url: str) -> list[str]:
+    store = SQLStore(url, SystemClock())
+    await store.open()
+    (record,) = await store.find_conversations(OWNER)
+    messages: list[Message] = await store.get_messages(OWNER, record.id, MAIN)
+    await store.aclose()
+    return [message.text for message in messages]
+
+
+PROCESSES, APPENDS = 8, 400
+
+
+async def test_many_processes_append_to_one_conversation(database, store, talk):
+    """Eight processes that append 400 messages each lose none, meet no error and leave no gap."""
+    program = Path(__file__).with_name("appender.py")
+    command = [sys.executable, "-W", "error", program, database, str(talk.id), str(APPENDS)]
+    runs = [
+        await asyncio.create_subprocess_exec(
+            *command,
+            str(number),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=unmeasured(),
+        )
+        for number in range(PROCESSES)
+    ]
+    outputs = await asyncio.gather(*(run.communicate() for run in runs))
+
+    assert [b""] * PROCESSES == [errors for _, errors in outputs]
+    messages = await talk.history()
+    assert list(range(PROCESSES * APPENDS)) == [message.depth for message in messages]
+    assert [None, *(message.id for message in messages[:-1])] == [each.parent_id for each in messages]
+    written = [f"{process}-{number}" for process in range(PROCESSES) for number in range(APPENDS)]
+    assert sorted(written) == sorted(message.text for message in messages)
+    assert PROCESSES * APPENDS == (await talk.record()).message_count
