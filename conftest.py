@@ -18,6 +18,16 @@ from sybil.parsers.markdown import CodeBlockParser
 import tertulia
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the configuration file of whoever runs the tests out of them, and out of the pages."""
+    folder = tempfile.TemporaryDirectory()
+    environment = pytest.MonkeyPatch()
+    environment.setenv("XDG_CONFIG_HOME", folder.name)
+    environment.delenv("TERTULIA_CONFIG", raising=False)
+    config.add_cleanup(folder.cleanup)
+    config.add_cleanup(environment.undo)
+
+
 def evaluate(example: Example) -> None:
     """Run one block; what it awaits runs on the page's own loop."""
     source = pad(example.parsed, example.line + example.parsed.line_offset)
@@ -45,7 +55,15 @@ def set_up(namespace: dict[str, Any]) -> None:
     for name, table in simulator.providers().items():
         environment.setenv(f"AI_{name.upper()}_API_KEY", table["api_key"])
         environment.setenv(f"AI_{name.upper()}_BASE_URL", table["base_url"])
-    namespace.update(tertulia=tertulia, database=database, simulator=simulator, runner=runner, _page=stack)
+        environment.setenv(f"AI_{name.upper()}_API", table.get("api", ""))
+    namespace.update(
+        tertulia=tertulia,
+        database=database,
+        folder=Path(folder),
+        simulator=simulator,
+        runner=runner,
+        _page=stack,
+    )
 
 
 def tear_down(namespace: dict[str, Any]) -> None:

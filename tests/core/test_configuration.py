@@ -23,23 +23,15 @@ from tertulia import (
     UnknownProviderError,
 )
 from tertulia.domain.config import ProviderConfig
-from tertulia.runtime import configuration
-from tertulia.runtime.configuration import make_config, make_provider
+from tertulia.runtime.configuration import drivers
+from tertulia.runtime.configuration.drivers import make_provider
+from tertulia.runtime.configuration.sources import Arguments, make_config, read_sources
 from tertulia.testing import ScriptedProvider
 from tertulia_openai import OpenAIProvider
 
 
 def configure(environ=None, **arguments):
-    settings = {
-        "providers": None,
-        "default_provider": None,
-        "fallback": None,
-        "owner": "local",
-        "store": None,
-        "max_context_tokens": None,
-        "context_window": None,
-    }
-    return make_config(**{**settings, **arguments}, environ=environ or {})
+    return make_config(read_sources(Arguments(**arguments), environ or {}, is_own=False))
 
 
 def key_of(name, environ, table=None):
@@ -124,14 +116,14 @@ def test_the_environment_names_store_provider_and_fallback():
         (
             {"providers": {"a": {"driver": "openai", "timeouts": {"conect": 1}}}},
             ConfigurationError,
-            "provider 'a': there is no timeout 'conect'; did you mean 'connect'",
+            "providers.a.timeouts.conect is no setting; did you mean 'connect'",
         ),
         (
             {"providers": {"a": {"driver": "openai", "timeouts": {"idle": 0}}}},
             ConfigurationError,
-            "timeout 'idle' must be more than 0 seconds",
+            "providers.a.timeouts.idle must be more than 0 seconds",
         ),
-        ({"providers": {"a": {"driver": ""}}}, ConfigurationError, "provider 'a': driver must be a text"),
+        ({"providers": {"a": {"driver": ""}}}, ConfigurationError, "providers.a.driver must be a text"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(arguments, error, message):
@@ -149,13 +141,24 @@ def test_a_value_that_cannot_be_used_is_named(arguments, error, message):
         ({"context_window": -1}, "context_window must be at least 1"),
         ({"fallback": 7}, "fallback must be a text or a list of texts"),
         ({"fallback": ["gemini", None]}, "fallback must be a text or a list of texts"),
-        ({"default_provider": 7}, "default_provider must be a text; set default_provider"),
-        ({"store": 7}, "store must be a text; set store"),
+        ({"default_provider": 7}, "default_provider must be a text"),
+        ({"store": 7}, "store must be a text"),
+        ({"owner": 7}, "owner must be a text"),
+        ({"owner": " "}, "owner must be a text"),
+        ({"config": 7}, "config must be a path, None or False; name a TOML file"),
+        ({"config": True}, "config must be a path, None or False; name a TOML file"),
         (
             {"providers": ["openai"]},
-            'providers must be a table that has a table for each name; write {"NAME": {"model": …}}',
+            "providers must be a table; write a table for each name: providers.NAME",
         ),
-        ({"providers": {7: {}}}, "the name of a provider must be a text, not 7"),
+        ({"providers": {7: {}}}, "providers has the name 7, which is no text"),
+        (
+            {"providers": {"a/b": {}}},
+            (
+                'providers."a/b" is no provider\'s name: it is empty or has a slash in it; '
+                "take another: fallbacks are written as provider/model"
+            ),
+        ),
     ],
 )
 def test_an_argument_of_the_wrong_form_is_named(arguments, message):
@@ -167,34 +170,37 @@ def test_an_argument_of_the_wrong_form_is_named(arguments, message):
 
 
 URL_FORM = "write it as https://HOST/PATH"
-NO_LOGIN = "base_url has a user or a password in it; put the key in api_key"
+KEYS = "its keys are: driver, api_key, base_url, model, fallback, timeouts, and its driver's own"
+NO_LOGIN = ".base_url has a user or a password in it; put the key in api_key"
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("sk-very-secret", 'its settings must be a table; write {"api_key": …}'),
-        (None, 'its settings must be a table; write {"api_key": …}'),
-        ({7: "x"}, "the name of a setting must be a text, not 7"),
-        ({"api_key": 7}, "api_key must be a text; set api_key"),
-        ({"model": 7}, "model must be a text; set model"),
-        ({"base_url": 7}, "base_url must be a text; set base_url"),
-        ({"base_url": "http://[::1"}, f"base_url is no URL; {URL_FORM}"),
-        ({"base_url": "http://a:99999/v1"}, f"base_url is no URL; {URL_FORM}"),
-        ({"base_url": "https:///v1"}, f"base_url has no host; {URL_FORM}"),
-        ({"base_url": "localhost:8080"}, f"base_url has no host; {URL_FORM}"),
+        ("sk-very-secret", f" must be a table; {KEYS}"),
+        (None, f" must be a table; {KEYS}"),
+        ({7: "x"}, " has the name 7, which is no text"),
+        ({"api_key": 7}, ".api_key must be a text"),
+        ({"model": 7}, ".model must be a text"),
+        ({"model": {}}, ".model must be a text"),
+        ({"base_url": 7}, ".base_url must be a text"),
+        ({"base_url": "http://[::1"}, f".base_url is no URL; {URL_FORM}"),
+        ({"base_url": "http://a:99999/v1"}, f".base_url is no URL; {URL_FORM}"),
+        ({"base_url": "https:///v1"}, f".base_url has no host; {URL_FORM}"),
+        ({"base_url": "localhost:8080"}, f".base_url has no host; {URL_FORM}"),
         ({"base_url": "https://me:sk-very-secret@a/v1"}, NO_LOGIN),
         ({"base_url": "https://sk-very-secret@a/v1"}, NO_LOGIN),
-        ({"fallback": {"gemini": 1}}, "fallback must be a text or a list of texts"),
-        ({"fallback": [7]}, "fallback must be a text or a list of texts"),
-        ({"timeouts": 7}, "timeouts must be a table of seconds"),
-        ({"timeouts": []}, "timeouts must be a table of seconds"),
-        ({"timeouts": {7: 1}}, "there is no timeout 7; known are: connect, first_content, idle, total"),
-        ({"timeouts": {"idle": "7"}}, "timeout 'idle' must be a number of seconds"),
-        ({"timeouts": {"idle": True}}, "timeout 'idle' must be a number of seconds"),
-        ({"timeouts": {"idle": None}}, "timeout 'idle' must be a number of seconds"),
-        ({"timeouts": {"idle": float("nan")}}, "timeout 'idle' must be more than 0 seconds"),
-        ({"timeouts": Timeouts(idle=-1)}, "timeout 'idle' must be more than 0 seconds"),
+        ({"fallback": {"gemini": 1}}, ".fallback must be a text or a list of texts"),
+        ({"fallback": [7]}, ".fallback must be a text or a list of texts"),
+        ({"timeouts": 7}, ".timeouts must be a table of seconds"),
+        ({"timeouts": []}, ".timeouts must be a table of seconds"),
+        ({"timeouts": {7: 1}}, ".timeouts has the name 7, which is no text"),
+        ({"timeouts": {"idle": "7"}}, ".timeouts.idle must be a number of seconds"),
+        ({"timeouts": {"idle": True}}, ".timeouts.idle must be a number of seconds"),
+        ({"timeouts": {"idle": None}}, ".timeouts.idle must be a number of seconds"),
+        ({"timeouts": {"idle": {}}}, ".timeouts.idle must be a number of seconds"),
+        ({"timeouts": {"idle": float("nan")}}, ".timeouts.idle must be more than 0 seconds"),
+        ({"timeouts": Timeouts(idle=-1)}, ".timeouts.idle must be more than 0 seconds"),
     ],
 )
 def test_a_setting_of_the_wrong_form_is_named(table, message):
@@ -202,7 +208,7 @@ def test_a_setting_of_the_wrong_form_is_named(table, message):
     with pytest.raises(ConfigurationError) as caught:
         configure(providers={"openai": table})
 
-    assert (f"provider 'openai': {message}", "openai") == (str(caught.value), caught.value.provider)
+    assert (f"providers.openai{message}", "openai") == (str(caught.value), caught.value.provider)
 
 
 def test_one_fallback_is_one_text():
@@ -270,24 +276,28 @@ async def test_a_provider_that_cannot_be_made_is_named(table, error, message):
 
 
 def test_timeouts_come_from_a_table():
-    """What a table does not say keeps its default."""
-    config = configure(providers={"a": {"driver": "openai", "timeouts": {"idle": 7}}})
+    """What a table does not say keeps its default; one that is None says nothing."""
+    tables = ({"idle": 7}, {"idle": 7, "first_content": None}, Timeouts(idle=7), None)
+    found = [
+        configure(providers={"a": {"driver": "openai", "timeouts": table}}).providers["a"].timeouts
+        for table in tables
+    ]
 
-    assert Timeouts(idle=7) == config.providers["a"].timeouts
+    assert [*[Timeouts(idle=7)] * 3, Timeouts()] == found
 
 
 async def test_a_missing_key_is_said_before_anything_is_sent(simulator):
     """Without a key nothing is sent, the message is kept, and the error names the variables."""
     providers = {name: {**table, "api_key": None} for name, table in simulator.providers().items()}
     async with tertulia.open(store="memory:", providers=providers, environ={}) as client:
-        conversation = await client.start(provider="openai")
+        conversation = await client.start(provider="xai")
         with pytest.raises(MissingKeyError) as caught:
             await conversation.send("Hello")
         (attempt,) = await conversation.attempts()
 
     assert (
-        "provider 'openai': no key is set, so nothing was sent; your message is stored; "
-        "set AI_OPENAI_API_KEY or OPENAI_API_KEY, or pass api_key"
+        "provider 'xai': no key is set, so nothing was sent; your message is stored; "
+        "set AI_XAI_API_KEY or XAI_API_KEY, or pass api_key"
     ) == str(caught.value)
     assert (AttemptOutcome.FAILED, 0) == (attempt.outcome, attempt.cost.usd)
     assert [] == simulator.requests
@@ -356,8 +366,8 @@ def entry_point(value: str) -> EntryPoint:
 )
 async def test_a_broken_driver_breaks_nothing_else(monkeypatch, client, value, message):
     """A driver that cannot be loaded is refused with the reason when it is asked for."""
-    installed = [entry_point(value), *configuration.installed_drivers()]
-    monkeypatch.setattr(configuration, "installed_drivers", lambda: installed)
+    installed = [entry_point(value), *drivers.installed_drivers()]
+    monkeypatch.setattr(drivers, "installed_drivers", lambda: installed)
     config = configure(providers={"broken": {}})
 
     with pytest.raises(PluginRejectedError, match=message):
@@ -375,7 +385,7 @@ class Stubborn(ScriptedProvider):
 
 def test_a_driver_that_cannot_be_started_is_refused_with_the_reason(monkeypatch):
     """Whatever a driver raises when it is made is told as a refusal, with its cause."""
-    monkeypatch.setattr(configuration, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
+    monkeypatch.setattr(drivers, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
 
     with pytest.raises(PluginRejectedError) as caught:
         make_provider("mine", configure(providers={"mine": {"driver": "broken"}}), {})
@@ -397,8 +407,8 @@ BROKEN_FIRST = {"lost": {"driver": "mistral"}, "broken": {}, "openai": {}}
 @pytest.mark.parametrize("value", ["no_such_module:PROVIDER", f"{__name__}:Stubborn"])
 async def test_a_driver_that_is_not_there_or_broken_is_no_default(monkeypatch, value):
     """Without a name, the first provider with a key is asked, past those whose driver does not work."""
-    installed = [entry_point(value), *configuration.installed_drivers()]
-    monkeypatch.setattr(configuration, "installed_drivers", lambda: installed)
+    installed = [entry_point(value), *drivers.installed_drivers()]
+    monkeypatch.setattr(drivers, "installed_drivers", lambda: installed)
     environ = {"OPENAI_API_KEY": "k"}
 
     async with tertulia.open(store="memory:", providers=BROKEN_FIRST, environ=environ) as client:
@@ -451,7 +461,7 @@ def test_no_traceback_shows_the_environment(monkeypatch, variable):
 
 async def test_no_traceback_shows_the_key_of_a_provider_that_could_not_be_made(monkeypatch):
     """Where a driver fails before it has a name, it can be shown, and the key it was given stays secret."""
-    monkeypatch.setattr(configuration, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
+    monkeypatch.setattr(drivers, "installed_drivers", lambda: [entry_point(f"{__name__}:Stubborn")])
     monkeypatch.setattr(Stubborn, "KEY_VARIABLES", ("STUBBORN_API_KEY",))
     monkeypatch.setenv("STUBBORN_API_KEY", KEY)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from tertulia.contracts.provider import Provider
+from tertulia.domain.config import Config, follow_fallbacks
 from tertulia.domain.exchange import Target
 from tertulia.errors import ErrorKind, ProviderError, TooLargeError
 from tertulia.runtime.plugins import Plugins
@@ -58,6 +59,32 @@ def parse_target(text: str, plugins: Plugins) -> Target:
     """
     name, _, model = text.partition("/")
     return Target(name, model or plugins.get_provider(name).default_model)
+
+
+def make_targets(
+    own: Target, fallback: Sequence[str] | None, config: Config, plugins: Plugins
+) -> list[Target]:
+    """
+    Say who is asked for an answer, in order, each once.
+
+    Args:
+        own: The conversation's own provider and model.
+        fallback: Whom the caller names, which is taken as it is: an empty sequence is nobody. None for what
+            is configured for the own provider, or else for all; that is followed to its end.
+        config: The configuration.
+        plugins: The providers.
+
+    Raises:
+        UnknownProviderError: No provider of a name is configured.
+        DriverNotInstalledError: The driver of one is not installed.
+    """
+    if fallback is None:
+        configured = plugins.get_provider(own.provider).config.fallback
+        fallback = follow_fallbacks(
+            config.fallback if configured is None else configured,
+            lambda name: plugins.get_provider(name).config.fallback or (),
+        )
+    return list(dict.fromkeys((own, *(parse_target(target, plugins) for target in fallback))))
 
 
 def targets_after(

@@ -1,0 +1,95 @@
+"""What is configured, and where each value was set."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, hide_password
+from tertulia.domain.exchange import Timeouts
+from tertulia.errors import DriverNotInstalledError, PluginRejectedError
+from tertulia.runtime.configuration.drivers import find_driver, find_key
+from tertulia.runtime.configuration.environment import Environment
+from tertulia.runtime.configuration.files import ConfigFile, own_database
+from tertulia.runtime.configuration.sources import Arguments, make_provider_config, read_sources
+from tertulia.runtime.configuration.tables import DEFAULT, KeyPath, Table, flatten, get_table, write_key
+
+_SECRET = re.compile("key|token|secret|password|credential|auth|cookie", re.IGNORECASE)
+
+
+def read_settings(*, config: ConfigFile = None, environ: Mapping[str, str] | None = None) -> list[Setting]:
+    """
+    List every setting with where it was set, as :func:`tertulia.open` would find it.
+
+    Drivers are loaded, for their defaults; those of one that cannot be loaded are left out.
+
+    Args:
+        config: As for :func:`tertulia.open`.
+        environ: As for :func:`tertulia.open`.
+
+    Returns:
+        What concerns everything, then provider by provider in their order. A value of None is not set.
+
+    Raises:
+        ConfigurationError: A value cannot be used; the error says where it was set.
+    """
+    is_own = environ is None
+    environ = Environment(os.environ if environ is None else environ)
+    sources = read_sources(Arguments(config=config), environ, is_own=is_own)
+    settings = list(_list_common(sources.settings))
+    for name in sources.names:
+        table = get_table(sources.settings, "providers", name)
+        settings += _list_provider(make_provider_config(name, table), table, environ)
+    return settings
+
+
+def _list_common(table: Table[Setting]) -> Iterator[Setting]:
+    default = Config(providers={})
+    values: dict[KeyPath, Any] = {
+        ("default_provider",): default.default_provider,
+        ("fallback",): default.fallback,
+        ("owner",): default.owner,
+        ("store",): own_database(),
+        ("plugins",): default.plugins,
+        ("conversation", "context_window"): default.context_window,
+        ("conversation", "max_context_tokens"): default.max_context_tokens,
+    }
+    said = {path: setting for path, setting in flatten(table) if path[0] != "providers"}
+    for path, setting in {**_defaults(values), **said}.items():
+        yield attrs.evolve(setting, value=hide_password(setting.value)) if path == ("store",) else setting
+
+
+def _list_provider(
+    config: ProviderConfig, table: Table[Setting], environ: Mapping[str, str]
+) -> Iterator[Setting]:
+    values: dict[KeyPath, Any] = {
+        ("driver",): config.driver,
+        ("api_key",): None,
+        ("base_url",): None,
+        ("model",): None,
+        ("fallback",): None,
+        **{("timeouts", name): seconds for name, seconds in attrs.asdict(Timeouts()).items()},
+    }
+    key: Setting | None = None
+    try:
+        driver = find_driver(config)
+    except (DriverNotInstalledError, PluginRejectedError):
+        pass
+    else:
+        values["base_url",] = getattr(driver, "BASE_URL", None)
+        values["model",] = getattr(driver, "DEFAULT_MODEL", None)
+        key = find_key(config, driver, environ)
+    defaults = _defaults(values, prefix=("providers", config.name))
+    if key is not None:
+        defaults["api_key",] = key
+    for path, setting in {**defaults, **dict(flatten(table))}.items():
+        is_secret = isinstance(setting.value, str) and path[0] in config.settings and _SECRET.search(path[-1])
+        yield attrs.evolve(setting, value=Secret(setting.value)) if is_secret else setting
+
+
+def _defaults(values: Mapping[KeyPath, Any], prefix: KeyPath = ()) -> dict[KeyPath, Setting]:
+    return {path: Setting(write_key((*prefix, *path)), value, DEFAULT) for path, value in values.items()}
