@@ -41,7 +41,7 @@ from tertulia import (
     UnsupportedParameterError,
     Usage,
 )
-from tertulia.services import sending
+from tertulia.services import keeping
 from tertulia.testing import ScriptedProvider
 
 
@@ -553,7 +553,7 @@ async def test_waiting_for_ones_turn_is_part_of_the_send(client):
 
 async def test_a_lease_is_renewed_while_an_answer_comes(client, database, monkeypatch):
     """A long answer keeps its branch: the lease in the database moves on."""
-    monkeypatch.setattr(sending, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(keeping, "RENEW_SECONDS", 0.01)
     renewed = asyncio.Event()
     update = client._core.store.update_lease
 
@@ -567,7 +567,7 @@ async def test_a_lease_is_renewed_while_an_answer_comes(client, database, monkey
     await asyncio.wait_for(renewed.wait(), 5)
 
     (after,) = await conversation.attempts()
-    assert sending.LEASE == timedelta(seconds=15)
+    assert keeping.LEASE == timedelta(seconds=15)
     assert after.lease_until > before.lease_until
     await stream.aclose()
     with pytest.raises(StreamInterruptedError):

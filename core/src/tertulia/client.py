@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+import attrs
+
 from tertulia.contracts.provider import Provider
-from tertulia.domain.config import Config, default_database
+from tertulia.domain.config import Config
 from tertulia.domain.conversation import Branch, ConversationRecord
 from tertulia.domain.exchange import Options, Reply, Timeouts
 from tertulia.domain.message import Message, Role, Text
@@ -24,12 +26,17 @@ from tertulia.errors import (
     PluginRejectedError,
     TertuliaError,
 )
+from tertulia.runtime.attachments import Attachable
 from tertulia.runtime.clock import Clock, SystemClock
-from tertulia.runtime.configuration import Environment, make_config, make_provider
-from tertulia.runtime.plugins import PluginReport, Plugins, restriction
+from tertulia.runtime.configuration.drivers import make_provider
+from tertulia.runtime.configuration.environment import Environment
+from tertulia.runtime.configuration.files import ConfigFile, own_database
+from tertulia.runtime.configuration.sources import Arguments, make_config, read_sources
+from tertulia.runtime.plugins import PluginReport, Plugins
 from tertulia.services.conversations import Conversation, check_title
 from tertulia.services.core import Core
 from tertulia.services.defaults import Defaults
+from tertulia.services.tree import Tree
 
 if TYPE_CHECKING:
     from tertulia.runtime.http import HTTPClient
@@ -43,37 +50,46 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     default_provider: str | None = None,
     fallback: str | Sequence[str] | None = None,
-    owner: str = "local",
+    owner: str | None = None,
     max_context_tokens: int | None = None,
     context_window: int | None = None,
     plugins: Iterable[object] = (),
+    config: ConfigFile = None,
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> Client:
     """
     Configure a client; ``async with`` opens it. Nothing goes over the network.
 
+    What is not said here is looked for in the environment, then in the nearest ``pyproject.toml``, then in
+    the user's own configuration file: see :func:`tertulia.read_settings`.
+
     Args:
         store: The store's URL: ``sqlite:///PATH``, or ``memory:`` to leave no trace. None for the database
             in the user's data folder.
         providers: A table for each configured name: ``driver``, ``api_key``, ``base_url``, ``model``,
-            ``fallback``, ``timeouts`` and the driver's own settings. None for every installed driver.
+            ``fallback``, ``timeouts`` and the driver's own settings; no other provider is configured then.
+            None for those of the files, and every installed driver under its own name.
         default_provider: Who answers when nobody is named; None for the first that has a key.
         fallback: ``provider`` or ``provider/model``, asked in order when a send fails.
-        owner: Whose conversations these are.
+        owner: Whose conversations these are; None for ``local``.
         max_context_tokens: Tokens a request may hold; None for the model's own window.
         context_window: Recent messages a request may hold; None for no limit.
         plugins: Objects with hooks, and providers, beyond the installed ones.
-        environ: Where keys and ``TERTULIA_…`` are read; None for the environment of the process.
+        config: The user's configuration file, which must be there; None to look for it, False to read no
+            file at all.
+        environ: Where keys and ``TERTULIA_…`` are read; None for the environment of the process. With
+            another one no file is looked for: only one that is named is read.
         clock: Where the time comes from; None for the machine's.
 
     Raises:
-        ConfigurationError: A value cannot be used.
+        ConfigurationError: A value cannot be used; the error says where it was set.
     """
+    is_own = environ is None
     # At once: from here on no local variable shows a key when a traceback prints them.
     environ = Environment(os.environ if environ is None else environ)
     plugins = tuple(plugins)
-    config = make_config(
+    arguments = Arguments(
         providers=providers,
         default_provider=default_provider,
         fallback=fallback,
@@ -81,10 +97,11 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         store=store,
         max_context_tokens=max_context_tokens,
         context_window=context_window,
-        environ=environ,
-        registered=[plugin.name for plugin in plugins if isinstance(plugin, Provider)],
+        config=config,
     )
-    return Client(config, plugins=plugins, environ=environ, clock=clock or SystemClock())
+    registered = [plugin.name for plugin in plugins if isinstance(plugin, Provider)]
+    sources = read_sources(arguments, environ, is_own=is_own, registered=registered)
+    return Client(make_config(sources), plugins=plugins, environ=environ, clock=clock or SystemClock())
 
 
 class Client:
@@ -108,13 +125,14 @@ class Client:
         self._plugins = Plugins(Defaults(clock), self._make_provider)
         self._http: HTTPClient | None = None
         self._core: Core | None = None
-        self._conversations: weakref.WeakValueDictionary[UUID, Conversation] = weakref.WeakValueDictionary()
+        self._trees: weakref.WeakValueDictionary[UUID, Tree] = weakref.WeakValueDictionary()
         for plugin in plugins:
             self.register(plugin)
 
     async def __aenter__(self) -> Self:
-        self._plugins.load_installed(restriction(self._environ))
-        store = self._plugins.open_store(self._config.store or _own_database())
+        chosen = self._config.plugins
+        self._plugins.load_installed(None if chosen is None else frozenset(chosen))
+        store = self._plugins.open_store(self._config.store or own_database())
         await store.open()
         self._core = Core(self._config, self._plugins, store, self._clock)
         return self
@@ -199,6 +217,7 @@ class Client:
                 segment=self._clock.new_id(),
                 head_id=head,
                 head_depth=len(messages) - 1,
+                created_at=now,
             ),
             message_count=len(messages),
             cost=CostTotal(),
@@ -208,16 +227,23 @@ class Client:
         await self._open.store.add_conversation(record, messages)
         return self._conversation(record)
 
-    async def get(self, conversation_id: UUID | str) -> Conversation:
+    async def get(self, conversation_id: UUID | str, *, branch: str | None = None) -> Conversation:
         """
         Return a stored conversation.
 
+        Args:
+            conversation_id: Its id, also as text.
+            branch: None for the active one, on which it was last gone on with.
+
         Raises:
             ConversationNotFoundError: There is none of that id, or it is somebody else's.
+            BranchNotFoundError: It has no branch of that name.
         """
-        return self._conversation(
-            await self._open.store.get_conversation(self._config.owner, _read_id(conversation_id))
-        )
+        store, owner, identifier = self._open.store, self._config.owner, _read_id(conversation_id)
+        record = await store.get_conversation(owner, identifier)
+        if branch is not None and branch != record.branch.name:
+            record = attrs.evolve(record, branch=await store.get_branch(owner, identifier, branch))
+        return self._conversation(record)
 
     async def list(
         self, *, limit: int = 50, after: ConversationRecord | None = None
@@ -239,6 +265,7 @@ class Client:
         self,
         text: str,
         *,
+        attach: Attachable | Sequence[Attachable] = (),
         provider: str | None = None,
         model: str | None = None,
         system: str | None = None,
@@ -252,7 +279,9 @@ class Client:
         Arguments and errors are those of :meth:`start` and of :meth:`tertulia.Conversation.send`.
         """
         conversation = await self.start(_title_of(text), provider=provider, model=model, system=system)
-        return await conversation.send(text, options=options, fallback=fallback, timeouts=timeouts)
+        return await conversation.send(
+            text, attach=attach, options=options, fallback=fallback, timeouts=timeouts
+        )
 
     async def list_models(self, provider: str) -> Sequence[ModelInfo]:
         """
@@ -272,13 +301,12 @@ class Client:
         return self._core
 
     def _conversation(self, record: ConversationRecord) -> Conversation:
-        """One object for each conversation, so that a switch is seen wherever it is held."""
-        conversation = self._conversations.get(record.id)
-        if conversation is None:
-            conversation = self._conversations[record.id] = Conversation(self._open, record)
-        else:
-            conversation.refresh(record)
-        return conversation
+        """What is known of a conversation is shared, so that a switch is seen wherever it is held."""
+        tree = self._trees.get(record.id)
+        if tree is None:
+            tree = self._trees[record.id] = Tree(record.id, record.title)
+        tree.title = record.title
+        return Conversation(self._open, tree, tree.line(record.branch))
 
     def _system_message(self, text: str) -> Message:
         return Message(
@@ -300,7 +328,7 @@ class Client:
             except (DriverNotInstalledError, PluginRejectedError) as error:
                 failures.append(error)
                 continue
-            if provider.config.api_key is not None or not getattr(provider, "NEEDS_KEY", False):
+            if provider.config.api_key is not None or not getattr(provider, "needs_key", False):
                 return name
             variables += provider.KEY_VARIABLES
         if failures:
@@ -323,12 +351,6 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self._config.owner!r} with {', '.join(self.providers)}>"
-
-
-def _own_database() -> str:
-    from platformdirs import user_data_path
-
-    return default_database(user_data_path("tertulia", appauthor=False))
 
 
 def _read_id(conversation_id: UUID | str) -> UUID:

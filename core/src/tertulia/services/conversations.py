@@ -2,260 +2,85 @@
 
 from __future__ import annotations
 
-import asyncio
-import weakref
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 import attrs
 
-from tertulia.domain.conversation import Attempt, ConversationRecord, CostReport, ProviderSession
-from tertulia.domain.exchange import Completed, Event, Options, Reply, Target, TextDelta, Timeouts
+from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
+from tertulia.domain.exchange import Options, Reply, Target, Timeouts
 from tertulia.domain.message import Message
 from tertulia.domain.notice import Switched
-from tertulia.errors import (
-    ConfigurationError,
-    ConversationBusyError,
-    ErrorKind,
-    StreamInterruptedError,
-    TertuliaError,
-)
+from tertulia.errors import ConfigurationError, MessageNotFoundError
+from tertulia.runtime.attachments import Attachable
 from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.asking import Outgoing
 from tertulia.services.core import Core
-from tertulia.services.path import Path
-from tertulia.services.routing.policy import parse_target
+from tertulia.services.questions import (
+    EditedQuestion,
+    Move,
+    NewQuestion,
+    Question,
+    RepeatedQuestion,
+    ResumedQuestion,
+    Where,
+    fork,
+)
+from tertulia.services.routing.policy import make_targets
 from tertulia.services.sending import Send
+from tertulia.services.stream import ReplyStream
+from tertulia.services.tree import Line, Tree
 
 MAX_TITLE = 200
+MAX_BRANCH_NAME = 200
 
-
-class ReplyStream:
-    """
-    An answer as it comes: an async iterator of events, and an async context manager.
-
-    Leaving early keeps what was shown, as an interrupted message, and closes the connection: at once at
-    the end of ``async with`` or after :meth:`aclose`, which any task may call, and soon after a ``break``
-    once nothing holds the stream any more.
-
-    Example::
-
-        async with conversation.stream("Now with children.") as stream:
-            async for event in stream:
-                if isinstance(event, tertulia.TextDelta):
-                    print(event.text, end="")
-        print(stream.reply.cost)
-    """
-
-    def __init__(self, conversation: Conversation, core: Core, gate: Gate, send: Send) -> None:
-        # While its stream lives so does the conversation, and with it the gate others wait at.
-        self._conversation = conversation
-        self._core = core
-        self._send = send
-        self._reply: Reply | None = None
-        self._reader: asyncio.Task[object] | None = None  # who waits for an event right now
-        self._last_reader: asyncio.Task[object] | None = None
-        self._left: asyncio.Event | None = None  # set when the reader has left
-        self._stopped: str | None = None
-        self._closing: asyncio.Task[None] | None = None
-        self._events: AsyncGenerator[Event] | None = gate.run(send, weakref.ref(self))
-        core.streams.add(self)
-
-    @property
-    def reply(self) -> Reply:
-        """The whole answer, once the stream has been read to its end."""
-        if self._reply is None:
-            raise TertuliaError(
-                "the answer is not complete",
-                next_step="read the stream to its end before asking for its reply",
-            )
-        return self._reply
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        if self._reader is not None:
-            raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
-        if self._stopped is not None:
-            raise self._stop_error()
-        if self._events is None:
-            raise StopAsyncIteration
-        reader = _current_task()
-        cancelled_before = reader.cancelling()
-        self._reader = self._last_reader = reader
-        try:
-            event = await anext(self._events)
-            if type(event) is not TextDelta:
-                await self._note(event, reader, cancelled_before)
-            return event
-        except asyncio.CancelledError:
-            self._events = None
-            # When only the stream was to end, and not its reader, the reader is told in our own words.
-            if not self._is_stopped() or reader.uncancel() > cancelled_before:
-                raise
-        except BaseException:
-            self._events = None
-            raise
-        finally:
-            self._reader = None
-            if self._left is not None:
-                self._left.set()
-        raise self._stop_error()
-
-    async def _note(self, event: Event, reader: asyncio.Task[object], cancelled_before: int) -> None:
-        """Keep the reply, let the next send have its turn, and pass on what came while all was stored."""
-        if isinstance(event, Completed):
-            self._reply = event.reply
-            events, self._events = self._events, None
-            if events is not None:
-                await events.aclose()
-            if self._is_stopped():
-                reader.uncancel()  # too late to stop anything: the answer is whole
-                self._stopped = None
-        if reader.cancelling() > cancelled_before:
-            raise asyncio.CancelledError
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """
-        Leave: keep what was shown and close the connection. Safe to call twice, and from any task.
-
-        A task that is reading the stream right now gets a :class:`tertulia.StreamInterruptedError`.
-        """
-        await self.stop(None)
-
-    async def stop(self, reason: str | None) -> None:
-        """Leave, and tell whoever still reads why; None where nobody does."""
-        if self._closing is None:
-            if self._events is None and self._reader is None:
-                return
-            self._closing = self._core.start(self._close(reason, asyncio.current_task()))
-        # Whoever else closes waits for the same end, and being cancelled does not undo it.
-        await asyncio.shield(self._closing)
-
-    async def _close(self, reason: str | None, caller: asyncio.Task[object] | None) -> None:
-        if self._reader is not None and self._reader is not caller:
-            self._stopped = reason or "the stream was closed"
-            self._left = asyncio.Event()
-            self._reader.cancel()
-            await self._left.wait()
-        events, self._events = self._events, None
-        if events is None:
-            return
-        if reason is not None or caller is not self._last_reader:
-            self._stopped = reason or "the stream was closed"
-        await events.aclose()
-
-    def _is_stopped(self) -> bool:
-        return self._stopped is not None
-
-    def _stop_error(self) -> StreamInterruptedError:
-        return StreamInterruptedError(
-            f"the answer was not read to its end: {self._stopped}",
-            kind=ErrorKind.CANCELLED,
-            kept=self._send.kept,
-            next_step="send a message to go on from there",
-        )
-
-    async def read(self) -> Reply:
-        """Read to the end and return the whole answer."""
-        async with self:
-            async for _ in self:
-                pass
-        return self.reply
-
-    def __del__(self) -> None:
-        events, self._events = self._events, None
-        if events is not None and self._last_reader is not None:
-            self._core.close_later(events)
-
-
-class Gate:
-    """
-    Lets one answer at a time onto a branch; others wait their turn, as long as their own send may take.
-
-    A task that left a stream open and sends again would wait for itself: its old stream is closed first,
-    as if it had been left with ``break``.
-    """
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._holder: weakref.ref[ReplyStream] | None = None
-        self._task: asyncio.Task[object] | None = None
-
-    async def run(self, send: Send, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
-        """Yield a send's events, once it is its turn."""
-        task = asyncio.current_task()
-        deadline = send.begin()
-        if self._task is task and self._holder is not None and (open_stream := self._holder()) is not None:
-            await open_stream.stop("another message was sent meanwhile")
-        await self._enter(deadline)
-        try:
-            self._holder, self._task = stream, task
-            async with aclosing(send.events()) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._holder = self._task = None
-            self._lock.release()
-
-    async def _enter(self, deadline: float) -> None:
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._lock.acquire()
-        except TimeoutError:
-            raise ConversationBusyError(
-                "another answer was under way on this branch for as long as this send may take",
-                kept="the message was not stored, and nothing was sent",
-                next_step="read the other stream to its end, or close it",
-            ) from None
+Place = Reply | Message | UUID
+"""A message, however one got hold of it."""
 
 
 class Conversation:
     """
-    One conversation. Get it from a client; there is one object for each conversation and client.
+    One conversation, seen from one of its branches. Get it from a client.
+
+    Several objects may stand for one conversation, each on its own branch or on the same: what one of them
+    changes the others see.
 
     Attributes:
         id: A UUIDv7.
     """
 
-    def __init__(self, core: Core, record: ConversationRecord) -> None:
+    def __init__(self, core: Core, tree: Tree, line: Line) -> None:
         self._core = core
-        self._record = record
-        self._gate = Gate()
-        self._path = Path()
-        self.id: UUID = record.id
+        self._tree = tree
+        self._line = line
+        self.id: UUID = tree.id
 
     @property
     def title(self) -> str | None:
         """The title; None when untitled."""
-        return self._record.title
+        return self._tree.title
+
+    @property
+    def branch(self) -> str:
+        """The branch that is read and added to."""
+        return self._line.name
 
     @property
     def provider(self) -> str:
-        """Who answers."""
-        return self._record.branch.provider
+        """Who answers on this branch."""
+        return self._line.branch.provider
 
     @property
     def model(self) -> str:
-        """Which model answers."""
-        return self._record.branch.model
+        """Which model answers on this branch."""
+        return self._line.branch.model
 
     async def send(
         self,
         text: str,
         *,
+        attach: Attachable | Sequence[Attachable] = (),
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -264,7 +89,8 @@ class Conversation:
         Say something and wait for the whole answer.
 
         Args:
-            text: What to say.
+            text: What to say; may be empty when something is attached.
+            attach: Images: a path, bytes, an address, or what :func:`tertulia.load_image` returned.
             options: What to ask of the answer.
             fallback: ``provider`` or ``provider/model``, asked in order when the conversation's own fails;
                 None for the configured ones, an empty sequence for none.
@@ -274,18 +100,21 @@ class Conversation:
             The answer, stored.
 
         Raises:
+            AttachmentError: A file cannot be attached; nothing was stored or sent.
             ProviderError: No target answered; the message is stored and marked as failed.
             StreamInterruptedError: The answer broke off; its beginning is stored.
             ContextOverflowError: The message is too long for the budget; nothing was sent.
             ConversationBusyError: Another process is answering on this branch.
             StoreError: The message could not be stored, so nothing was sent; or the answer could not.
         """
-        return await self._stream(text, options, fallback, timeouts, stream=False).read()
+        outgoing = self._outgoing(options, fallback, timeouts, stream=False)
+        return await self._ask(self._say(text, attach), outgoing).read()
 
     def stream(
         self,
         text: str,
         *,
+        attach: Attachable | Sequence[Attachable] = (),
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -295,13 +124,121 @@ class Conversation:
 
         Nothing happens before the stream is read. Arguments and errors are those of :meth:`send`.
         """
-        return self._stream(text, options, fallback, timeouts, stream=True)
+        return self._ask(self._say(text, attach), self._outgoing(options, fallback, timeouts))
+
+    def edit(
+        self,
+        message: Place,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        """
+        Say something differently: the conversation goes on from before an earlier user message.
+
+        The earlier message and all that followed it stay, on the branch they are on. The new one is its
+        sibling on a new branch, to which this object moves, and which the conversation is opened on later.
+
+        Returns:
+            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+
+        Raises:
+            MessageNotFoundError: The conversation has no such message.
+            BranchError: It is not a user's.
+        """
+        _check_text(text, attach)
+        question = EditedQuestion(*self._here(), text=text, attached=attach, edited=_id_of(message))
+        return self._ask(question, self._outgoing(options, fallback, timeouts))
+
+    def regenerate(
+        self,
+        message: Place | None = None,
+        *,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        """
+        Ask for another answer to the same user message.
+
+        The earlier answer and all that followed it stay, on the branch they are on. The new one is its
+        sibling on a new branch, to which this object moves once there is something of an answer.
+
+        Args:
+            message: An answer, or the user message itself; None for the newest answer of this branch.
+            options: As of :meth:`send`, and so are the others.
+            fallback: Whom to ask when the branch's own provider fails.
+            timeouts: How long to wait.
+
+        Returns:
+            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+
+        Raises:
+            MessageNotFoundError: The conversation has no such message.
+            BranchError: There is no answer yet, or it answers no user message.
+        """
+        answer = None if message is None else _id_of(message)
+        question = RepeatedQuestion(*self._here(), answer=answer)
+        return self._ask(question, self._outgoing(options, fallback, timeouts))
+
+    def resume(
+        self,
+        *,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        """
+        Go on where an answer broke off, or ask again what nobody answered.
+
+        An answer that broke off stays where it is. The provider is sent its beginning and asked for the
+        rest: the stream yields the rest, and the reply is the whole, a sibling of the beginning on a new
+        branch, to which this object moves. A user message without an answer is asked again where it is.
+
+        Returns:
+            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+
+        Raises:
+            BranchError: The newest message of this branch is a complete answer: there is nothing to resume.
+            ConversationBusyError: It is still coming.
+        """
+        question = ResumedQuestion(*self._here())
+        return self._ask(question, self._outgoing(options, fallback, timeouts))
+
+    async def append(
+        self, message: Message, *, expected_head: UUID | Literal["any"] | None = "any"
+    ) -> Message:
+        """
+        Add a message without asking anybody for an answer: an example, or what was said elsewhere.
+
+        Args:
+            message: Who says what; it gets an id, unless it has one.
+            expected_head: The id of the message it is to follow, None for none; ``"any"`` for the newest one.
+
+        Returns:
+            The message as it is stored.
+
+        Raises:
+            BranchMovedError: Another message is the newest by now; nothing was added.
+            ConversationBusyError: An answer is under way on the branch.
+        """
+        clock = self._core.clock
+        message = attrs.evolve(
+            message, id=message.id or clock.new_id(), created_at=message.created_at or clock.now()
+        )
+        return await self._core.store.add_message(
+            self._core.owner, self.id, self.branch, message, expected_head=expected_head
+        )
 
     async def switch(self, provider: str, model: str | None = None) -> None:
         """
         Go on with another provider; the history comes along.
 
-        Local and atomic: no provider is asked, and a switch that fails changes nothing.
+        Local and atomic: no provider is asked, and a switch that fails changes nothing. Other branches
+        keep their own providers.
 
         Args:
             provider: A configured name.
@@ -312,8 +249,8 @@ class Conversation:
             DriverNotInstalledError: Its driver is not installed.
         """
         chosen = self._core.plugins.get_provider(provider)
+        line, branch = self._line, self._line.branch
         after = Target(provider, model or chosen.default_model)
-        branch = self._record.branch
         await self._core.store.update_target(
             self._core.owner,
             self.id,
@@ -322,24 +259,84 @@ class Conversation:
             model=after.model,
             at=self._core.clock.now(),
         )
-        self._record = attrs.evolve(
-            self._record, branch=attrs.evolve(branch, provider=after.provider, model=after.model)
-        )
+        line.branch = attrs.evolve(line.branch, provider=after.provider, model=after.model)
         self._core.plugins.observe(Switched(self.id, Target(branch.provider, branch.model), after))
+
+    async def fork(self, name: str | None = None, *, at: Place | None = None) -> Conversation:
+        """
+        Try something else from here on: a new branch that shares all that was said up to a message.
+
+        In constant time, and nothing is copied. This object stays where it is.
+
+        Args:
+            name: At most 200 characters; None for this branch's with a number: ``main-2``.
+            at: The newest message that is shared, of any branch; None for the newest one of this branch.
+
+        Returns:
+            The same conversation on the new branch.
+
+        Raises:
+            BranchExistsError: The name is taken.
+            MessageNotFoundError: The conversation has no such message.
+        """
+        if name is not None:
+            _check_branch_name(name)
+        place: Where = "head" if at is None else _id_of(at)
+        branch = await fork(self._core, self._tree, self.branch, at=place, name=name)
+        return Conversation(self._core, self._tree, self._tree.line(branch))
+
+    async def branches(self) -> list[Branch]:
+        """Return every branch, in the order they were made."""
+        return await self._core.store.find_branches(self._core.owner, self.id)
+
+    async def switch_branch(self, name: str) -> None:
+        """
+        Go on on another branch; the conversation is opened on it from now on.
+
+        Raises:
+            BranchNotFoundError: There is none of that name.
+        """
+        store, owner = self._core.store, self._core.owner
+        branch = await store.get_branch(owner, self.id, name)
+        await store.update_active_branch(owner, self.id, name, self._core.clock.now())
+        self._move(self._tree.line(branch))
+
+    async def rename_branch(self, name: str, new_name: str) -> None:
+        """
+        Give a branch another name.
+
+        Raises:
+            BranchNotFoundError: There is none of that name.
+            BranchExistsError: The new name is taken.
+            ConversationBusyError: An answer is under way on it.
+        """
+        _check_branch_name(new_name)
+        at = self._core.clock.now()
+        await self._core.store.update_branch_name(self._core.owner, self.id, name, new_name, at)
+        self._tree.rename(name, new_name)
+
+    async def delete_branch(self, name: str) -> None:
+        """
+        Take a branch away. What it shares with others stays theirs.
+
+        Raises:
+            BranchNotFoundError: There is none of that name.
+            BranchError: It is the one the conversation is opened on; switch to another one first.
+            ConversationBusyError: An answer is under way on it.
+        """
+        await self._core.store.remove_branch(self._core.owner, self.id, name, self._core.clock.now())
 
     async def history(self, limit: int | None = None) -> list[Message]:
         """
-        Return what was said, oldest first.
+        Return what was said on this branch, oldest first.
 
         Args:
             limit: The newest so many; None for all.
         """
-        return await self._core.store.get_messages(
-            self._core.owner, self.id, self._record.branch.name, limit=limit
-        )
+        return await self._core.store.get_messages(self._core.owner, self.id, self.branch, limit=limit)
 
     async def attempts(self) -> list[Attempt]:
-        """Return every call to a provider, in the order they were started."""
+        """Return every call to a provider, on all branches, in the order they were started."""
         return await self._core.store.get_attempts(self._core.owner, self.id)
 
     async def sessions(self) -> list[ProviderSession]:
@@ -347,61 +344,44 @@ class Conversation:
         return derive_sessions(await self.attempts())
 
     async def cost(self) -> CostReport:
-        """Return what the conversation cost, by provider and by model, failed calls included."""
+        """Return what the conversation cost on all branches, by provider and by model."""
         return report_costs(await self.attempts())
 
     async def rename(self, title: str | None) -> None:
         """Change the title, at most 200 characters; None to have none."""
         title = check_title(title)
         await self._core.store.update_title(self._core.owner, self.id, title, self._core.clock.now())
-        self._record = attrs.evolve(self._record, title=title)
+        self._tree.title = title
 
-    def refresh(self, record: ConversationRecord) -> None:
-        """Take what the store says now."""
-        self._record = record
+    def _move(self, line: Line) -> None:
+        self._line = line
 
-    def _stream(
+    def _ask(self, question: Question, outgoing: Outgoing) -> ReplyStream:
+        return ReplyStream(self._core, Send(self._core, outgoing, question))
+
+    def _say(self, text: str, attach: Attachable | Sequence[Attachable]) -> NewQuestion:
+        _check_text(text, attach)
+        return NewQuestion(*self._here(), text=text, attached=attach)
+
+    def _here(self) -> tuple[Core, Tree, Line, Move]:
+        return self._core, self._tree, self._line, self._move
+
+    def _outgoing(
         self,
-        text: str,
         options: Options,
         fallback: Sequence[str] | None,
         timeouts: Timeouts | None,
         *,
-        stream: bool,
-    ) -> ReplyStream:
-        if not text.strip():
-            raise ConfigurationError("there is nothing to send: the message is empty", value=text)
-        outgoing = Outgoing(
-            conversation_id=self.id,
-            branch=self._record.branch.name,
-            text=text,
-            targets=self._targets(fallback),
-            options=options,
-            timeouts=timeouts,
-            stream=stream,
-        )
-        return ReplyStream(self, self._core, self._gate, Send(self._core, outgoing, self._path))
+        stream: bool = True,
+    ) -> Outgoing:
+        return Outgoing(self._targets(fallback), options, timeouts, stream)
 
     def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
         own = Target(self.provider, self.model)
-        provider = self._core.plugins.get_provider(own.provider)
-        if fallback is None:
-            fallback = (
-                provider.config.fallback
-                if provider.config.fallback is not None
-                else self._core.config.fallback
-            )
-        chain = [own, *(parse_target(name, self._core.plugins) for name in fallback)]
-        return list(dict.fromkeys(chain))
+        return make_targets(own, fallback, self._core.config, self._core.plugins)
 
     def __repr__(self) -> str:
-        return f"<Conversation {self.id} {self.title!r} with {self.provider}/{self.model}>"
-
-
-def _current_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  # a coroutine of asyncio runs in a task
-    return task
+        return f"<Conversation {self.id} {self.title!r} on {self.branch!r} with {self.provider}/{self.model}>"
 
 
 def check_title(title: str | None) -> str | None:
@@ -411,3 +391,28 @@ def check_title(title: str | None) -> str | None:
             f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title
         )
     return title or None
+
+
+def _check_branch_name(name: str) -> None:
+    if not name.strip() or len(name) > MAX_BRANCH_NAME:
+        raise ConfigurationError(
+            f"a branch's name has 1 to {MAX_BRANCH_NAME} characters, and this one has {len(name.strip())}",
+            value=name,
+        )
+
+
+def _check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:
+    if not text.strip() and not attach:
+        raise ConfigurationError("there is nothing to send: the message is empty", value=text)
+
+
+def _id_of(place: Place) -> UUID:
+    message = place.message if isinstance(place, Reply) else place
+    identifier = message.id if isinstance(message, Message) else message
+    if identifier is None:
+        raise MessageNotFoundError(
+            "the message is not stored, so it has no place in the conversation",
+            message_id=None,
+            next_step="take one that history() returns, or a reply",
+        )
+    return identifier

@@ -8,7 +8,7 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.exchange import Target
-from tertulia.domain.message import Message, MessageStatus, Role
+from tertulia.domain.message import Image, Message, MessageStatus, Role
 from tertulia.services.core import Core
 
 _UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})
@@ -26,10 +26,13 @@ class Path:
         system: The system messages.
 
         messages: The others, oldest first, without what nobody answered: that never reached a model.
+
+        has_images: Whether there is an image in any of them.
     """
 
     system: tuple[Message, ...] = ()
     messages: tuple[Message, ...] = ()
+    has_images: bool = False
     _head_id: UUID | None = None
     _tokens: dict[Target, dict[int, int]] = attrs.field(factory=dict[Target, dict[int, int]])
 
@@ -41,6 +44,7 @@ class Path:
         answered = [message for message in found if message.status not in _UNANSWERED]
         self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
         self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
+        self.has_images = any(map(holds_image, self.messages))
         self._head_id = newest.parent_id
         self._tokens.clear()
 
@@ -53,6 +57,7 @@ class Path:
         elif answer.parent_id == question.id:
             asked = attrs.evolve(question, status=MessageStatus.COMPLETE)
             self.messages = (*self.messages, asked, answer)
+            self.has_images = self.has_images or holds_image(asked)
             self._head_id = answer.id
 
     def count_tokens(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
@@ -68,3 +73,8 @@ class Path:
             else:
                 total += tokens
         return total + core.plugins.count_tokens(target, others) if others else total
+
+
+def holds_image(message: Message) -> bool:
+    """Whether a part of a message is an image."""
+    return any(isinstance(part, Image) for part in message.parts)

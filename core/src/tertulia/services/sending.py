@@ -13,7 +13,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -30,7 +29,7 @@ from tertulia.domain.exchange import (
     Request,
     Target,
 )
-from tertulia.domain.message import Message, MessageStatus, Role, Text
+from tertulia.domain.message import Message, MessageStatus, Part, Role
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
 from tertulia.domain.usage import Usage
 from tertulia.errors import (
@@ -45,13 +44,13 @@ from tertulia.errors import (
 from tertulia.runtime.serialization import encode_json
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
-from tertulia.services.path import Path
+from tertulia.services.keeping import LEASE, Keeper
 from tertulia.services.pricing import price_trial
+from tertulia.services.questions import Question, join_parts
 from tertulia.services.routing.policy import targets_after
-from tertulia.services.trial import Trial
+from tertulia.services.stream import Gate
+from tertulia.services.trial import WORDS, Trial
 
-LEASE = timedelta(seconds=15)
-RENEW_SECONDS = 5.0
 _KEPT = "your message is stored"
 
 _log = logging.getLogger("tertulia")
@@ -63,34 +62,32 @@ class Send:
 
     Args:
         core: The client's parts.
-        outgoing: What to send.
-        path: What the conversation remembers of the branch.
+        outgoing: How to ask.
+        question: What to ask, and where.
     """
 
-    def __init__(self, core: Core, outgoing: Outgoing, path: Path) -> None:
+    def __init__(self, core: Core, outgoing: Outgoing, question: Question) -> None:
         self._core = core
         self._outgoing = outgoing
-        self._path = path
-        self._message = Message(
-            Role.USER,
-            (Text(outgoing.text),),
-            id=core.clock.new_id(),
-            status=MessageStatus.PENDING,
-            created_at=core.clock.now(),
-        )
+        self._question = question
+        self._keeper = Keeper(core, question)
         self._attempts: list[Attempt] = []
         self._errors: list[ProviderError] = []
         self._failed: list[tuple[Target, ErrorKind]] = []
         self._trial: Trial | None = None
-        self._lease: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._cancelled = False
         self._shown = False
 
     @property
+    def _message(self) -> Message:
+        """The user message, with its place once it is stored."""
+        return self._question.message
+
+    @property
     def kept(self) -> str:
         """What is stored of the send by now, as a sentence."""
-        if self._message.depth is None:
+        if not self._question.is_stored:
             return "the message was not stored, and nothing was sent"
         return f"{_KEPT}, and so is the part of the answer that was shown" if self._shown else _KEPT
 
@@ -99,6 +96,11 @@ class Send:
         timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
         self._deadline = asyncio.get_running_loop().time() + timeouts.total
         return self._deadline
+
+    async def place(self) -> Gate:
+        """Find out on which branch it happens, and return that branch's gate."""
+        await self._question.place()
+        return self._question.line.gate
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
@@ -122,57 +124,47 @@ class Send:
             await self._abandon(error)
             raise
         finally:
-            if self._lease is not None:
-                self._lease.cancel()
+            self._keeper.close()
 
     async def _write_ahead(self, target: Target) -> None:
-        trial = self._new_trial(target)
+        trial = self._new_trial(target, number=1)
         # From here on the attempt may be in the store, even when waiting for it is cancelled.
         self._trial = trial
         try:
-            self._message = await self._core.store.add_user_message(
-                self._core.owner,
-                self._outgoing.conversation_id,
-                self._outgoing.branch,
-                self._message,
-                trial.attempt,
-            )
+            trial.attempt = await self._question.write_ahead(trial.attempt)
         except TertuliaError as error:
             self._trial = None  # the store has refused it, so there is nothing to settle
             error.kept = error.kept or "the message was not stored, and nothing was sent"
             raise
-        self._keep_lease()
+        self._keeper.watch(trial)
         self._observe_start(trial)
 
-    def _new_trial(self, target: Target) -> Trial:
+    def _new_trial(self, target: Target, *, number: int) -> Trial:
         clock = self._core.clock
         attempt = Attempt(
             id=clock.new_id(),
             message_id=_known(self._message.id),
-            number=len(self._attempts) + 1,
+            number=number,
             provider=target.provider,
             model=target.model,
             started_at=clock.now(),
             lease_until=clock.now() + LEASE,
         )
-        return Trial(target, attempt, clock.monotonic())
+        return Trial(target, attempt, clock.new_id(), clock.monotonic())
 
     async def _ask(self) -> AsyncGenerator[Event]:
         """Ask the current target and yield what may be shown of its answer."""
         trial = _known(self._trial)
         request, trial.context, warnings = await make_request(
-            self._core,
-            self._outgoing,
-            self._path,
-            self._message,
-            target=trial.target,
-            deadline=self._deadline,
+            self._core, self._outgoing, self._question, target=trial.target, deadline=self._deadline
         )
         trial.warnings += warnings
         iterator, to_close = self._core.plugins.send_message(request)
         try:
             async for delta in iterator:
                 if (event := trial.take(delta, self._core.clock)) is not None:
+                    if request.stream and isinstance(event, WORDS):
+                        self._keeper.shown(len(event.text))
                     yield event
         except TertuliaError:
             raise
@@ -199,7 +191,7 @@ class Send:
             error.kept = "your message is stored, and the answer is in this error's .reply"
             raise
         result = self._make_reply(trial, reply, attempt, stored)
-        self._core.plugins.observe(Answered(self._outgoing.conversation_id, result))
+        self._core.plugins.observe(Answered(self._question.tree.id, result))
         return result
 
     def _make_reply(self, trial: Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:
@@ -236,12 +228,12 @@ class Send:
         if not remaining or asyncio.get_running_loop().time() >= self._deadline:
             await self._settle_quietly(ended, MessageStatus.FAILED, None)
             raise self._give_up(error)
-        following = self._new_trial(remaining[0])
+        following = self._new_trial(remaining[0], number=ended.number + 1)
         await self._settle(ended, following=following)
         if self._cancelled:
             raise asyncio.CancelledError
         fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
-        self._core.plugins.observe(FellBack(self._outgoing.conversation_id, fallback))
+        self._core.plugins.observe(FellBack(self._question.tree.id, fallback))
         self._observe_start(following)
         return fallback, remaining
 
@@ -276,7 +268,7 @@ class Send:
             request_id=error.request_id,
             retry_after=error.retry_after,
             kept=self.kept if stored else f"{_KEPT}; the part that was shown is in this error's .partial",
-            next_step="send a message to go on from there",
+            next_step="resume() asks for the rest, or send a message to go on from there",
         )
         interrupted.attempts = tuple(self._attempts)
         return interrupted
@@ -287,16 +279,19 @@ class Send:
             outcome = AttemptOutcome.INTERRUPTED if trial.shown else AttemptOutcome.FAILED
             await self._settle_unfinished(trial, outcome, error)
             error.kept = error.kept or _KEPT
+        else:
+            await self._give_up_branch()
         message_id = _known(self._message.id)
-        self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
+        self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
 
     async def _abandon(self, error: BaseException) -> None:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
         if (trial := self._trial) is None:
+            await self._give_up_branch()
             return
         await self._settle_unfinished(trial, AttemptOutcome.CANCELLED, None)
         message_id = _known(self._message.id)
-        self._core.plugins.observe(SendFailed(self._outgoing.conversation_id, message_id, error))
+        self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
 
     async def _settle_unfinished(
         self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
@@ -306,6 +301,13 @@ class Send:
         answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
         await self._settle_quietly(ended, status, answer)
+
+    async def _give_up_branch(self) -> None:
+        """Nothing was stored of the send, and nothing stays of its place."""
+        try:
+            await self._question.give_up()
+        except StoreError as failure:
+            _log.warning("a branch that was made for nothing is still there: %s", failure)
 
     async def _settle_quietly(
         self, ended: Attempt, status: MessageStatus, answer: Message | None
@@ -346,17 +348,22 @@ class Send:
         following: Trial | None = None,
     ) -> Message | None:
         settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
-        writing = self._core.start(
-            self._core.store.settle(
-                self._core.owner, self._outgoing.conversation_id, self._outgoing.branch, settlement
-            )
-        )
-        stored = await self._wait_for(writing)
+        stored = await self._wait_for(self._core.start(self._write(settlement)))
         self._trial = following
         self._shown = self._shown or answer is not None
         if following is None:
-            self._path.extend(self._message, stored)
-        self._core.plugins.observe(AttemptEnded(self._outgoing.conversation_id, ended))
+            self._question.line.path.extend(self._message, stored)
+        else:
+            self._keeper.watch(following)
+        self._core.plugins.observe(AttemptEnded(self._question.tree.id, ended))
+        return stored
+
+    async def _write(self, settlement: Settlement) -> Message | None:
+        core, question = self._core, self._question
+        settlement = attrs.evolve(settlement, checkpointed=await self._keeper.finish())
+        stored = await core.store.settle(core.owner, question.tree.id, question.line.name, settlement)
+        if settlement.next_attempt is None:
+            await question.settled(stored)
         return stored
 
     async def _wait_for(self, writing: asyncio.Task[Message | None]) -> Message | None:
@@ -370,12 +377,12 @@ class Send:
                 self._cancelled = True
 
     def _answer(
-        self, trial: Trial, ended: Attempt, parts: tuple[Any, ...], reply: ProviderReply | None = None
+        self, trial: Trial, ended: Attempt, parts: tuple[Part, ...], reply: ProviderReply | None = None
     ) -> Message:
         return Message(
             Role.ASSISTANT,
-            parts,
-            id=self._core.clock.new_id(),
+            join_parts(self._question.beginning, parts),
+            id=trial.answer_id,
             status=MessageStatus.INTERRUPTED if reply is None else MessageStatus.COMPLETE,
             provider=trial.target.provider,
             model=trial.target.model,
@@ -397,17 +404,7 @@ class Send:
         return chosen if chosen or self._failed else targets
 
     def _observe_start(self, trial: Trial) -> None:
-        self._core.plugins.observe(AttemptStarted(self._outgoing.conversation_id, trial.attempt))
-
-    def _keep_lease(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._lease = loop.call_later(RENEW_SECONDS, self._renew_lease)
-
-    def _renew_lease(self) -> None:
-        if self._trial is not None:
-            until = self._core.clock.now() + LEASE
-            self._core.spawn(self._core.store.update_lease(self._core.owner, self._trial.attempt.id, until))
-            self._keep_lease()
+        self._core.plugins.observe(AttemptStarted(self._question.tree.id, trial.attempt))
 
 
 async def _close(iterator: AsyncIterator[Delta], trial: Trial) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import UUID
 
 import attrs
 
@@ -29,6 +30,8 @@ from tertulia.errors import (
 )
 from tertulia.runtime.clock import Clock
 
+WORDS = (TextDelta, ReasoningDelta)  # a union would be made anew for each delta
+
 
 @attrs.define(eq=False)
 class Trial:
@@ -36,6 +39,8 @@ class Trial:
     One attempt while it runs.
 
     Attributes:
+        answer_id: The id its answer will have.
+
         began: On the monotonic clock.
 
         text: The pieces of text handed to the caller.
@@ -53,6 +58,7 @@ class Trial:
 
     target: Target
     attempt: Attempt
+    answer_id: UUID
     began: float
     text: list[str] = attrs.field(factory=list[str])
     thoughts: list[str] = attrs.field(factory=list[str])
@@ -84,7 +90,7 @@ class Trial:
         return event
 
     def _remember(self, delta: Delta) -> Event | None:
-        if isinstance(delta, TextDelta | ReasoningDelta):
+        if isinstance(delta, WORDS):
             if not isinstance(cast("object", delta.text), str):
                 raise TypeError(f"{type(delta).__name__} holds no text")
             (self.text if isinstance(delta, TextDelta) else self.thoughts).append(delta.text)

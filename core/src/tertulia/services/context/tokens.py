@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from math import ceil
 
-from tertulia.domain.message import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from tertulia.domain.message import Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 
 TOKENS_PER_MESSAGE = 4
+TOKENS_PER_IMAGE = 1120  # what Gemini 3 takes unless told otherwise; others take as much for a photo
 _ASCII = 0.25
 _EXTRA_PER_DIGIT = 0.1  # digits weigh 0.35
 
@@ -58,5 +59,7 @@ def _estimate_part(part: Part) -> float:
             return estimate_text(part.name) + estimate_text(str(part.arguments or part.raw_arguments or ""))
         case ToolResult():
             return estimate_text(part.name) + estimate_text(part.output)
+        case Image():
+            return TOKENS_PER_IMAGE
         case _:
             return estimate_text(str(part.opaque.value)) if part.opaque else 0.0

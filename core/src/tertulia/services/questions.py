@@ -1,0 +1,305 @@
+"""
+What a provider is asked about: something new, something said differently, or the same once more.
+
+Nothing is ever rewritten: what replaces a message or an answer is its sibling, on a branch of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.conversation import Attempt, Branch
+from tertulia.domain.message import Message, MessageStatus, Part, Role, Text
+from tertulia.errors import BranchError, BranchExistsError, ConversationBusyError, TertuliaError
+from tertulia.runtime.attachments import Attachable, load_images
+from tertulia.services.core import Core
+from tertulia.services.tree import Line, Tree
+
+GO_ON = "Your answer broke off. Go on exactly where it stopped, without repeating any of it."
+"""What is sent after the beginning of an answer, and never stored."""
+
+NOTHING_SENT = "nothing was stored, and nothing was sent"
+
+Where: TypeAlias = UUID | Literal["head", "root"]
+Attached: TypeAlias = Attachable | Sequence[Attachable]
+Move: TypeAlias = Callable[[Line], None]
+"""Takes the caller's conversation to another branch."""
+
+
+class Question(ABC):
+    """
+    Something to ask, and where.
+
+    Attributes:
+        line: The branch it is asked on, once it has its place.
+
+        message: The user message, once it has its place; without a depth while it is not stored.
+
+        beginning: The answer that broke off and is to be gone on with; None when there is none.
+    """
+
+    message: Message
+    beginning: Message | None = None
+
+    def __init__(self, core: Core, tree: Tree, line: Line, move: Move) -> None:
+        self.core = core
+        self.tree = tree
+        self.line = line
+        self._move = move
+        self._is_spare = False  # whether the branch is ours alone, and nothing is on it yet
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the user message is in the store."""
+        message: Message | None = getattr(self, "message", None)
+        return message is not None and message.depth is not None
+
+    @abstractmethod
+    async def place(self) -> None:
+        """Get ready to be asked: message and branch are known afterwards."""
+
+    @abstractmethod
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Store the attempt, and the message where it is new; return the attempt with its number."""
+
+    async def settled(self, answer: Message | None) -> None:  # noqa: B027  # most have nothing left to do
+        """The send is over; None when there is nothing of an answer."""
+
+    async def give_up(self) -> None:
+        """Take away the branch that was made for nothing."""
+        if self._is_spare:
+            self._is_spare = False
+            core = self.core
+            await core.store.remove_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
+
+    async def _fork(self, at: UUID | None) -> None:
+        """Go on on a new branch that ends at a message, None being before the first, named after ours."""
+        self.line = self.tree.line(await fork(self.core, self.tree, self.line.name, at=at or "root"))
+        self._is_spare = True
+
+    async def _go_there(self) -> None:
+        """Let the conversation go on on this branch, for the caller and for whoever opens it next."""
+        core = self.core
+        self._is_spare = False
+        await core.store.update_active_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
+        self._move(self.line)
+
+
+class NewQuestion(Question):
+    """
+    A new user message at the end of a branch.
+
+    Args:
+        text: What is said; may be empty when something is attached.
+        attached: Images, or where they are.
+    """
+
+    def __init__(
+        self, core: Core, tree: Tree, line: Line, move: Move, *, text: str, attached: Attached
+    ) -> None:
+        super().__init__(core, tree, line, move)
+        self.message = Message(
+            Role.USER,
+            (Text(text),) if text else (),
+            id=core.clock.new_id(),
+            status=MessageStatus.PENDING,
+            created_at=core.clock.now(),
+        )
+        self._attached = attached
+
+    async def place(self) -> None:
+        """Load what is attached: what cannot be read is refused before anything is stored."""
+        if self._attached:
+            try:
+                images = await asyncio.to_thread(load_images, self._attached)
+            except TertuliaError as error:
+                error.kept = NOTHING_SENT
+                raise
+            self.message = attrs.evolve(self.message, parts=(*images, *self.message.parts))
+
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Store the message together with the attempt."""
+        core = self.core
+        self.message = await core.store.add_user_message(
+            core.owner, self.tree.id, self.line.name, self.message, attempt
+        )
+        return attempt
+
+
+class EditedQuestion(NewQuestion):
+    """
+    A user message said differently: the sibling of an earlier one, on a branch that ends before it.
+
+    Args:
+        edited: The earlier message.
+    """
+
+    def __init__(
+        self, core: Core, tree: Tree, line: Line, move: Move, *, text: str, attached: Attached, edited: UUID
+    ) -> None:
+        super().__init__(core, tree, line, move, text=text, attached=attached)
+        self._edited = edited
+
+    async def place(self) -> None:
+        """Fork before the message that is edited."""
+        core = self.core
+        edited = await core.store.get_message(core.owner, self.tree.id, self._edited)
+        if edited.role is not Role.USER:
+            raise BranchError(
+                f"only a user's message can be edited, and this one is the {edited.role}'s",
+                branch=self.line.name,
+                next_step="regenerate() asks for another answer",
+            )
+        await super().place()
+        await self._fork(edited.parent_id)
+
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Store the message; from then on the conversation goes on there."""
+        attempt = await super().write_ahead(attempt)
+        await self._go_there()
+        return attempt
+
+
+class RepeatedQuestion(Question):
+    """
+    A stored user message that is asked once more.
+
+    Where it has an answer already, the new one is a sibling on a branch of its own. The conversation goes
+    there with the answer; without one there is nothing to go to, and the branch is taken away again. Where
+    it has none, it is asked where it is.
+
+    Args:
+        answer: The answer to have another one beside, or the user message itself; None for the newest.
+    """
+
+    def __init__(self, core: Core, tree: Tree, line: Line, move: Move, *, answer: UUID | None = None) -> None:
+        super().__init__(core, tree, line, move)
+        self._answer = answer
+
+    async def place(self) -> None:
+        """Find the user message, and fork at it where it has an answer."""
+        newest = await self._newest()
+        chosen = newest if self._answer in (None, newest.id) else await self._get(self._answer)
+        self.message = await self._asked_by(chosen)
+        if self.message.id != newest.id:
+            await self._fork(self.message.id)
+
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Store the attempt."""
+        core = self.core
+        return await core.store.add_attempt(core.owner, self.tree.id, self.line.name, attempt)
+
+    async def settled(self, answer: Message | None) -> None:
+        """Go to the answer, or take the branch away."""
+        if answer is None:
+            await self.give_up()
+        elif self._is_spare:
+            await self._go_there()
+
+    async def _newest(self) -> Message:
+        core = self.core
+        newest = await core.store.get_messages(core.owner, self.tree.id, self.line.name, limit=1)
+        if not newest:
+            raise self._error("is empty", "send a message")
+        return newest[0]
+
+    async def _get(self, message_id: UUID | None) -> Message:
+        assert message_id is not None  # noqa: S101  # an answer follows something
+        return await self.core.store.get_message(self.core.owner, self.tree.id, message_id)
+
+    async def _asked_by(self, message: Message) -> Message:
+        """The user message that a message answers, or is."""
+        if message.role is Role.ASSISTANT and message.parent_id is not None:
+            message = await self._get(message.parent_id)
+        if message.role is not Role.USER:
+            raise self._error("holds no answer to a user's message there", "send a message")
+        return message
+
+    def _error(self, what: str, next_step: str) -> BranchError:
+        name = self.line.name
+        return BranchError(f"branch {name!r} {what}", branch=name, kept=NOTHING_SENT, next_step=next_step)
+
+
+class ResumedQuestion(RepeatedQuestion):
+    """What a branch ends with and was not answered to the end: an answer that broke off, or no answer."""
+
+    async def place(self) -> None:
+        """Take the beginning of the answer along, where there is one."""
+        newest = await self._newest()
+        if newest.status is MessageStatus.PENDING:
+            raise ConversationBusyError(
+                f"the newest answer of branch {self.line.name!r} is still coming",
+                kept=NOTHING_SENT,
+                next_step="wait for it",
+            )
+        if newest.role is not Role.USER and newest.status is not MessageStatus.INTERRUPTED:
+            raise self._error(
+                "ends with a complete message, so there is nothing to resume",
+                "send a message, or regenerate() the answer",
+            )
+        if newest.role is Role.ASSISTANT and newest.text:
+            self.beginning = newest
+        await super().place()
+
+
+async def fork(core: Core, tree: Tree, source: str, *, at: Where, name: str | None = None) -> Branch:
+    """
+    Make a branch.
+
+    Args:
+        source: The branch it comes from.
+        at: The message it ends at; ``"head"`` for the source's newest, ``"root"`` for before the first.
+        name: None for the source's name with the next free number: ``main-2``.
+
+    Raises:
+        BranchExistsError: The name is taken.
+        BranchNotFoundError: There is no such source.
+        MessageNotFoundError: There is no such message.
+    """
+    if name is not None:
+        return await _add(core, tree, name, source, at)
+    while True:
+        branches = await core.store.find_branches(core.owner, tree.id)
+        try:
+            return await _add(core, tree, free_name(source, (each.name for each in branches)), source, at)
+        except BranchExistsError:
+            pass  # somebody took it in between
+
+
+async def _add(core: Core, tree: Tree, name: str, source: str, at: Where) -> Branch:
+    now = core.clock.now()
+    return await core.store.add_branch(core.owner, tree.id, name, source=source, at=at, created_at=now)
+
+
+def free_name(source: str, taken: Iterable[str]) -> str:
+    """
+    Number a branch after the one it comes from.
+
+    Example:
+        >>> free_name("main", ["main"]), free_name("main-2", ["main", "main-2", "main-3"])
+        ('main-2', 'main-4')
+    """
+    names = set(taken)
+    base = re.sub(r"-\d+$", "", source)
+    number = 2
+    while (name := f"{base}-{number}") in names:
+        number += 1
+    return name
+
+
+def join_parts(beginning: Message | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Put the rest of an answer after its beginning, as one text where neither has a provider's state."""
+    if beginning is None:
+        return parts
+    if beginning.parts and parts:
+        last, first = beginning.parts[-1], parts[0]
+        if type(last) is Text and type(first) is Text and last.opaque is None and first.opaque is None:
+            return (*beginning.parts[:-1], Text(last.text + first.text), *parts[1:])
+    return (*beginning.parts, *parts)

@@ -1,0 +1,243 @@
+"""An answer as it comes, and the turn it has to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Protocol, Self
+
+from tertulia.domain.exchange import Completed, Event, Reply, TextDelta
+from tertulia.errors import ConversationBusyError, ErrorKind, StreamInterruptedError, TertuliaError
+from tertulia.services.core import Core
+
+
+class Sending(Protocol):
+    """What a stream needs to know of the send behind it."""
+
+    @property
+    def kept(self) -> str:
+        """What is stored of it by now, as a sentence."""
+        ...
+
+    def begin(self) -> float:
+        """Start its clock, and return the moment on the loop's clock at which it is over."""
+        ...
+
+    async def place(self) -> Gate:
+        """Find out on which branch it happens, and return that branch's gate."""
+        ...
+
+    def events(self) -> AsyncGenerator[Event]:
+        """Yield the answer as it comes."""
+        ...
+
+
+class ReplyStream:
+    """
+    An answer as it comes: an async iterator of events, and an async context manager.
+
+    Leaving early keeps what was shown, as an interrupted message, and closes the connection: at once at
+    the end of ``async with`` or after :meth:`aclose`, which any task may call, and soon after a ``break``
+    once nothing holds the stream any more. Awaited, it is read to its end and gives the whole answer.
+
+    Example::
+
+        async with conversation.stream("Now with children.") as stream:
+            async for event in stream:
+                if isinstance(event, tertulia.TextDelta):
+                    print(event.text, end="")
+        print(stream.reply.cost)
+    """
+
+    def __init__(self, core: Core, send: Sending) -> None:
+        self._core = core
+        self._send = send
+        self._reply: Reply | None = None
+        self._reader: asyncio.Task[object] | None = None  # who waits for an event right now
+        self._last_reader: asyncio.Task[object] | None = None
+        self._left: asyncio.Event | None = None  # set when the reader has left
+        self._stopped: str | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._events: AsyncGenerator[Event] | None = run_in_turn(send, weakref.ref(self))
+        core.streams.add(self)
+
+    @property
+    def reply(self) -> Reply:
+        """The whole answer, once the stream has been read to its end."""
+        if self._reply is None:
+            raise TertuliaError(
+                "the answer is not complete",
+                next_step="read the stream to its end before asking for its reply",
+            )
+        return self._reply
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._reader is not None:
+            raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
+        if self._stopped is not None:
+            raise self._stop_error()
+        if self._events is None:
+            raise StopAsyncIteration
+        reader = _current_task()
+        cancelled_before = reader.cancelling()
+        self._reader = self._last_reader = reader
+        try:
+            event = await anext(self._events)
+            if type(event) is not TextDelta:
+                await self._note(event, reader, cancelled_before)
+            return event
+        except asyncio.CancelledError:
+            self._events = None
+            # When only the stream was to end, and not its reader, the reader is told in our own words.
+            if not self._is_stopped() or reader.uncancel() > cancelled_before:
+                raise
+        except BaseException:
+            self._events = None
+            raise
+        finally:
+            self._reader = None
+            if self._left is not None:
+                self._left.set()
+        raise self._stop_error()
+
+    async def _note(self, event: Event, reader: asyncio.Task[object], cancelled_before: int) -> None:
+        """Keep the reply, let the next send have its turn, and pass on what came while all was stored."""
+        if isinstance(event, Completed):
+            self._reply = event.reply
+            events, self._events = self._events, None
+            if events is not None:
+                await events.aclose()
+            if self._is_stopped():
+                reader.uncancel()  # too late to stop anything: the answer is whole
+                self._stopped = None
+        if reader.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
+
+    def __await__(self) -> Generator[object, None, Reply]:
+        return self.read().__await__()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """
+        Leave: keep what was shown and close the connection. Safe to call twice, and from any task.
+
+        A task that is reading the stream right now gets a :class:`tertulia.StreamInterruptedError`.
+        """
+        await self.stop(None)
+
+    async def stop(self, reason: str | None) -> None:
+        """Leave, and tell whoever still reads why; None where nobody does."""
+        if self._closing is None:
+            if self._events is None and self._reader is None:
+                return
+            self._closing = self._core.start(self._close(reason, asyncio.current_task()))
+        # Whoever else closes waits for the same end, and being cancelled does not undo it.
+        await asyncio.shield(self._closing)
+
+    async def _close(self, reason: str | None, caller: asyncio.Task[object] | None) -> None:
+        if self._reader is not None and self._reader is not caller:
+            self._stopped = reason or "the stream was closed"
+            self._left = asyncio.Event()
+            self._reader.cancel()
+            await self._left.wait()
+        events, self._events = self._events, None
+        if events is None:
+            return
+        if reason is not None or caller is not self._last_reader:
+            self._stopped = reason or "the stream was closed"
+        await events.aclose()
+
+    def _is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    def _stop_error(self) -> StreamInterruptedError:
+        return StreamInterruptedError(
+            f"the answer was not read to its end: {self._stopped}",
+            kind=ErrorKind.CANCELLED,
+            kept=self._send.kept,
+            next_step="resume() asks for the rest, or send a message to go on from there",
+        )
+
+    async def read(self) -> Reply:
+        """Read to the end and return the whole answer."""
+        async with self:
+            async for _ in self:
+                pass
+        return self.reply
+
+    def __del__(self) -> None:
+        events, self._events = self._events, None
+        if events is not None and self._last_reader is not None:
+            self._core.close_later(events)
+
+
+async def run_in_turn(send: Sending, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
+    """Yield a send's events, once it is its turn on its branch."""
+    deadline = send.begin()
+    gate = await send.place()
+    await gate.enter(stream, deadline)
+    try:
+        async with aclosing(send.events()) as events:
+            async for event in events:
+                yield event
+    finally:
+        gate.leave()
+
+
+class Gate:
+    """
+    Lets one answer at a time onto a branch; others wait their turn, as long as their own send may take.
+
+    A task that left a stream open and sends again would wait for itself: its old stream is closed first,
+    as if it had been left with ``break``.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._holder: weakref.ref[ReplyStream] | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    async def enter(self, stream: weakref.ref[ReplyStream], deadline: float) -> None:
+        """
+        Wait for the turn of a stream.
+
+        Raises:
+            ConversationBusyError: It did not come before the deadline.
+        """
+        task = asyncio.current_task()
+        if self._task is task and self._holder is not None and (open_stream := self._holder()) is not None:
+            await open_stream.stop("another message was sent meanwhile")
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise ConversationBusyError(
+                "another answer was under way on this branch for as long as this send may take",
+                kept="the message was not stored, and nothing was sent",
+                next_step="read the other stream to its end, or close it",
+            ) from None
+        self._holder, self._task = stream, task
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        self._holder = self._task = None
+        self._lock.release()
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # a coroutine of asyncio runs in a task
+    return task

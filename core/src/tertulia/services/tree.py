@@ -1,0 +1,63 @@
+"""What all who hold one conversation in this process share."""
+
+from __future__ import annotations
+
+import weakref
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.conversation import Branch
+from tertulia.services.path import Path
+from tertulia.services.stream import Gate
+
+
+# Compared by identity: there is one for each branch that somebody holds.
+@attrs.define(eq=False)
+class Line:
+    """
+    A branch: who answers on it, whose turn it is, and what was read of it.
+
+    Attributes:
+        branch: As it was last read or changed; its head may have moved since.
+    """
+
+    branch: Branch
+    gate: Gate = attrs.field(factory=Gate)
+    path: Path = attrs.field(factory=Path)
+
+    @property
+    def name(self) -> str:
+        """The branch's name."""
+        return self.branch.name
+
+
+@attrs.define(eq=False)
+class Tree:
+    """
+    A conversation: its title, and those of its branches that somebody holds.
+
+    Attributes:
+        title: None when untitled.
+    """
+
+    id: UUID
+    title: str | None
+    _lines: weakref.WeakValueDictionary[str, Line] = attrs.field(
+        factory=weakref.WeakValueDictionary[str, Line], repr=False
+    )
+
+    def line(self, branch: Branch) -> Line:
+        """Return the one line of a branch, which knows now what the store says."""
+        line = self._lines.get(branch.name)
+        if line is None:
+            line = self._lines[branch.name] = Line(branch)
+        line.branch = branch
+        return line
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Let whoever holds a branch know it under its new name."""
+        line = self._lines.pop(name, None)
+        if line is not None:
+            line.branch = attrs.evolve(line.branch, name=new_name)
+            self._lines[new_name] = line
