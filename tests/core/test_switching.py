@@ -22,11 +22,11 @@ async def test_a_failed_switch_changes_nothing(client, simulator):
     assert [] == simulator.requests
 
 
-async def test_a_switch_names_a_model(client, simulator, database):
+async def test_a_switch_names_a_model(open_client, client, simulator, database):
     """A switch may name a model, and is stored: a client opened later goes on with it."""
     conversation = await client.start(provider="openai")
     await conversation.switch("xai", "grok-4.3")
-    async with tertulia.open(store=database, providers=simulator.providers(), environ={}) as later:
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as later:
         again = await later.get(conversation.id)
         assert ("xai", "grok-4.3") == (again.provider, again.model)
 
@@ -36,14 +36,14 @@ async def test_a_switch_names_a_model(client, simulator, database):
     assert "grok-4.3" == simulator.sent_to("xai").body["model"]
 
 
-async def test_a_conversation_goes_on_without_its_former_provider(simulator, database):
+async def test_a_conversation_goes_on_without_its_former_provider(open_client, simulator, database):
     """Where a provider is no longer configured, its conversation opens, is read, and goes on elsewhere."""
-    async with tertulia.open(store=database, providers=simulator.providers(), environ={}) as client:
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as client:
         conversation = await client.start(provider="openai")
         await conversation.send("My name is John.")
 
     remaining = {name: table for name, table in simulator.providers().items() if name != "openai"}
-    async with tertulia.open(store=database, providers=remaining, environ={}) as client:
+    async with open_client(store=database, providers=remaining, environ={}) as client:
         again = await client.get(conversation.id)
         assert ["My name is John.", "Hello John."] == [message.text for message in await again.history()]
         with pytest.raises(UnknownProviderError):
@@ -52,10 +52,10 @@ async def test_a_conversation_goes_on_without_its_former_provider(simulator, dat
         assert "Your name is John." == (await again.send("What is my name?")).text
 
 
-async def test_sessions_tile_the_conversation(database):
+async def test_sessions_tile_the_conversation(open_client, database):
     """Each session ends where the next begins, says why it began, and adds up with the others."""
     one, two = ScriptedProvider("one"), ScriptedProvider("two")
-    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
+    async with open_client(store=database, providers={}, plugins=[one, two], environ={}) as client:
         conversation = await client.start(provider="one")
         one.says("a")
         await conversation.send("1")

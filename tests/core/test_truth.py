@@ -57,10 +57,10 @@ async def test_a_failing_provider_is_replaced(client, simulator):
     assert (1, 1) == (simulator.sent_to("xai").count, simulator.sent_to("openai").count)
 
 
-async def test_a_name_inside_the_window_is_remembered(database, simulator):
+async def test_a_name_inside_the_window_is_remembered(open_client, database, simulator):
     """A budget that holds the last turns holds the name that was said in them."""
     settings = {"providers": simulator.providers(), "store": database, "environ": {}}
-    async with tertulia.open(**settings, max_context_tokens=120) as client:
+    async with open_client(**settings, max_context_tokens=120) as client:
         conversation = await client.start(provider="openai")
         for _ in range(20):
             await conversation.send("Count to 3.")
@@ -80,16 +80,16 @@ async def test_a_name_inside_the_window_is_remembered(database, simulator):
     assert 107 == reply.context.tokens
 
 
-async def test_a_conversation_outlives_its_client(database, simulator):
+async def test_a_conversation_outlives_its_client(open_client, database, simulator):
     """Closed and opened again, a conversation is as it was and goes on."""
     settings = {"providers": simulator.providers(), "store": database, "environ": {}}
-    async with tertulia.open(**settings) as client:
+    async with open_client(**settings) as client:
         conversation = await client.start("Trip to Lisbon", provider="openai", system="Be brief.")
         await conversation.send("My name is John.")
         before = await conversation.history()
         identifier = conversation.id
 
-    async with tertulia.open(**settings) as client:
+    async with open_client(**settings) as client:
         again = await client.get(str(identifier))
         after = await again.history()
         reply = await again.send("What is my name?")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tertulia.contracts.context import ContextView
     from tertulia.contracts.hookspecs import API_VERSION, DEFER, hookimpl
     from tertulia.contracts.provider import Provider
-    from tertulia.contracts.store import Settlement, Store
-    from tertulia.domain.config import ProviderConfig, Secret
+    from tertulia.contracts.store import Checkpoint, Settlement, Store
+    from tertulia.domain.config import ProviderConfig, Secret, Setting
     from tertulia.domain.conversation import (
         Attempt,
         AttemptOutcome,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tertulia.domain.message import (
         FinishReason,
         Foreign,
+        Image,
         Message,
         MessageStatus,
         OpaqueState,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
         ToolCall,
         ToolResult,
     )
-    from tertulia.domain.model import Capability, LongContext, ModelInfo, Price, Rates
+    from tertulia.domain.model import Capability, ImageLimits, LongContext, ModelInfo, Price, Rates
     from tertulia.domain.notice import (
         Answered,
         AttemptEnded,
@@ -77,7 +78,12 @@ if TYPE_CHECKING:
     from tertulia.domain.usage import Billing, Cost, CostSource, CostTotal, Money, Usage
     from tertulia.errors import (
         AllProvidersFailed,
+        AttachmentError,
         AuthenticationError,
+        BranchError,
+        BranchExistsError,
+        BranchMovedError,
+        BranchNotFoundError,
         ConfigurationError,
         ConnectionFailedError,
         ContentFilteredError,
@@ -89,6 +95,7 @@ if TYPE_CHECKING:
         EmptyResponseError,
         ErrorKind,
         InvalidRequestError,
+        MessageNotFoundError,
         MissingKeyError,
         ModelNotFoundError,
         OverloadedError,
@@ -110,11 +117,18 @@ if TYPE_CHECKING:
         TertuliaError,
         TooLargeError,
         UnknownProviderError,
+        UnsupportedMediaError,
         UnsupportedParameterError,
     )
+    from tertulia.runtime.attachments import Attachable, load_image
+    from tertulia.runtime.chat_provider import ChatCompletionsProvider
+    from tertulia.runtime.configuration.listing import read_settings
     from tertulia.runtime.http_provider import HTTPProvider
     from tertulia.runtime.plugins import PluginReport
-    from tertulia.services.conversations import Conversation, ReplyStream
+    from tertulia.services.conversations import Conversation
+    from tertulia.services.stream import ReplyStream
+
+    from . import sync as sync  # re-exported: a module, loaded on first use like a name
 
 __version__ = "0.1.0"
 
@@ -131,12 +145,14 @@ _HOMES = {
     ),
     "tertulia.contracts.provider": ("Provider",),
     "tertulia.contracts.store": (
+        "Checkpoint",
         "Settlement",
         "Store",
     ),
     "tertulia.domain.config": (
         "ProviderConfig",
         "Secret",
+        "Setting",
     ),
     "tertulia.domain.conversation": (
         "Attempt",
@@ -174,6 +190,7 @@ _HOMES = {
     "tertulia.domain.message": (
         "FinishReason",
         "Foreign",
+        "Image",
         "Message",
         "MessageStatus",
         "OpaqueState",
@@ -187,6 +204,7 @@ _HOMES = {
     ),
     "tertulia.domain.model": (
         "Capability",
+        "ImageLimits",
         "LongContext",
         "ModelInfo",
         "Price",
@@ -211,7 +229,12 @@ _HOMES = {
     ),
     "tertulia.errors": (
         "AllProvidersFailed",
+        "AttachmentError",
         "AuthenticationError",
+        "BranchError",
+        "BranchExistsError",
+        "BranchMovedError",
+        "BranchNotFoundError",
         "ConfigurationError",
         "ConnectionFailedError",
         "ContentFilteredError",
@@ -223,6 +246,7 @@ _HOMES = {
         "EmptyResponseError",
         "ErrorKind",
         "InvalidRequestError",
+        "MessageNotFoundError",
         "MissingKeyError",
         "ModelNotFoundError",
         "OverloadedError",
@@ -244,14 +268,19 @@ _HOMES = {
         "TertuliaError",
         "TooLargeError",
         "UnknownProviderError",
+        "UnsupportedMediaError",
         "UnsupportedParameterError",
     ),
+    "tertulia.runtime.attachments": (
+        "Attachable",
+        "load_image",
+    ),
+    "tertulia.runtime.chat_provider": ("ChatCompletionsProvider",),
+    "tertulia.runtime.configuration.listing": ("read_settings",),
     "tertulia.runtime.http_provider": ("HTTPProvider",),
     "tertulia.runtime.plugins": ("PluginReport",),
-    "tertulia.services.conversations": (
-        "Conversation",
-        "ReplyStream",
-    ),
+    "tertulia.services.conversations": ("Conversation",),
+    "tertulia.services.stream": ("ReplyStream",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -260,6 +289,8 @@ __all__ = [
     "API_VERSION",
     "AllProvidersFailed",
     "Answered",
+    "Attachable",
+    "AttachmentError",
     "Attempt",
     "AttemptEnded",
     "AttemptOutcome",
@@ -267,7 +298,13 @@ __all__ = [
     "AuthenticationError",
     "Billing",
     "Branch",
+    "BranchError",
+    "BranchExistsError",
+    "BranchMovedError",
+    "BranchNotFoundError",
     "Capability",
+    "ChatCompletionsProvider",
+    "Checkpoint",
     "Client",
     "Completed",
     "ConfigurationError",
@@ -298,9 +335,12 @@ __all__ = [
     "FinishReason",
     "Foreign",
     "HTTPProvider",
+    "Image",
+    "ImageLimits",
     "InvalidRequestError",
     "LongContext",
     "Message",
+    "MessageNotFoundError",
     "MessageStatus",
     "MissingKeyError",
     "ModelInfo",
@@ -341,6 +381,7 @@ __all__ = [
     "SendFailed",
     "ServerError",
     "SessionReason",
+    "Setting",
     "Settlement",
     "Store",
     "StoreBusyError",
@@ -361,11 +402,14 @@ __all__ = [
     "ToolResult",
     "Translated",
     "UnknownProviderError",
+    "UnsupportedMediaError",
     "UnsupportedParameterError",
     "Usage",
     "Window",
     "hookimpl",
+    "load_image",
     "open",
+    "read_settings",
 ]
 
 # Hidden from type checkers, so that a misspelt name is a type error.
@@ -373,6 +417,8 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         """Load a public name on first use."""
+        if name == "sync":
+            return import_module("tertulia.sync")
         home = _HOME_OF.get(name)
         if home is None:
             raise AttributeError(f"module 'tertulia' has no attribute {name!r}")
