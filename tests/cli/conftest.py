@@ -1,4 +1,4 @@
-"""The command in this process, in a process of its own, and on a terminal of its own."""
+"""The command in this process, in a process of its own, and at a terminal of its own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pseudo_terminal import COMMAND
 
 from tertulia_cli import main
+from tertulia_simulator import Simulator
 
-COMMAND = [sys.executable, "-m", "tertulia_cli"]
 OWN = (
     "AI_",
     "TERTULIA_",
@@ -49,6 +50,7 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     for name in [name for name in os.environ if name.startswith(OWN)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("TERTULIA_CONFIG", "")
     monkeypatch.setenv("TERTULIA_STORE", f"sqlite:///{tmp_path / 'conversations.db'}")
 
 
@@ -115,3 +117,12 @@ def run_on_terminal(*arguments: str, columns: int = 80) -> str:
 @pytest.fixture
 def on_terminal() -> Callable[..., str]:
     return run_on_terminal
+
+
+@pytest.fixture
+def simulated(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """The simulated services, as the ones that the environment leads to."""
+    for name, settings in simulator.providers().items():
+        monkeypatch.setenv(f"AI_{name.upper()}_BASE_URL", settings["base_url"])
+        monkeypatch.setenv(f"AI_{name.upper()}_API_KEY", settings["api_key"])
+    return simulator

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 import tertulia
 from tertulia_cli import main
-from tertulia_cli.ask import _Screen
+from tertulia_cli.answers import Screen
+from tertulia_cli.demo import PICTURE
+from tertulia_simulator import Simulator
 
 from_simulator = "simulator: no key, no bill: the services are simulated at http://127.0.0.1:"
 
@@ -118,14 +124,6 @@ def test_json_is_one_object(tertulia_command):
             ),
         ),
         (
-            ["Hello."],
-            2,
-            (
-                "no provider has a key; set one of AI_GEMINI_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, "
-                "AI_OPENAI_API_KEY, OPENAI_API_KEY, AI_XAI_API_KEY, XAI_API_KEY"
-            ),
-        ),
-        (
             ["--provider", "opnai", "Hello."],
             2,
             "no provider is configured as 'opnai'; did you mean 'openai'?",
@@ -136,7 +134,7 @@ def test_json_is_one_object(tertulia_command):
             "no provider is configured as 'opnai'; did you mean 'openai'?",
         ),
         (
-            ["--store", "paper:", "Hello."],
+            ["--provider", "openai", "--store", "paper:", "Hello."],
             2,
             (
                 "no store is installed for 'paper' URLs; use sqlite:///PATH or memory:, "
@@ -216,7 +214,7 @@ def test_waiting_and_beginning_again_are_told(capsys, event: tertulia.Event, lin
     What happens to an answer on its way is one line, which stands on its own.
     """
     out = StringIO()
-    screen = _Screen(out)
+    screen = Screen(out)
 
     screen.show(tertulia.TextDelta("Once"))
     screen.show(event)
@@ -226,7 +224,7 @@ def test_waiting_and_beginning_again_are_told(capsys, event: tertulia.Event, lin
 
 
 class HalfAnswer(BaseHTTPRequestHandler):
-    """Says some words in OpenAI's language, then waits until it may hang up."""
+    """Says some words in the language of Chat Completions, then waits until it may hang up."""
 
     words: tuple[str, ...] = ()
     spoken: Event
@@ -238,7 +236,7 @@ class HalfAnswer(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
         for word in self.words:
-            event = {"type": "response.output_text.delta", "output_index": 0, "delta": word}
+            event = {"choices": [{"index": 0, "delta": {"content": word}}]}
             self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
         self.wfile.flush()
         self.spoken.set()
@@ -263,6 +261,7 @@ def half_answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[HalfAnswer]]:
         thread.join()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
     ("words", "kept"),
     [
@@ -270,15 +269,17 @@ def half_answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[HalfAnswer]]:
         ((), "your message is kept in conversation "),
     ],
 )
-def test_ctrl_c_keeps_what_was_shown(
+def test_ctrl_c_and_sigterm_keep_what_was_shown(
     half_answer: type[HalfAnswer],
     start: Callable[..., subprocess.Popen[str]],
     database: str,
     words: tuple[str, ...],
     kept: str,
+    number: int,
+    code: int,
 ):
     """
-    An interrupted command ends with 130 and says in one line what it kept, and that is in the store.
+    An interrupted command ends with its own code and says in one line what it kept, and that is in the store.
     """
     half_answer.words = words
     process = start("ask", "--store", database, "A story, please.")
@@ -286,11 +287,11 @@ def test_ctrl_c_keeps_what_was_shown(
     assert process.stdout is not None
     shown = process.stdout.read(len("".join(words)))
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
 
     _, error = process.communicate(timeout=30)
     _, texts = asyncio.run(read_newest(database))
-    assert (130, "".join(words)) == (process.returncode, shown)
+    assert (code, "".join(words)) == (process.returncode, shown)
     assert error.startswith(f"interrupted: {kept}")
     assert error.count("\n") == 1
     assert ["A story, please.", *filter(None, [shown])] == texts
@@ -307,9 +308,92 @@ def test_an_answer_that_breaks_off_is_an_error_on_a_line_of_its_own(
 
     ended = tertulia_command("ask", "A story, please.")
 
+    [identifier] = re.findall(r"--conversation (\S+)\"", ended.err)
     assert (1, "Once upon\n") == (ended.code, ended.out)
     assert ended.err.startswith("error: the answer broke off: ")
     assert ended.err.endswith(
         "; your message is stored, and so is the part of the answer that was shown; "
-        "send a message to go on from there\n"
+        f'"tertulia chat --conversation {identifier}" and /resume ask for the rest\n'
     )
+
+
+def test_images_go_along(tertulia_command, simulated: Simulator, tmp_path: Path):
+    """
+    --attach can be repeated; what each file is is told by its content.
+    """
+    (tmp_path / "face").write_bytes(PICTURE)
+
+    ended = tertulia_command(
+        "ask", "-p", "gemini", "--attach", f"{tmp_path}/face", "-a", f"{tmp_path}/face", "What is this?"
+    )
+
+    assert (0, "I see a PNG image of 78 bytes, 8 \N{MULTIPLICATION SIGN} 8 pixels.\n") == ended[:2]
+    assert len(simulated.sent_to("gemini").images) == 2
+
+
+def test_an_image_needs_no_text(tertulia_command, simulated: Simulator, tmp_path: Path):
+    """
+    Where nothing is piped in, an image is enough to ask.
+    """
+    (tmp_path / "face.png").write_bytes(PICTURE)
+
+    ended = tertulia_command("ask", "-p", "gemini", "--attach", f"{tmp_path}/face.png")
+
+    assert ended.code == 0
+    assert simulated.sent_to("gemini").texts in ([], [""])
+    assert len(simulated.sent_to("gemini").images) == 1
+
+
+def test_what_cannot_be_attached_is_said_before_anything_is_stored(
+    tertulia_command, simulated: Simulator, database: str, tmp_path: Path
+):
+    """
+    A file that is not there is one line, and there is no conversation.
+    """
+    ended = tertulia_command("ask", "--store", database, "--attach", f"{tmp_path}/none.png", "What is this?")
+
+    assert ended == (
+        1,
+        "",
+        f"error: {tmp_path}/none.png cannot be read: No such file or directory; check the path\n",
+    )
+    assert not (tmp_path / "conversations.db").exists()
+
+
+def test_an_image_that_nobody_takes_is_refused(tertulia_command, simulated: Simulator, tmp_path: Path):
+    """
+    The provider is not asked, and the line says what it takes.
+    """
+    (tmp_path / "scan.tiff").write_bytes(b"II*\x00rest")
+
+    ended = tertulia_command("ask", "-p", "gemini", "--attach", f"{tmp_path}/scan.tiff", "What is this?")
+
+    assert (1, "") == ended[:2]
+    assert "image/tiff" in ended.err
+    assert [] == simulated.requests
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_answer_that_cannot_be_stored_is_printed_all_the_same(
+    start: Callable[..., subprocess.Popen[str]],
+    simulated: Simulator,
+    tmp_path: Path,
+    options: tuple[str, ...],
+):
+    """
+    While another program holds the database the answer is shown, the error says so, and the exit code is 1.
+    """
+    simulated.fail("gemini", "stall", after=1)
+    path = tmp_path / "conversations.db"
+    process = start("ask", *options, "--store", f"sqlite:///{path}?busy_timeout=0.1", "My name is John.")
+    asyncio.run(asyncio.wait_for(simulated.stalled("gemini"), 30))
+
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        simulated.release("gemini")
+        out, error = process.communicate(timeout=30)
+
+    text = json.loads(out)["text"] if options else out.removesuffix("\n")
+    assert (1, "Hello John.") == (process.returncode, text)
+    assert error.splitlines()[-1].startswith("error: ")
+    assert "; your message is stored, and the answer is only what you see of it here" in error

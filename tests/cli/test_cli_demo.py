@@ -17,38 +17,48 @@ The drivers, the HTTP, the database and the price lists are the real ones.
    you     My name is John.
    openai  Hello John.
 
-2. Switch to gemini (gemini-3.5-flash): it is sent the history, so it knows John
+2. Switch to gemini (gemini-3.5-flash): it is sent the history, and an image
    you     Good morning!
    gemini  Hello John.
+   you     What is this? [image/png, 78 bytes]
+   gemini  I see a PNG image of 78 bytes, 8 \N{MULTIPLICATION SIGN} 8 pixels.
 
 3. Switch to xai (grok-4.7): it remembers as well
    you     What is my name?
    xai     Your name is John.
 
-4. Now xai is overloaded; openai is its fallback, and takes over
+4. Fork before that question; on the branch “mary” something else was said
+   you     My name is Mary.
+   xai     Hello Mary.
+   you     What is my name?
+   xai     Your name is Mary.
+
+5. Back on main xai is overloaded; openai is its fallback, and takes over
    you     Do you remember my name?
    xai     failed (overloaded), so openai answers
    openai  Your name is John.
 
-5. All is closed; a new client reads the conversation from the SQLite file
-   you     My name is John.
-   openai  Hello John.               $0.000046
-   you     Good morning!
-   gemini  Hello John.               $0.0000615
-   you     What is my name?
-   xai     Your name is John.        $0.000106
-   you     Do you remember my name?
-   openai  Your name is John.        $0.000164
+6. An answer breaks off: what came is kept, and the rest is asked for
+   you     Count to 9.
+   xai     1, 2, 3, 4,
+   xai     broke off (protocol); that much is kept
+   xai     5, 6, 7, 8, 9.
 
-6. What it cost, exactly; a refused call costs nothing
-   openai  $0.00021
-   gemini  $0.0000615
-   xai     $0.000106
-   total   $0.0003775
+7. All is closed; a new client reads the branches from the SQLite file
+   branch     messages         answered by   newest
+   main       12               xai/grok-4.7  1, 2, 3, 4,
+   ├─ mary    4 more after 6   xai/grok-4.7  Your name is Mary.
+ * └─ main-2  1 more after 11  xai/grok-4.7  1, 2, 3, 4, 5, 6, 7, 8, 9.
 
-Now you, with a key of your own:
+8. What it cost, exactly; for the answer that broke off nobody sent a bill
+   openai  $0.000772
+   gemini  $0.0006045
+   xai     at least $0.002818
+   total   at least $0.0041945
+
+Now you; without a key the services stay simulated:
    export OPENAI_API_KEY="sk-..."
-   tertulia ask "Three days in Lisbon, please."
+   tertulia chat
 """
 
 
@@ -67,24 +77,24 @@ def test_in_a_pipe_the_story_is_plain_text(
     assert process.returncode == 0
 
 
-def test_the_story_fits_on_one_screen():
+def test_the_story_is_short():
     """
-    It has at most 40 lines of at most 80 columns.
+    It has at most 52 lines of at most 80 columns.
     """
     lines = STORY.splitlines()
 
-    assert len(lines) <= 40
+    assert len(lines) <= 52
     assert max(map(len, lines)) <= 80
 
 
 def test_the_bill_adds_up():
     """
-    The costs of the answers, those of the providers, and the total are the same money.
+    The costs of the providers and the total are the same money.
     """
-    costs = [int(fraction.ljust(12, "0")) for fraction in re.findall(r"\$0\.(\d+)", STORY)]
-    answers, providers, total = costs[:4], costs[4:7], costs[7]
+    *providers, total = [int(digits.ljust(12, "0")) for digits in re.findall(r"\$0\.(\d+)", STORY)]
 
-    assert sum(answers) == sum(providers) == total
+    assert sum(providers) == total
+    assert len(providers) == 3
 
 
 def test_on_a_terminal_the_story_is_coloured(on_terminal: Callable[..., str]):

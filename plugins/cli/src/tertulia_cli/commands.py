@@ -3,30 +3,66 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 
 from tertulia_cli import versions
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def _asking(command: C) -> C:
+    """Add the options that say who answers, and where it is kept."""
+    options = (
+        click.option(
+            "-p", "--provider", metavar="NAME", help="Who answers. Default: the first that has a key."
+        ),
+        click.option("-m", "--model", metavar="MODEL", help="Which model. Default: the provider's own."),
+        click.option("-s", "--system", metavar="TEXT", help="Instructions for whoever answers."),
+        click.option(
+            "-f",
+            "--fallback",
+            multiple=True,
+            metavar="NAME[/MODEL],…",
+            help="Who is asked, in order, when the provider fails. Can be repeated.",
+        ),
+        _store,
+        click.option(
+            "--simulator",
+            is_flag=True,
+            help="Ask services simulated on this machine; nothing is kept without --store.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _store(command: C) -> C:
+    where = "sqlite:///PATH or memory:. Default: your own database."
+    return click.option("--store", metavar="URL", help=where)(command)
+
+
+def _json(what: str) -> Callable[[C], C]:
+    return click.option("--json", "as_json", is_flag=True, help=what)
+
+
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_examples(
-        "tertulia demo", 'tertulia ask "Three days in Lisbon, please."', "tertulia plugins --json"
-    ),
+    epilog=_examples("tertulia demo", "tertulia chat", 'tertulia ask "Three days in Lisbon, please."'),
 )
 @click.version_option(message=versions(), version="")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Conversations that outlive any one AI provider."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+    _help_alone(context)
 
 
 @cli.command(epilog=_examples("tertulia demo", "NO_COLOR=1 tertulia demo", "tertulia demo | less"))
@@ -46,28 +82,22 @@ def demo() -> int:
         'tertulia ask "Three days in Lisbon, please."',
         'tertulia ask --provider gemini --system "Be brief." "What is a tertulia?"',
         'tertulia ask --fallback gemini,xai/grok-4.3 "Hello!"',
+        "tertulia ask --attach menu.jpg 'What would you order?'",
         "git diff | tertulia ask --system 'Write a commit message for this diff.'",
         'tertulia ask --simulator --json "My name is John."',
     )
 )
 @click.argument("text", required=False)
-@click.option("-p", "--provider", metavar="NAME", help="Who answers. Default: the first that has a key.")
-@click.option("-m", "--model", metavar="MODEL", help="Which model. Default: the provider's own.")
-@click.option("-s", "--system", metavar="TEXT", help="Instructions for whoever answers.")
+@_asking
 @click.option(
-    "-f",
-    "--fallback",
+    "-a",
+    "--attach",
+    "attached",
     multiple=True,
-    metavar="NAME[/MODEL],…",
-    help="Who is asked, in order, when the provider fails. Can be repeated.",
+    metavar="FILE",
+    help="Send an image along: a file, or an https:// address. Can be repeated.",
 )
-@click.option(
-    "--simulator",
-    is_flag=True,
-    help="Ask services simulated on this machine; nothing is kept without --store.",
-)
-@click.option("--store", metavar="URL", help="sqlite:///PATH or memory:. Default: your own database.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the answer is complete.")
+@_json("Print one JSON object when the answer is complete.")
 def ask(
     text: str | None,
     *,
@@ -75,27 +105,29 @@ def ask(
     model: str | None,
     system: str | None,
     fallback: Sequence[str],
-    simulator: bool,
     store: str | None,
+    simulator: bool,
+    attached: Sequence[str],
     as_json: bool,
 ) -> int:
     """
     Ask one question and print the answer as it comes.
 
     TEXT is read from standard input when it is "-", or missing and something is piped in. The answer goes
-    to standard output; who answered, what it cost and what went wrong go to standard error.
+    to standard output; who answered, what it cost and what went wrong go to standard error. Without any key
+    the services are simulated, and it says so.
     """
+    from tertulia import load_image
+    from tertulia_cli.access import Access
     from tertulia_cli.ask import Question, ask_question
 
+    said = _read_text(text, may_be_empty=bool(attached))
     return ask_question(
         Question(
-            text=_read_text(text),
-            provider=provider,
-            model=model,
+            text=said,
+            access=Access(provider, model, _split_names(fallback), store, simulator),
             system=system,
-            fallback=_split_names(fallback),
-            store=store or ("memory:" if simulator else None),
-            simulator=simulator,
+            attached=[load_image(source) for source in attached],
             as_json=as_json,
         )
     )
@@ -103,9 +135,148 @@ def ask(
 
 @cli.command(
     epilog=_examples(
+        "tertulia chat",
+        "tertulia chat --provider gemini --system 'Be brief.'",
+        "tertulia chat --conversation 0199a3c4-5d6e --branch main",
+        "tertulia chat --simulator",
+        "tertulia chat < questions.txt",
+    )
+)
+@_asking
+@click.option(
+    "-c", "--conversation", metavar="ID", help="Go on with a conversation; the beginning of its id will do."
+)
+@click.option("-b", "--branch", metavar="NAME", help="On which branch of it. Default: where it was last.")
+def chat(
+    *,
+    provider: str | None,
+    model: str | None,
+    system: str | None,
+    fallback: Sequence[str],
+    store: str | None,
+    simulator: bool,
+    conversation: str | None,
+    branch: str | None,
+) -> int:
+    """
+    Talk, and read the answers as they come.
+
+    Ctrl-C stops an answer and keeps what you saw of it; Ctrl-D leaves. /help shows what else can be typed.
+    What is piped in is said line by line. Without any key the services are simulated, and it says so.
+    """
+    from tertulia_cli.access import Access
+    from tertulia_cli.chat import Wish, talk
+
+    if conversation is None and branch is not None:
+        raise click.UsageError("--branch needs --conversation.")
+    if conversation is not None and system is not None:
+        raise click.UsageError("--system is for a new conversation, and --conversation goes on with another.")
+    if conversation is not None and simulator and store is None:
+        raise click.UsageError("--conversation with --simulator needs --store: where is it kept?")
+    names = _split_names(fallback)
+    return talk(Wish(Access(provider, model, names, store, simulator, conversation), system, branch))
+
+
+@cli.group(invoke_without_command=True, epilog=_examples("tertulia conversations list"))
+@click.pass_context
+def conversations(context: click.Context) -> None:
+    """Show what was said."""
+    _help_alone(context)
+
+
+@conversations.command(
+    "list",
+    epilog=_examples(
+        "tertulia conversations list",
+        "tertulia conversations list --limit 5",
+        "tertulia conversations list --json",
+    ),
+)
+@click.option(
+    "-n", "--limit", metavar="N", type=click.IntRange(1), default=20, help="At most so many. Default: 20."
+)
+@_store
+@_json("Print a JSON list.")
+def list_(*, limit: int, store: str | None, as_json: bool) -> int:
+    """List conversations, the most recently used first."""
+    from tertulia_cli.conversations import list_conversations
+
+    return list_conversations(store=store, limit=limit, as_json=as_json)
+
+
+@conversations.command(
+    epilog=_examples(
+        "tertulia conversations show 0199a3c4-5d6e",
+        "tertulia conversations show 0199a3c4-5d6e --branch main-2 --limit 4",
+        "tertulia conversations show 0199a3c4-5d6e --json",
+    )
+)
+@click.argument("conversation", metavar="ID")
+@click.option("-b", "--branch", metavar="NAME", help="Which branch. Default: where it was last gone on with.")
+@click.option(
+    "-n", "--limit", metavar="N", type=click.IntRange(1), help="The newest so many messages. Default: all."
+)
+@_store
+@_json("Print one JSON object.")
+def show(
+    conversation: str, *, branch: str | None, limit: int | None, store: str | None, as_json: bool
+) -> int:
+    """
+    Show what was said, by whom, and what it cost.
+
+    The beginning of an ID will do, 6 characters or more, where only one conversation begins so.
+    """
+    from tertulia_cli.conversations import show_conversation
+
+    return show_conversation(conversation, branch=branch, store=store, limit=limit, as_json=as_json)
+
+
+@cli.command(epilog=_examples("tertulia branches 0199a3c4-5d6e", "tertulia branches 0199a3c4-5d6e --json"))
+@click.argument("conversation", metavar="ID")
+@_store
+@_json("Print a JSON list.")
+def branches(conversation: str, *, store: str | None, as_json: bool) -> int:
+    """
+    Show the branches of a conversation as a tree.
+
+    A star marks the branch that the conversation goes on on. Each branch has the number of its own messages
+    and of the message after which it left the one above it, who answers on it, and its newest words.
+    """
+    from tertulia_cli.conversations import show_branches
+
+    return show_branches(conversation, store=store, as_json=as_json)
+
+
+@cli.group(invoke_without_command=True, epilog=_examples("tertulia config show"))
+@click.pass_context
+def config(context: click.Context) -> None:
+    """Show what is configured."""
+    _help_alone(context)
+
+
+@config.command(
+    "show",
+    epilog=_examples("tertulia config show", "tertulia config show --origin", "tertulia config show --json"),
+)
+@click.option("--origin", is_flag=True, help="Say where each one is set, and show those that are not.")
+@_json("Print a JSON list, with the origins.")
+def show_config(*, origin: bool, as_json: bool) -> int:
+    """
+    Show the settings that are in effect.
+
+    A key is never shown: only that there is one.
+    """
+    from tertulia_cli.config import show_settings
+
+    return show_settings(with_origin=origin, as_json=as_json)
+
+
+@cli.command(
+    epilog=_examples(
         "tertulia simulate",
         "tertulia simulate --port 8123",
         "tertulia simulate --fail openai=overloaded --fail xai=rate_limit:3",
+        "tertulia simulate --fail gemini=cut_stream:always:after=3",
     )
 )
 @click.option(
@@ -116,7 +287,8 @@ def ask(
     "faults",
     multiple=True,
     metavar="SERVICE=KIND[:TIMES]",
-    help="Let a service (openai, gemini, xai) fail: auth, rate_limit, overloaded or quota; once, TIMES, or "
+    help="Let a service (openai, gemini, xai, local) fail: auth, rate_limit, overloaded, quota, "
+    "slow[:seconds=S], stall[:after=N] or cut_stream[:after=N][:reset]; once, TIMES times or "
     '"always". Can be repeated.',
 )
 def simulate(port: int, faults: Sequence[str]) -> int:
@@ -141,15 +313,21 @@ def plugins(as_json: bool) -> int:
     return list_plugins(as_json=as_json)
 
 
-def _read_text(text: str | None) -> str:
+def _help_alone(context: click.Context) -> None:
+    """Show what there is to a group of commands that is called without one."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def _read_text(text: str | None, *, may_be_empty: bool) -> str:
     if text == "-" or (text is None and not sys.stdin.isatty()):
         try:
             text = sys.stdin.buffer.read().decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise click.UsageError(f"Standard input is not UTF-8: {error.reason}.") from error
-    if text is None or not text.strip():
+    if (text is None or not text.strip()) and not may_be_empty:
         raise click.UsageError("There is nothing to ask: give TEXT, or pipe it in.")
-    return _check_unicode(text)
+    return _check_unicode(text or "")
 
 
 def _check_unicode(text: str) -> str:

@@ -11,11 +11,12 @@ import click
 
 from tertulia.errors import ConfigurationError, MissingKeyError, TertuliaError
 from tertulia_cli.commands import cli
+from tertulia_cli.explaining import explain
+from tertulia_cli.loop import INTERRUPTED, exit_code
 from tertulia_cli.terminal import note
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,8 +27,9 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return int(cli.main(list(arguments), prog_name="tertulia", standalone_mode=False) or 0)
-    except click.Abort:
-        return INTERRUPTED
+    except click.Abort as abort:
+        cause = abort.__cause__
+        return exit_code(cause) if isinstance(cause, KeyboardInterrupt) else INTERRUPTED
     except Exception as error:
         if os.environ.get("TERTULIA_DEBUG"):
             raise
@@ -44,7 +46,7 @@ def _report(error: Exception) -> int:
             _say(error.format_message())
             return error.exit_code
         case TertuliaError():
-            _say(str(error))
+            _say(explain(error))
             return USAGE if isinstance(error, ConfigurationError | MissingKeyError) else FAILED
         case _:
             _say(f"{type(error).__name__}: {error}; this is a bug, and TERTULIA_DEBUG=1 shows where")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import attrs
 
 import tertulia
-from tertulia_cli.terminal import make_console, one_line, run, write_json
+from tertulia_cli.loop import run
+from tertulia_cli.terminal import make_console, one_line, write_json
 
 
 def list_plugins(*, as_json: bool) -> int:

@@ -7,21 +7,17 @@ an answer, or show words in another order than they have; here it only shows.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
+import shutil
 import sys
-from collections.abc import Coroutine
-from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-T = TypeVar("T")
 
 _HARMLESS = {
     **{code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"},
@@ -80,25 +76,44 @@ def make_console() -> Console:
     )
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def shorten(text: str, length: int) -> str:
+    r"""
+    The first words of a text on one line.
+
+    Example:
+        >>> shorten("Three days in\nLisbon, please.", 14)
+        'Three days in…'
     """
-    Run a command's coroutine.
+    line = one_line(text)
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
 
-    Standard output belongs to the command's result: what a plugin prints meanwhile goes to standard
-    error, and so does what the framework logs, a line each.
+
+def align(rows: Sequence[Sequence[str]], *, width: int | None = None) -> list[str]:
     """
-    handler = _OneLine(logging.DEBUG if os.environ.get("TERTULIA_DEBUG") else logging.WARNING)
-    logger = logging.getLogger("tertulia")
-    logger.addHandler(handler)
-    try:
-        with redirect_stdout(sys.stderr):
-            return asyncio.run(work)
-    finally:
-        logger.removeHandler(handler)
+    Put cells under one another, two spaces apart; each row is one line.
+
+    Args:
+        rows: Cells as they are; they are made harmless here.
+        width: The columns there are, beyond which a line is cut; None for no limit.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    table = [[sanitise(cell).replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    lines = (
+        "  ".join(set_cell_size(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+    if width is None:
+        return list(lines)
+    return [line if cell_len(line) <= width else f"{set_cell_size(line, width - 1)}…" for line in lines]
 
 
-class _OneLine(logging.Handler):
-    """Shows a log record as a line, without its traceback."""
+def output_width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        note(record.getMessage(), label=record.levelname.lower(), color="yellow")
+
+def write(text: str) -> None:
+    """Write lines on standard output: harmless on a terminal, unchanged anywhere else."""
+    sys.stdout.write(f"{sanitise(text) if sys.stdout.isatty() else text}\n")

@@ -1,0 +1,124 @@
+"""What a chat is about: the conversation, once there is one, and what goes with the next message."""
+
+from __future__ import annotations
+
+import difflib
+
+import tertulia
+from tertulia_cli.access import Access
+from tertulia_cli.answers import title_of
+from tertulia_cli.conversations import find_conversation
+
+
+class NothingSaidError(Exception):
+    """What was asked for is about a conversation, and there is none yet."""
+
+
+class Dialogue:
+    """
+    A conversation that begins with its first message, so that an empty one leaves nothing.
+
+    Attributes:
+        system: Instructions for whoever answers; None for none.
+
+        title: What it is to be called; None for its first words.
+
+        attached: What goes with the next message.
+    """
+
+    def __init__(self, client: tertulia.Client, access: Access, *, system: str | None = None) -> None:
+        self.client = client
+        self.system = system
+        self.title: str | None = None
+        self.attached: tuple[tertulia.Image, ...] = ()
+        self._provider = access.provider
+        self._model = access.model
+        self._fallback = access.fallback
+        self._conversation: tertulia.Conversation | None = None
+
+    @property
+    def conversation(self) -> tertulia.Conversation:
+        """
+        The conversation.
+
+        Raises:
+            NothingSaidError: It has not begun.
+        """
+        if self._conversation is None:
+            raise NothingSaidError("nothing was said yet, so there is no conversation; say something first")
+        return self._conversation
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a conversation."""
+        return self._conversation is not None
+
+    async def go_on(self, conversation_id: str, branch: str | None) -> None:
+        """Take up a stored conversation, on another branch and with another provider if that is asked for."""
+        found = await find_conversation(self.client, conversation_id)
+        conversation = await self.client.get(found)
+        if branch is not None:
+            await conversation.switch_branch(branch)
+        if self._provider is not None or self._model is not None:
+            await conversation.switch(self._provider or conversation.provider, self._model)
+        self._conversation = conversation
+
+    async def say(self, text: str) -> tertulia.ReplyStream:
+        """Say something, and let what is attached go with it."""
+        if self._conversation is None:
+            self._conversation = await self.client.start(
+                self.title or title_of(text), provider=self._provider, model=self._model, system=self.system
+            )
+        stream = self._conversation.stream(text, attach=self.attached, fallback=self._fallback)
+        self.attached = ()
+        return stream
+
+    def regenerate(self) -> tertulia.ReplyStream:
+        """Ask for another answer to the last message."""
+        return self.conversation.regenerate(fallback=self._fallback)
+
+    def resume(self) -> tertulia.ReplyStream:
+        """Ask for what is missing of the last answer."""
+        return self.conversation.resume(fallback=self._fallback)
+
+    async def edit(self, text: str) -> tertulia.ReplyStream:
+        """Say the last message differently, with the same images and what else is attached."""
+        history = await self.conversation.history()
+        said = [message for message in history if message.role is tertulia.Role.USER]
+        if not said:
+            raise NothingSaidError("there is no message of yours on this branch; say something first")
+        images = [part for part in said[-1].parts if isinstance(part, tertulia.Image)]
+        stream = self.conversation.edit(
+            said[-1], text, attach=(*images, *self.attached), fallback=self._fallback
+        )
+        self.attached = ()
+        return stream
+
+    async def switch(self, provider: str, model: str | None) -> None:
+        """Let somebody else answer from now on."""
+        if self._conversation is not None:
+            await self._conversation.switch(provider, model)
+            return
+        if provider not in self.client.providers:
+            raise _unknown_provider(provider, self.client.providers)
+        self._provider, self._model = provider, model
+
+    async def fork(self, name: str | None) -> None:
+        """Begin a branch here, and go there."""
+        branch = await self.conversation.fork(name)
+        await self.conversation.switch_branch(branch.branch)
+
+    async def rename(self, title: str) -> None:
+        """Change the title, also of what has not begun."""
+        if self._conversation is not None:
+            await self._conversation.rename(title)
+        self.title = title
+
+
+def _unknown_provider(name: str, known: list[str]) -> tertulia.UnknownProviderError:
+    close = difflib.get_close_matches(name, known, n=1)
+    return tertulia.UnknownProviderError(
+        f"no provider is configured as {name!r}",
+        value=name,
+        next_step=f"did you mean {close[0]!r}?" if close else f"configured are: {', '.join(known)}",
+    )

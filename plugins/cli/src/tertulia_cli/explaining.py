@@ -1,0 +1,25 @@
+"""Errors in one line, for somebody who types commands and not Python."""
+
+from __future__ import annotations
+
+import re
+
+from tertulia.errors import AllProvidersFailed, StoreError, TertuliaError
+
+_METHOD = re.compile(r"\b(resume|regenerate)\(\)")
+
+
+def explain(error: TertuliaError) -> str:
+    """What happened, what was kept, and what to do next."""
+    happened, kept, next_step = error.message, error.kept, error.next_step
+    if isinstance(error, AllProvidersFailed) and error.errors:
+        happened = f"every target failed: {'; '.join(failure.message for failure in error.errors)}"
+        next_step = error.errors[-1].next_step
+    elif isinstance(error, StoreError) and error.reply is not None:
+        kept = "your message is stored, and the answer is only what you see of it here"
+    return "; ".join(said.rstrip(".") for said in (happened, kept, next_step) if said)
+
+
+def explain_in_chat(error: TertuliaError) -> str:
+    """The same where methods are commands."""
+    return _METHOD.sub(r"/\1", explain(error))
