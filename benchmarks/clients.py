@@ -76,7 +76,7 @@ async def start_conversations(client: Client, provider: str, count: int) -> list
 
 
 def _provider(url: str) -> dict[str, str]:
-    return {"driver": "openai", "api_key": "sk-benchmark", "base_url": url}
+    return {"driver": "openai", "api": "responses", "api_key": "sk-benchmark", "base_url": url}
 
 
 def _message(clock: SystemClock, depth: int, role: str, text: str) -> Message:

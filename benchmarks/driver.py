@@ -41,10 +41,18 @@ async def _compare_calls(url: str, turns: list[raw.Turn], *, rounds: int, times:
     return spent["ours"].cpu, spent["raw"].cpu
 
 
+def make_driver(url: str) -> OpenAIProvider:
+    """A driver of the Responses API, wherever it is."""
+    key = Secret("sk-benchmark")
+    return OpenAIProvider(
+        ProviderConfig("openai", "openai", api_key=key, base_url=url, settings={"api": "responses"})
+    )
+
+
 @asynccontextmanager
 async def open_driver(url: str) -> AsyncIterator[OpenAIProvider]:
     """A driver with connections of its own."""
-    driver = OpenAIProvider(ProviderConfig("openai", "openai", api_key=Secret("sk-benchmark"), base_url=url))
+    driver = make_driver(url)
     try:
         yield driver
     finally:

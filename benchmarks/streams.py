@@ -9,10 +9,10 @@ import aiohttp
 
 from benchmarks import raw
 from benchmarks.clients import open_client
-from benchmarks.driver import make_request
+from benchmarks.driver import make_driver, make_request
 from benchmarks.table import Goal, Row
 from benchmarks.timing import compare
-from tertulia import Client, Provider, ProviderConfig, Secret, TextDelta
+from tertulia import Client, Provider, TextDelta
 from tertulia.runtime.http import HTTPClient
 from tertulia_openai import OpenAIProvider
 
@@ -52,7 +52,7 @@ _REQUEST = make_request(_TURNS, stream=True)
 
 
 def _make_driver(url: str, http: HTTPClient) -> OpenAIProvider:
-    driver = OpenAIProvider(ProviderConfig("openai", "openai", api_key=Secret("sk-benchmark"), base_url=url))
+    driver = make_driver(url)
     driver.use(http)
     return driver
 

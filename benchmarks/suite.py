@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from benchmarks.appends import measure_appends, measure_paths
 from benchmarks.conversations import measure_durable_send, measure_fallback, measure_late_turn
 from benchmarks.driver import measure_call, measure_history
 from benchmarks.hooks import measure_hooks
@@ -27,5 +28,7 @@ SUITE: Mapping[Benchmark, int] = {
     measure_parallel: 3,
     measure_late_turn: 4,
     measure_switching: 8,
+    measure_appends: 12,
+    measure_paths: 8,
 }
 """Every benchmark, with the rounds it takes to be steady on a machine that is not idle."""

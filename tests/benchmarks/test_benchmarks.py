@@ -8,7 +8,7 @@ import pytest
 from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE, Benchmark
 
-from benchmarks import conversations, driver, parallel, streams, switching
+from benchmarks import appends, conversations, driver, parallel, streams, switching
 
 ROWS = {
     "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
@@ -20,6 +20,8 @@ ROWS = {
     "measure_fallback": ["durable send with fallback after 503, CPU"],
     "measure_parallel": ["200 parallel, driver", "200 parallel, durable sends, peak memory"],
     "measure_switching": ["switch in a conversation of 20 messages, wall", "start a conversation, wall"],
+    "measure_appends": ["append, 2 tasks (raw: executemany)", "append, one task, wall"],
+    "measure_paths": ["newest 2 of 20 messages, wall", "fork at depth 20 (raw: at depth 10), wall"],
     "measure_late_turn": ["send at turn 2,000 (raw: at turn 10), all sent, CPU"],
 }
 
@@ -34,6 +36,8 @@ def url() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Amounts that take no time."""
+    for name, amount in {"TASKS": 2, "APPENDS": 2, "TIMES": 1, "NEWEST": 2, "SHORT": 4, "LONG": 20}.items():
+        monkeypatch.setattr(appends, name, amount)
     monkeypatch.setattr(conversations, "LATE_TURN", 20)
     monkeypatch.setattr(conversations, "TIMES", 1)
     monkeypatch.setattr(driver, "EARLIER", 10)
