@@ -122,6 +122,17 @@ async def test_each_branch_has_its_own_provider(client, one, two):
     assert "two" == (await idea.send("b")).provider
 
 
+async def test_a_switch_elsewhere_is_seen_when_the_conversation_is_opened(client, one, two, database):
+    """What another client has chosen counts for all who hold the branch, once one of them asks the store."""
+    trip = await client.start(provider="one")
+    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as other:
+        await (await other.get(trip.id)).switch("two")
+
+    await client.get(trip.id)
+
+    assert "two" == trip.provider
+
+
 async def test_a_renamed_branch_is_the_same_branch(client, one):
     """Whoever holds it goes on under the new name, the active one included."""
     one.says("A").says("B")
@@ -139,6 +150,9 @@ async def test_a_renamed_branch_is_the_same_branch(client, one):
     ]
     assert ["a", "A", "b", "B"] == await texts(idea)
     assert "trunk" == (await client.get(trip.id)).branch
+    same = await client.get(trip.id, branch="plan")
+    await same.switch("two")
+    assert "two" == idea.provider
 
 
 async def test_what_a_deleted_branch_shared_stays(client, one):
@@ -189,7 +203,29 @@ async def test_names_of_branches_are_unique_and_not_empty(client, one):
     for name in ("", " ", "x" * 201):
         with pytest.raises(ConfigurationError, match="a branch's name has 1 to 200 characters"):
             await trip.fork(name)
+        with pytest.raises(ConfigurationError, match="a branch's name has 1 to 200 characters"):
+            await trip.rename_branch("idea", name)
     assert ["main", "idea"] == [branch.name for branch in await trip.branches()]
+
+
+async def test_a_branch_is_numbered_after_the_one_it_comes_from(client, one):
+    """A number that belongs to a name stays, and a name of 200 characters makes room for one."""
+    trip = await client.start(provider="one")
+    plan = await trip.fork("plan-2027")
+    long = await trip.fork("x" * 200)
+
+    names = [(await branch.fork()).branch for branch in (trip, trip, plan, long, long)]
+
+    assert ["main-2", "main-3", "plan-2027-2", "x" * 198 + "-2", "x" * 198 + "-3"] == names
+
+
+async def test_forks_at_the_same_time_get_names_of_their_own(client):
+    """Whoever finds the next number taken in between takes the one after it."""
+    trip = await client.start(provider="one")
+
+    forks = await asyncio.gather(*(trip.fork() for _ in range(5)))
+
+    assert {"main-2", "main-3", "main-4", "main-5", "main-6"} == {fork.branch for fork in forks}
 
 
 async def test_the_active_branch_is_not_deleted(client, one):
@@ -311,6 +347,36 @@ async def test_no_other_answer_changes_nothing(client, one):
     assert ["a", "A", "b"] == one.texts
 
 
+async def test_a_branch_that_somebody_went_to_stays(client, caplog):
+    """A branch made for an answer that never came is not taken from whoever is on it by now."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedProvider):
+        async def send_message(self, request):
+            if self.requests:
+                asked.set()
+                await go_on.wait()
+            async for delta in super().send_message(request):
+                yield delta
+
+    client.register(Slow("slow").says("A").refuses(OverloadedError, status=503))
+    trip = await client.start(provider="slow")
+    await trip.send("a")
+    other = await client.get(trip.id)
+    asking = asyncio.create_task(trip.regenerate().read())
+    await asyncio.wait_for(asked.wait(), 5)
+    await other.switch_branch("main-2")
+    go_on.set()
+
+    with pytest.raises(OverloadedError):
+        await asking
+
+    assert ("main", "main-2", ["a"]) == (trip.branch, other.branch, await texts(other))
+    assert ["branch 'main-2' was made for nothing and is still there"] == [
+        record.getMessage().partition(":")[0] for record in caplog.records
+    ]
+
+
 async def test_there_must_be_something_to_regenerate(client, one):
     """An empty branch, and a system message, are nobody's answer."""
     trip = await client.start(provider="one")
@@ -349,6 +415,48 @@ async def test_a_branch_that_has_moved_is_not_added_to(client, one):
 
     assert (first.id, second.id) == (caught.value.expected, caught.value.actual)
     assert ["a", "A"] == await texts(trip)
+
+
+async def test_what_another_client_says_on_a_branch_is_heard(client, one, database):
+    """Two clients on one database go on from each other's words, and count what they send alike."""
+    one.says("A").says("C")
+    trip = await client.start(provider="one")
+    await trip.send("a")
+    other_one = ScriptedProvider("one").says("B, " + "at length, " * 50).says("D")
+    async with tertulia.open(store=database, providers={}, plugins=[other_one], environ={}) as other:
+        same = await other.get(trip.id)
+        await same.send("b")
+        reply = await trip.send("c")
+        sent = one.requests[-1].messages
+        counted = same._core.plugins.count_tokens(tertulia.Target("one", "scripted-1"), sent)
+        await same.send("d")
+
+    assert ["a", "A", "b", "B, " + "at length, " * 50, "c"] == one.texts
+    assert counted == reply.context.tokens
+    assert [*one.texts, "C", "d"] == other_one.texts
+
+
+async def test_a_branch_is_read_once(client, one, monkeypatch):
+    """What a client has read or said itself is not read again, whether it was answered or not."""
+    reads = []
+    store = client._core.store
+    get_messages = store.get_messages
+
+    async def count(*arguments, **named):
+        reads.append(named)
+        return await get_messages(*arguments, **named)
+
+    monkeypatch.setattr(store, "get_messages", count)
+    one.says("A").refuses(OverloadedError, status=503).says("C").says("D")
+    trip = await client.start(provider="one", system="Be brief.")
+    await trip.send("a")
+    with pytest.raises(OverloadedError):
+        await trip.send("b")
+    await trip.send("c")
+    await trip.send("d")
+
+    assert (1, ["Be brief.", "a", "A", "c", "C", "d"]) == (len(reads), one.texts)
+    assert {MessageStatus.COMPLETE} == {message.status for message in one.requests[-1].messages[:-1]}
 
 
 async def test_branches_answer_at_the_same_time(client):

@@ -498,3 +498,27 @@ def test_importing_loads_nothing_heavy_and_opens_no_socket():
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert "[]\n['gemini', 'openai', 'xai']\n[]\n" == run.stdout
+
+
+async def test_an_opening_that_failed_can_be_tried_again(tmp_path, monkeypatch):
+    """After the reason is gone the same client opens, with its plugins loaded once."""
+    information = tmp_path / "packages/quiet-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: quiet\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[tertulia.plugins]\nquiet = quiet_plugin:Plugin\n")
+    (tmp_path / "packages/quiet_plugin.py").write_text(
+        "import tertulia\n\n\nclass Plugin:\n    TERTULIA_API = 1\n\n"
+        "    @tertulia.hookimpl\n    def observe(self, notice):\n        pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    folder = tmp_path / "conversations.db"
+    folder.mkdir()
+    client = tertulia.open(store=f"sqlite:///{folder}", providers={}, environ={})
+    with pytest.raises(tertulia.StoreError, match="is a folder"):
+        await client.__aenter__()
+    folder.rmdir()
+
+    async with client:
+        reports = [(report.name, report.status) for report in client.plugins() if report.kind == "plugin"]
+
+    assert [("quiet", "loaded")] == reports

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tertulia import (
     TooLargeError,
     UnsupportedMediaError,
 )
+from tertulia.runtime import attachments
 from tertulia.testing import ScriptedProvider
 
 PNG = base64.b64decode(
@@ -99,20 +102,40 @@ def test_an_image_does_not_show_its_bytes():
         ("nowhere.png", "nowhere.png cannot be read: No such file or directory"),
         (".", ". cannot be read: Is a directory"),
         (b"", "bytes is empty"),
+        (Image(b"", "image/png"), "image is empty"),
+        (bytearray(PNG), "a bytearray cannot be attached"),
+        (None, "a NoneType cannot be attached"),
         (b"%PDF-1.7", "bytes is not an image of a known type"),
         ("data:image/png;base64,@@@", "a data URL cannot be read"),
         ("data:image/png", "a data URL cannot be read: it has no comma"),
         ("https://", "'https://' is no address"),
+        ("https://[", "'https://[' is no address"),
         ("a\0b", "cannot be read"),
     ],
-    ids=["missing", "folder", "empty", "pdf", "not base64", "no comma", "no host", "zero byte"],
+    ids=[
+        "missing",
+        "folder",
+        "empty",
+        "empty image",
+        "bytearray",
+        "none",
+        "pdf",
+        "not base64",
+        "no comma",
+        "no host",
+        "no address",
+        "zero byte",
+    ],
 )
-async def test_what_cannot_be_attached_is_refused_before_anything_is_stored(client, seeing, source, words):
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "listed"])
+async def test_what_cannot_be_attached_is_refused_before_anything_is_stored(
+    client, seeing, source, words, is_alone
+):
     """The error names the file and what is wrong with it; nothing was stored or sent."""
     conversation = await client.start(provider="seeing")
 
     with pytest.raises(AttachmentError) as caught:
-        await conversation.send("What is this?", attach=[source])
+        await conversation.send("What is this?", attach=source if is_alone else [source])
 
     assert words in str(caught.value)
     assert "nothing was stored, and nothing was sent" == caught.value.kept
@@ -129,6 +152,38 @@ def test_a_file_that_nobody_takes_is_not_read(tmp_path: Path):
         AttachmentError, match="has 104,857,601 bytes, and no service takes more than 104,857,600"
     ):
         tertulia.load_image(path)
+
+
+async def test_a_pipe_is_not_waited_for(client, seeing, tmp_path: Path):
+    """Nobody may ever write into a pipe, so it is not opened."""
+    os.mkfifo(tmp_path / "pipe.png")
+    conversation = await client.start(provider="seeing")
+
+    with pytest.raises(AttachmentError, match=r"pipe\.png is not a file"):
+        await asyncio.wait_for(conversation.send("What is this?", attach=tmp_path / "pipe.png"), 5)
+
+
+def test_what_an_image_says_of_itself_stays():
+    """An image without a type gets one, and keeps how closely it is to be looked at."""
+    assert Image(PNG, "image/png", detail="low") == tertulia.load_image(Image(PNG, detail="low"))
+    assert Image(PNG, "image/x-mine") == tertulia.load_image(Image(PNG, "image/x-mine"))
+
+
+def test_a_path_may_be_of_bytes(tmp_path: Path):
+    """Whatever names a file for the system names it here."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    (entry,) = os.scandir(os.fsencode(tmp_path))
+
+    assert Image(PNG, "image/png") == tertulia.load_image(entry)
+
+
+def test_bytes_that_nobody_takes_are_not_attached(monkeypatch):
+    """The limit of a file is that of bytes, and of an image somebody made of them."""
+    monkeypatch.setattr(attachments, "LARGEST", 69)
+
+    for source in (PNG, Image(PNG, "image/png")):
+        with pytest.raises(AttachmentError, match="has 70 bytes, and no service takes more than 69"):
+            tertulia.load_image(source)
 
 
 async def test_a_device_is_not_read(client, seeing):
@@ -198,6 +253,53 @@ async def test_another_provider_is_asked_about_what_one_does_not_see(client, bli
     assert ("seeing", "A dot.", []) == (reply.provider, reply.text, blind.requests)
 
 
+async def test_an_address_is_not_sent_where_nobody_fetches_it(client):
+    """A provider that fetches no addresses gets none."""
+
+    class Homely(ScriptedProvider):
+        IMAGES = ImageLimits(frozenset({"image/png"}))
+        MODELS = ()
+
+    homely = Homely("homely")
+    client.register(homely)
+
+    with pytest.raises(UnsupportedMediaError, match="homely/scripted-1 fetches no addresses"):
+        await client.ask("What is this?", provider="homely", attach="https://example.com/cat.png")
+
+    assert [] == homely.requests
+
+
+async def test_a_model_that_cannot_see_gets_no_image(client):
+    """A provider may take images, and one of its models none."""
+
+    class Half(Seeing):
+        MODELS = (
+            tertulia.ModelInfo("half", "scripted-1", capabilities=frozenset({tertulia.Capability.STREAMING})),
+        )
+
+    half = Half("half")
+    client.register(half)
+
+    with pytest.raises(UnsupportedMediaError, match="half/scripted-1 takes no images"):
+        await client.ask("What is this?", provider="half", attach=PNG)
+
+    assert [] == half.requests
+
+
+async def test_another_provider_is_asked_about_what_is_too_large_for_one(client, seeing):
+    """An image beyond one target's limit goes to the next one's, unless that has the same limit."""
+
+    class Roomy(Seeing):
+        IMAGES = ImageLimits(frozenset({"image/png"}), max_bytes=1000)
+
+    client.register(Roomy("roomy").says("A dot."))
+    conversation = await client.start(provider="seeing")
+
+    reply = await conversation.send("What is this?", attach=PNG + bytes(100), fallback=["roomy"])
+
+    assert ("roomy", [], 0) == (reply.provider, seeing.requests, reply.attempts[0].cost.money.pico)
+
+
 async def test_earlier_images_become_a_note_where_they_cannot_be_seen(client, blind, seeing):
     """After a switch to a provider without images the conversation goes on, and the reply says so."""
     seeing.says("A dot.").says("A dot, red.")
@@ -216,6 +318,21 @@ async def test_earlier_images_become_a_note_where_they_cannot_be_seen(client, bl
     await conversation.switch("seeing")
     await conversation.send("Which colour?")
     assert Image(PNG, "image/png") == seeing.requests[1].messages[0].parts[0]
+
+
+async def test_an_image_that_was_stored_long_ago_becomes_a_note_too(client, blind, seeing, database):
+    """A client that opens the conversation later knows that there are images in it."""
+    seeing.says("A dot.")
+    blind.says("I was told of a dot.")
+    conversation = await client.start(provider="seeing")
+    await conversation.send("What is this?", attach=PNG)
+
+    async with tertulia.open(store=database, providers={}, plugins=[seeing, blind], environ={}) as other:
+        again = await other.get(conversation.id)
+        await again.switch("blind")
+        await again.send("And now?")
+
+    assert Text("[image/png, 70 bytes] which you cannot see") == blind.requests[0].messages[0].parts[0]
 
 
 async def test_the_earliest_images_make_room(client, seeing):

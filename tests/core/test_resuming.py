@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
 import tertulia
 from tertulia import (
     BranchError,
+    ContextOverflowError,
     ConversationBusyError,
+    FinishReason,
     MessageStatus,
+    OpaqueState,
     OverloadedError,
     ProtocolError,
+    ProviderReply,
+    Reasoning,
     StreamInterruptedError,
+    Text,
 )
 from tertulia.services import keeping
 from tertulia.services.questions import GO_ON
 from tertulia.testing import ScriptedProvider, StandingClock
+
+STATE = OpaqueState("one", {"signature": "c2ln"})
 
 
 @pytest.fixture
@@ -76,6 +85,31 @@ async def test_the_rest_of_an_answer_is_joined_to_its_beginning(client, one):
     )
     await trip.send("Thanks.")
     assert ["Count.", "One, two, three.", "Thanks."] == one.texts
+
+
+@pytest.mark.parametrize(
+    ("rest", "parts"),
+    [
+        ((Text(" three."),), (Text("One, two, three."),)),
+        ((Text(" three.", STATE),), (Text("One, two,"), Text(" three.", STATE))),
+        (
+            (Reasoning("Hm."), Text(" three.")),
+            (Text("One, two,"), Reasoning("Hm."), Text(" three.")),
+        ),
+    ],
+    ids=["words", "a provider's state", "thoughts"],
+)
+async def test_two_texts_become_one_unless_a_provider_wants_one_back(client, one, rest, parts):
+    """What a provider has signed stays as it is, and in its place."""
+    one.fails(ProtocolError("cut"), "One, two,").replies(ProviderReply(rest, FinishReason.STOP, "stop"))
+    trip = await client.start(provider="one")
+    with pytest.raises(StreamInterruptedError):
+        await trip.stream("Count.").read()
+
+    reply = await trip.resume()
+
+    assert (parts, "One, two, three.") == (reply.message.parts, reply.text)
+    assert parts == (await trip.history())[-1].parts
 
 
 async def test_another_provider_can_go_on(client, one, two):
@@ -191,6 +225,72 @@ async def test_shown_words_are_stored_within_a_quarter_of_a_second(client, datab
     assert (0.25, 2048) == (keeping.CHECKPOINT_SECONDS, keeping.CHECKPOINT_CHARACTERS)
 
 
+async def test_what_another_provider_shows_is_stored_too(client, one, monkeypatch):
+    """After a fallback the words of whoever answers are written down, in its name."""
+    written = await checkpoints(client, monkeypatch)
+    one.refuses(OverloadedError, status=503)
+    provider = Stalling("slow").says("One,", " two.")
+    client.register(provider)
+    trip = await client.start(provider="one")
+    async with trip.stream("Count.", fallback=["slow"]) as stream:
+        await read_until(stream, 3)
+        piece = await asyncio.wait_for(written.get(), 5)
+        provider.go_on.set()
+        reply = await stream.read()
+
+    assert ("slow", "One, two.", reply.message.id) == (piece.provider, piece.text, piece.answer_id)
+
+
+async def test_the_beginning_is_in_what_is_stored_of_the_rest(client, one, monkeypatch):
+    """Whoever finds only the checkpoints of a resumed answer finds its beginning in them."""
+    one.fails(ProtocolError("cut"), "One, two,")
+    provider = Stalling("slow").says(" three,", " four.")
+    client.register(provider)
+    trip = await client.start(provider="one")
+    with pytest.raises(StreamInterruptedError):
+        await trip.stream("Count.").read()
+    await trip.switch("slow")
+    written = await checkpoints(client, monkeypatch)
+    async with trip.resume() as stream:
+        await read_until(stream, 2)
+        piece = await asyncio.wait_for(written.get(), 5)
+        provider.go_on.set()
+        await stream.read()
+
+    assert (0, "One, two, three, four.") == (piece.number, piece.text)
+
+
+async def test_one_piece_is_written_at_a_time_and_the_end_comes_last(client, monkeypatch):
+    """While a piece is being written the next one grows, and nothing is settled before it is there."""
+    monkeypatch.setattr(keeping, "CHECKPOINT_SECONDS", 3600.0)
+    store, calls, begun, go_on = client._core.store, [], asyncio.Event(), asyncio.Event()
+    add, settle = store.add_checkpoint, store.settle
+
+    async def add_checkpoint(*arguments):
+        calls.append("begun")
+        begun.set()
+        await go_on.wait()
+        await add(*arguments)
+        calls.append("written")
+
+    async def settle_last(*arguments):
+        calls.append("settled")
+        return await settle(*arguments)
+
+    monkeypatch.setattr(store, "add_checkpoint", add_checkpoint)
+    monkeypatch.setattr(store, "settle", settle_last)
+    client.register(ScriptedProvider("quick").says("a" * 2048, "b" * 2048, "c" * 2048))
+    trip = await client.start(provider="quick")
+    reading = asyncio.create_task(trip.stream("Go.").read())
+    await asyncio.wait_for(begun.wait(), 5)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    go_on.set()
+
+    assert 6144 == len((await reading).text)
+    assert ["begun", "written", "settled"] == calls
+
+
 async def test_two_kilobytes_are_stored_at_once(client, monkeypatch):
     """Many words do not wait for the clock, and each piece holds only what is new."""
     monkeypatch.setattr(keeping, "CHECKPOINT_SECONDS", 3600.0)
@@ -276,3 +376,161 @@ async def test_a_whole_answer_needs_no_checkpoint(client, one, monkeypatch):
     await trip.send("Go.")
 
     assert written.empty()
+
+
+@pytest.fixture
+async def cut_short(one, two, database):
+    """Opens a conversation that ends with the beginning of an answer, with limits; ``two`` is to go on."""
+
+    async def make(**limits) -> tertulia.Conversation:
+        one.says("Hello.").fails(ProtocolError("cut"), "One, two,")
+        async with tertulia.open(store=database, providers={}, plugins=[one], environ={}) as client:
+            trip = await client.start(provider="one")
+            await trip.send("Hi.")
+            with pytest.raises(StreamInterruptedError):
+                await trip.stream("Count.").read()
+        two.says(" three.")
+        settings = {"store": database, "providers": {}, "plugins": [one, two], "environ": {}}
+        client = await clients.enter_async_context(tertulia.open(**settings, **limits))
+        trip = await client.get(trip.id)
+        await trip.switch("two")
+        return trip
+
+    async with AsyncExitStack() as clients:
+        yield make
+
+
+@pytest.mark.parametrize(
+    ("limits", "sent"),
+    [
+        ({"context_window": 1}, ["Count.", "One, two,", GO_ON]),
+        ({"context_window": 4}, ["Count.", "One, two,", GO_ON]),
+        ({"context_window": 5}, ["Hi.", "Hello.", "Count.", "One, two,", GO_ON]),
+        ({"max_context_tokens": 45}, ["Count.", "One, two,", GO_ON]),
+        ({"max_context_tokens": 60}, ["Hi.", "Hello.", "Count.", "One, two,", GO_ON]),
+    ],
+    ids=str,
+)
+async def test_what_is_gone_on_with_is_always_sent(cut_short, two, limits, sent):
+    """However little a request may hold, the question and the beginning of its answer are in it."""
+    trip = await cut_short(**limits)
+
+    reply = await trip.resume()
+
+    assert (sent, "One, two, three.") == (two.texts, reply.text)
+    assert (len(sent), limits.get("max_context_tokens", 90_000) >= reply.context.tokens) == (
+        reply.context.kept_count,
+        True,
+    )
+
+
+async def test_a_beginning_that_does_not_fit_is_not_gone_on_with(cut_short, two):
+    """An answer is not asked for without its beginning; the error names the whole budget."""
+    trip = await cut_short(max_context_tokens=30)
+
+    with pytest.raises(
+        ContextOverflowError, match="the beginning of its answer do not fit 30 tokens"
+    ) as caught:
+        await trip.resume()
+
+    assert ([], 30, "beginning of the answer") == (
+        two.requests,
+        caught.value.budget,
+        [*caught.value.parts][-1],
+    )
+    assert ("main", ["main"]) == (trip.branch, [branch.name for branch in await trip.branches()])
+
+
+async def test_a_strategy_chooses_for_the_question(client, one):
+    """A plugin that chooses the context sees the question, and cannot take its beginning away."""
+    newest = []
+
+    class Nothing:
+        @tertulia.hookimpl
+        def format_context(self, request):
+            newest.append(request.messages[-1].text)
+            return request.messages
+
+    client.register(Nothing())
+    one.says("Hello.").fails(ProtocolError("cut"), "One, two,").says(" three.")
+    trip = await client.start(provider="one")
+    await trip.send("Hi.")
+    with pytest.raises(StreamInterruptedError):
+        await trip.stream("Count.").read()
+
+    await trip.resume()
+
+    assert (["Hi.", "Count.", "Count."], ["Count.", "One, two,", GO_ON]) == (newest, one.texts)
+
+
+async def test_thoughts_alone_are_asked_for_again(client):
+    """Of an answer that broke off before its first word there is no rest: it is asked for anew."""
+
+    class Thinking(ScriptedProvider):
+        async def send_message(self, request):
+            if not self.requests:
+                yield tertulia.ReasoningDelta("Hm.")
+            async for delta in super().send_message(request):
+                yield delta
+
+    provider = Thinking("deep").fails(ProtocolError("cut")).says("One.")
+    client.register(provider)
+    trip = await client.start(provider="deep")
+    with pytest.raises(StreamInterruptedError):
+        await trip.stream("Count.").read()
+
+    reply = await trip.resume()
+
+    assert (["Count."], "One.", "main-2") == (provider.texts, reply.text, trip.branch)
+
+
+@pytest.mark.parametrize("again", ["regenerate", "resume"])
+async def test_an_answer_that_is_coming_is_not_asked_for_again(client, again):
+    """While an answer to a message comes there is no second one, and no branch is made for it."""
+    provider = Stalling("slow").says("One.")
+    client.register(provider)
+    trip = await client.start(provider="slow")
+    async with trip.stream("Count.") as stream:
+        await anext(stream)
+        with pytest.raises(ConversationBusyError, match="still coming") as caught:
+            await getattr(trip, again)()
+        provider.go_on.set()
+        await stream.read()
+    provider.go_on.clear()
+    provider.says("Two.")
+    async with trip.regenerate() as stream:
+        await anext(stream)
+        with pytest.raises(ConversationBusyError, match="still coming"):
+            await trip.regenerate()
+        provider.go_on.set()
+        await stream.read()
+
+    assert "nothing was stored, and nothing was sent" == caught.value.kept
+    assert ["main", "main-2"] == [branch.name for branch in await trip.branches()]
+
+
+async def test_a_store_that_keeps_failing_is_left_alone(client, monkeypatch):
+    """Checkpoints that fail are tried again with the clock, not with every word."""
+    monkeypatch.setattr(keeping, "CHECKPOINT_SECONDS", 3600.0)
+    tries, failed = [], asyncio.Event()
+
+    async def add_checkpoint(*arguments):
+        tries.append(arguments)
+        failed.set()
+        raise tertulia.StoreError("the disk is full")
+
+    monkeypatch.setattr(client._core.store, "add_checkpoint", add_checkpoint)
+    provider = Stalling("slow").says("a" * 2048, "b" * 2048, "c" * 2048)
+    client.register(provider)
+    trip = await client.start(provider="slow")
+    async with trip.stream("Go.") as stream:
+        await read_until(stream, 1)
+        await asyncio.wait_for(failed.wait(), 5)
+        await asyncio.sleep(0)
+        await read_until(stream, 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        provider.go_on.set()
+        reply = await stream.read()
+
+    assert (1, 6144) == (len(tries), len(reply.text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -291,6 +292,30 @@ async def test_a_break_is_settled_before_the_next_send(client, one):
     assert ["Count.", "one", "Hello"] == one.texts
 
 
+async def test_a_stream_may_be_dropped_in_another_thread(database):
+    """Wherever the collector finds a stream, it is closed on its own loop."""
+    streams, begun, dropped = [], threading.Event(), threading.Event()
+
+    async def converse() -> list[tuple[str, MessageStatus]]:
+        one = ScriptedProvider("one").says("one", " two").says("Hi.")
+        async with tertulia.open(store=database, providers={}, plugins=[one], environ={}) as client:
+            conversation = await client.start(provider="one")
+            streams.append(conversation.stream("Count."))
+            await anext(streams[0])
+            begun.set()
+            await asyncio.to_thread(dropped.wait, 5)
+            await asyncio.wait_for(conversation.send("Hello"), 5)
+            return await statuses(conversation)
+
+    elsewhere = asyncio.create_task(asyncio.to_thread(asyncio.run, converse(), debug=True))
+    await asyncio.to_thread(begun.wait, 5)
+    streams.clear()
+    gc.collect()
+    dropped.set()
+
+    assert ("one", MessageStatus.INTERRUPTED) == (await elsewhere)[1]
+
+
 async def test_an_open_stream_does_not_lock_out_its_own_task(client, one):
     """A task that left a stream open and sends again does not wait for itself."""
     one.says("one", " two").says("Hi.")
@@ -435,7 +460,7 @@ async def test_a_stream_stopped_at_the_gate_says_that_nothing_was_stored(client)
 
     with pytest.raises(StreamInterruptedError) as caught:
         await waiter
-    assert "the message was not stored, and nothing was sent" == caught.value.kept
+    assert "nothing was stored, and nothing was sent" == caught.value.kept
     assert ["Count."] == [message.text for message in await conversation.history()]
     await first.aclose()
     with pytest.raises(StreamInterruptedError):
@@ -505,6 +530,105 @@ async def test_an_answer_that_is_being_stored_is_not_cancelled(client, one, monk
     assert [("Hello", MessageStatus.COMPLETE), ("Hi.", MessageStatus.COMPLETE)] == await statuses(
         conversation
     )
+
+
+@pytest.fixture
+async def failing(client, one, monkeypatch):
+    """A task that reads a stream whose provider has failed, and an event to let that be stored."""
+    storing, go_on = asyncio.Event(), asyncio.Event()
+    store = client._core.store
+    settle = store.settle
+
+    async def slow(*arguments):
+        storing.set()
+        await go_on.wait()
+        return await settle(*arguments)
+
+    monkeypatch.setattr(store, "settle", slow)
+    one.refuses(OverloadedError, status=503)
+    stream = (await client.start(provider="one")).stream("Hello")
+    task = asyncio.create_task(stream.read())
+    await asyncio.wait_for(storing.wait(), 5)
+    return task, stream, go_on
+
+
+async def test_a_cancellation_while_a_failure_is_stored_is_passed_on(failing):
+    """The failure is stored first, and does not stand in for the cancellation, but is its cause."""
+    task, _, go_on = failing
+
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, OverloadedError)
+
+
+async def test_a_stop_while_a_failure_is_stored_leaves_the_reader_as_it_was(failing):
+    """The reader learns of the failure, and no cancellation is left behind in its task."""
+    task, stream, go_on = failing
+
+    closing = asyncio.create_task(stream.aclose())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+
+    with pytest.raises(OverloadedError):
+        await task
+    assert 0 == task.cancelling()
+
+
+async def test_a_stream_that_was_handed_on_is_not_taken_from_its_reader(client, one):
+    """Whoever began a stream that another task reads now waits for that task."""
+    one.says("one", " two").says("Hi.")
+    conversation = await client.start(provider="one")
+    stream = conversation.stream("Count.")
+    await anext(stream)
+    reading = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    sending = asyncio.create_task(conversation.send("Hello"))
+
+    assert TextDelta(" two") == await reading
+    assert "one two" == (await asyncio.create_task(stream.read())).text
+    assert "Hi." == (await sending).text
+
+
+async def test_a_store_that_fails_for_a_moment_costs_no_answer(client, one, monkeypatch):
+    """An answer that could not be stored at once is stored at the second try."""
+    store, failures = client._core.store, [tertulia.StoreBusyError("the database is locked")]
+    settle = store.settle
+
+    async def fails_once(*arguments):
+        if failures:
+            raise failures.pop()
+        return await settle(*arguments)
+
+    monkeypatch.setattr(store, "settle", fails_once)
+    one.says("Hi.")
+    conversation = await client.start(provider="one")
+
+    assert "Hi." == (await conversation.send("Hello")).text
+    assert [("Hello", MessageStatus.COMPLETE), ("Hi.", MessageStatus.COMPLETE)] == await statuses(
+        conversation
+    )
+
+
+async def test_a_whole_answer_is_not_stored_as_half_of_one(client, one, monkeypatch):
+    """An answer that the store refuses twice is in the error alone, and nothing is written in its stead."""
+    store, settled = client._core.store, []
+
+    async def settle(*arguments):
+        settled.append(arguments[-1].answer.status)
+        raise tertulia.StoreBusyError("the database is locked")
+
+    monkeypatch.setattr(store, "settle", settle)
+    one.says("Hi.")
+    with pytest.raises(tertulia.StoreBusyError) as caught:
+        await client.ask("Hello", provider="one")
+
+    assert ("Hi.", [MessageStatus.COMPLETE] * 2) == (caught.value.reply.text, settled)
 
 
 async def test_a_stream_has_one_reader(client):
@@ -600,9 +724,10 @@ async def test_what_was_shown_is_kept_when_a_driver_breaks(client, one):
     one.fails(KeyError("oops"), "Lisbon is")
     conversation = await client.start(provider="one")
 
-    with pytest.raises(PluginError, match="KeyError"):
+    with pytest.raises(PluginError, match="KeyError") as caught:
         await conversation.send("Tell me of Lisbon.")
 
+    assert "your message is stored, and so is the part of the answer that was shown" == caught.value.kept
     assert [
         ("Tell me of Lisbon.", MessageStatus.COMPLETE),
         ("Lisbon is", MessageStatus.INTERRUPTED),
@@ -851,3 +976,35 @@ async def test_an_empty_message_is_refused(client, one):
         await conversation.send("  \n")
 
     assert [] == await conversation.history()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda trip: trip.send(b"hi"), "what is said must be a str, not a bytes"),
+        (lambda trip: trip.send(None), "what is said must be a str, not a NoneType"),
+        (lambda trip: trip.send("hi", options={"seed": 1}), "options must be a Options, not a dict"),
+        (lambda trip: trip.send("hi", timeouts={"total": 3}), "timeouts must be a Timeouts, not a dict"),
+        (lambda trip: trip.append("hi"), "what is appended must be a Message, not a str"),
+    ],
+    ids=["bytes", "nothing", "options", "timeouts", "no message"],
+)
+async def test_what_is_of_the_wrong_type_is_refused_before_it_is_stored(client, one, mistake, words):
+    """A value that would break the conversation later is named at once, and nothing is stored or sent."""
+    trip = await client.start(provider="one")
+
+    with pytest.raises(tertulia.ConfigurationError, match=words) as caught:
+        await mistake(trip)
+
+    assert "nothing was stored, and nothing was sent" == caught.value.kept
+    assert ([], []) == (await trip.history(), one.requests)
+
+
+async def test_one_fallback_needs_no_list(client, one, two):
+    """A text is one target, as in a configuration file."""
+    one.refuses(OverloadedError, status=503)
+    two.says("Hi.")
+
+    reply = await (await client.start(provider="one")).send("Hello", fallback="two")
+
+    assert "two" == reply.provider

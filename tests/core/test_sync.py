@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from textwrap import dedent
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ import tertulia
 import tertulia.sync
 from tertulia import (
     ConversationNotFoundError,
+    Message,
     MessageStatus,
     ModelInfo,
     Provider,
@@ -34,6 +36,7 @@ from tertulia import (
     StoreError,
     StreamInterruptedError,
     TertuliaError,
+    Text,
     TextDelta,
 )
 from tertulia.testing import ScriptedProvider, StandingClock
@@ -50,7 +53,7 @@ SPELLED = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
 }
-NOT_MIRRORED = {"stop"}  # the core's own
+NOT_MIRRORED = {"stop", "was_left_by"}  # the core's own, for the core
 caller: ContextVar[str] = ContextVar("caller", default="nobody")
 
 
@@ -85,8 +88,8 @@ class HeldProvider(Provider):
         task = asyncio.current_task()
         assert task is not None
         self.cancelling.append(task.cancelling())
-        yield TextDelta("one")
         try:
+            yield TextDelta("one")
             await self._hold()
         finally:
             self.left.set()
@@ -178,6 +181,13 @@ def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "tertulia"}
 
 
+def functions(frame: FrameType | None) -> Iterator[str]:
+    """What is being called, the innermost function first."""
+    while frame is not None:
+        yield frame.f_code.co_name
+        frame = frame.f_back
+
+
 def shape(member: Any) -> object:
     if isinstance(member, property):
         return inspect.signature(member.fget).return_annotation
@@ -190,7 +200,7 @@ def test_the_twins_have_the_same_methods(twin, blocking):
     expected = {
         SPELLED.get(name, name): shape(member)
         for name, member in vars(twin).items()
-        if name in SPELLED or not name.startswith(("_", *NOT_MIRRORED))
+        if name in SPELLED or not (name.startswith("_") or name in NOT_MIRRORED)
     }
     actual = {
         name: shape(member)
@@ -383,6 +393,33 @@ def test_what_nobody_holds_any_more_is_closed(one, database):
     assert not thread.is_alive()
 
 
+def test_every_way_on_is_there(client, one):
+    """Forks, edits, other answers, resumed ones and what was said elsewhere: each lands on its branch."""
+    one.says("a").says("b").says("c").fails(ServerError("gone"), "Lis").says("bon")
+    conversation = client.start(provider="one")
+    first = conversation.send("1")
+
+    idea = conversation.fork("idea", at=first)
+    idea.append(Message(Role.USER, (Text("said elsewhere"),)))
+    assert ["1", "a", "said elsewhere"] == [text for text, _ in said(idea)]
+
+    conversation.edit(conversation.history()[0], "2").read()
+    assert ["2", "b"] == [text for text, _ in said(conversation)]
+    conversation.regenerate().read()
+    assert ["2", "c"] == [text for text, _ in said(conversation)]
+
+    with pytest.raises(StreamInterruptedError):
+        conversation.send("Where?")
+    assert "Lisbon" == conversation.resume().read().text
+    assert ["2", "c", "Where?", "Lisbon"] == [text for text, _ in said(conversation)]
+
+    conversation.rename_branch("idea", "thought")
+    conversation.switch_branch("main")
+    conversation.delete_branch("thought")
+    assert ["1", "a"] == [text for text, _ in said(client.get(conversation.id))]
+    assert ["main", "main-2", "main-3", "main-4"] == [branch.name for branch in conversation.branches()]
+
+
 def test_errors_come_through_whole(client, one):
     """An error has its class, its cause and the traceback of where it was raised."""
     one.fails(ServerError("gone", status=502), "Lisbon is")
@@ -505,6 +542,30 @@ def test_a_second_ctrl_c_waits_for_nothing(client, held):
     assert [("Count.", MessageStatus.COMPLETE), ("one", MessageStatus.INTERRUPTED)] == said(conversation)
 
 
+def test_ctrl_c_ends_a_call_that_has_not_begun(client, held):
+    """A call that waits for the one before it is never made, and the thread's calls go on after that one."""
+    held.leaves_at_once = False
+    conversation = client.start(provider="held")
+    for _ in conversation.stream("Count."):
+        break
+    assert held.held.wait(30)
+    here = threading.get_ident()
+
+    def interrupt() -> None:
+        while not {"rename", "wait"} <= set(functions(sys._current_frames()[here])):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            conversation.rename("Never")
+        held.release()
+
+        assert [("Count.", MessageStatus.COMPLETE), ("one", MessageStatus.INTERRUPTED)] == said(conversation)
+    assert conversation.title is None
+
+
 def test_ctrl_c_in_a_program_keeps_what_was_shown(database, simulator):
     """A program that is interrupted while it reads ends as any other would; what it showed is stored."""
     simulator.fail("openai", "stall", after=2, seconds=60)
@@ -558,6 +619,19 @@ def test_threads_use_one_client_at_once(client, one):
     texts = [message.text for message in shared.history()]
     assert sorted(f"{number}/{turn}" for number in range(8) for turn in range(5)) == sorted(texts[::2])
     assert ["Hi."] * 40 == texts[1::2]
+
+
+def test_the_first_calls_of_many_threads_open_one_client(one, database):
+    """Whoever comes first opens the client, and everybody else waits for that."""
+    before = threads()
+    client = tertulia.sync.open(store=database, providers={}, plugins=[one], environ={})
+
+    with ThreadPoolExecutor(8) as pool:
+        listed = [task.result() for task in [pool.submit(client.list) for _ in range(8)]]
+
+    assert [[]] * 8 == listed
+    assert 1 == len(threads() - before)
+    client.close()
 
 
 def test_one_thread_reads_a_stream(client, held):

@@ -23,12 +23,16 @@ from tertulia import (
     MessageStatus,
     StoreBusyError,
     StoreError,
+    Text,
 )
 from tertulia.builtin.sql import transactions
+from tertulia.builtin.sql.database import Database
 from tertulia.builtin.sql.store import READERS, SQLStore
+from tertulia.contracts.store import Settlement
+from tertulia.domain.conversation import AttemptOutcome
 from tertulia.runtime.clock import SystemClock
 from tertulia.testing import StandingClock
-from tertulia.testing.contracts.talk import MAIN, OWNER, Talk
+from tertulia.testing.contracts.talk import MAIN, OWNER, Talk, end
 
 
 @pytest.fixture
@@ -206,7 +210,8 @@ async def test_a_long_reading_keeps_nobody_waiting(store, talk):
     reading = [asyncio.ensure_future(store._reader.run(lambda _: release.wait())) for _ in range(READERS - 1)]
     await asyncio.sleep(0)  # each has handed its operation over
     try:
-        assert talk.id == (await talk.record()).id
+        async with asyncio.timeout(30):
+            assert talk.id == (await talk.record()).id
         assert READERS == len(_readers())
         await asyncio.gather(*(talk.record() for _ in range(2 * READERS)))
         assert READERS == len(_readers())
@@ -272,3 +277,45 @@ async def test_many_processes_append_to_one_conversation(database, store, talk):
     written = [f"{process}-{number}" for process in range(PROCESSES) for number in range(APPENDS)]
     assert sorted(written) == sorted(message.text for message in messages)
     assert PROCESSES * APPENDS == (await talk.record()).message_count
+
+
+async def test_a_piece_of_an_answer_is_one_row(store, talk):
+    """Its price does not depend on how much of the answer came before, nor on the history."""
+    attempt, answer_id = await talk.ask("Hello"), talk.clock.new_id()
+    written = []
+    for number in range(5):
+        before = await store._writer.run(lambda database: database.connection.total_changes)
+        await talk.show(attempt, answer_id, "word " * 100, first=number)
+        after = await store._writer.run(lambda database: database.connection.total_changes)
+        written.append(after - before)
+
+    assert 1 + 3 == written[0]  # and the answer, the head, the counter
+    assert [1] * 4 == written[1:]
+
+
+async def test_settled_answers_leave_no_pieces(store, talk):
+    """However an answer ends, its words are then in its message and nowhere else."""
+    whole, whole_id = await talk.ask("one"), talk.clock.new_id()
+    await talk.show(whole, whole_id, "Whole")
+    await talk.answer(whole, Text("Whole."), shown_as=whole_id)
+    left = await talk.ask("two")
+    await talk.show(left, talk.clock.new_id(), "Left")
+    settlement = Settlement(end(left, AttemptOutcome.CANCELLED), MessageStatus.COMPLETE, checkpointed=True)
+    await store.settle(OWNER, talk.id, MAIN, settlement)
+    dead, dead_id = await talk.ask("three"), talk.clock.new_id()
+    await talk.show(dead, dead_id, "Dead")
+    talk.clock.advance(16)
+    await talk.append("four")
+    await talk.show(dead, dead_id, "or not", first=1)
+
+    def read(database: Database) -> tuple[list[Any], list[Any]]:
+        execute = database.connection.execute
+        return (
+            execute("SELECT text FROM checkpoint").fetchall(),
+            execute("SELECT text, status FROM message WHERE role = 'assistant' ORDER BY depth").fetchall(),
+        )
+
+    assert (
+        [],
+        [("Whole.", "complete"), ("Left", "interrupted"), ("Dead", "interrupted")],
+    ) == await store._reader.run(read)

@@ -126,12 +126,15 @@ class Client:
         self._http: HTTPClient | None = None
         self._core: Core | None = None
         self._trees: weakref.WeakValueDictionary[UUID, Tree] = weakref.WeakValueDictionary()
+        self._has_loaded = False
         for plugin in plugins:
             self.register(plugin)
 
     async def __aenter__(self) -> Self:
-        chosen = self._config.plugins
-        self._plugins.load_installed(None if chosen is None else frozenset(chosen))
+        if not self._has_loaded:  # an opening that failed can be tried again
+            chosen = self._config.plugins
+            self._plugins.load_installed(None if chosen is None else frozenset(chosen))
+            self._has_loaded = True
         store = self._plugins.open_store(self._config.store or own_database())
         await store.open()
         self._core = Core(self._config, self._plugins, store, self._clock)

@@ -89,7 +89,7 @@ class Store(ABC):
     An attempt whose lease has run out reads as interrupted. What was checkpointed of its answer reads as an
     interrupted message, and its user message then as complete; without a checkpoint that reads as failed.
     A process that died leaves nothing pending for ever, and while its lease runs everything it does reads
-    as pending.
+    as pending. Whoever writes next on the branch settles so for good what it left, its cost being unknown.
 
     Messages with images come back with their bytes; equal bytes of one owner are kept once.
     """
@@ -172,10 +172,13 @@ class Store(ABC):
 
         The parent of an answer is always its own user message. When somebody has taken the branch over,
         because the lease ran out, the answer is kept beside it, on a branch of its own that is named
-        ``{branch}-late-{answer.id}``.
+        ``{branch}-late-{answer.id}``, the first part being cut where that is more than 200 characters. What
+        was checkpointed of it stays where it is and keeps the id; the whole answer then gets another one.
+
+        An attempt is settled once: settling it again changes nothing.
 
         Returns:
-            The answer with its parent and depth; None when there is none.
+            The answer with its id, parent and depth; None when there is none.
         """
 
     @abstractmethod
@@ -228,8 +231,8 @@ class Store(ABC):
         """
         Write down a piece of an answer that is still coming.
 
-        The first piece appends the answer to the branch, pending. Where the branch has gone on without it,
-        nothing is written: the answer is settled beside it later.
+        The first piece appends the answer to the branch, pending. Where somebody has taken over, or the
+        branch has gone on without it, nothing is written: the answer is settled beside it later.
         """
 
     @abstractmethod
@@ -259,12 +262,13 @@ class Store(ABC):
         Provider and model are those of the source branch.
 
         Args:
-            branch: The name of the new branch.
+            branch: The name of the new branch, of 1 to 200 characters.
             source: The branch it is forked from.
             at: The newest message of the new branch, on any branch; ``"head"`` for the source's newest one,
                 ``"root"`` for before the first.
 
         Raises:
+            BranchError: That is no name.
             BranchExistsError: There is one of that name.
             BranchNotFoundError: There is no source branch.
             MessageNotFoundError: The conversation has no message ``at``.
@@ -293,6 +297,7 @@ class Store(ABC):
         Rename a branch, also where it is the active one or others were forked from it.
 
         Raises:
+            BranchError: That is no name.
             BranchExistsError: Another one has that name.
             BranchNotFoundError: There is no branch to rename.
             ConversationBusyError: An answer is under way on the branch.
@@ -302,6 +307,8 @@ class Store(ABC):
     async def remove_branch(self, owner: str, conversation_id: UUID, branch: str, at: datetime) -> None:
         """
         Take a branch's name away. Its messages stay in the tree, and what it shares with others stays theirs.
+
+        What was forked from it counts from then on as forked from where it was forked itself.
 
         Raises:
             BranchError: It is the active branch.
@@ -329,6 +336,9 @@ class Store(ABC):
         Args:
             limit: The newest so many; None for all.
             before_depth: Only what is above this depth; None for no bound.
+
+        Raises:
+            BranchNotFoundError: There is no branch of that name.
         """
 
     @abstractmethod

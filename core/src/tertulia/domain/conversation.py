@@ -33,7 +33,7 @@ class Branch:
         fork_depth: The depth of the newest message it shares with that branch, -1 when it shares none;
             None for the first one.
 
-        created_at: In UTC; branches are listed in this order.
+        created_at: In UTC; None for a branch that is not stored yet.
     """
 
     name: str

@@ -7,9 +7,11 @@ import os
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
+
+import attrs
 
 from tertulia.domain.message import Image, detect_image_type
 from tertulia.errors import AttachmentError
@@ -25,7 +27,7 @@ _KNOWN = "PNG, JPEG, GIF, WebP, HEIC and HEIF are"
 
 def load_images(attached: Attachable | Sequence[Attachable]) -> tuple[Image, ...]:
     """Load one attachment or several, in order; see :func:`load_image`."""
-    if isinstance(attached, Sequence) and not isinstance(attached, bytes | str):
+    if isinstance(attached, Sequence) and not isinstance(attached, bytes | bytearray | str):
         return tuple(load_image(each) for each in attached)
     return (load_image(attached),)
 
@@ -57,7 +59,7 @@ def load_image(source: Attachable) -> Image:
         case str() if source.startswith("data:"):
             return _identify(_decode_data_url(source), "data URL")
         case str() | os.PathLike():
-            path = Path(source)
+            path = Path(os.fsdecode(source))
             return _identify(_read(path), str(path))
         case _:
             raise AttachmentError(
@@ -66,34 +68,54 @@ def load_image(source: Attachable) -> Image:
 
 
 def _check(image: Image) -> Image:
-    if image.url is not None and not urlsplit(image.url).hostname:
-        raise AttachmentError(f"{image.url!r} is no address", source=image.url)
-    if image.data is not None and image.media_type is None:
-        return _identify(image.data, "bytes")
+    if image.data is not None:
+        _check_size(image.data, "image")
+        return image if image.media_type else attrs.evolve(image, media_type=_detect(image.data, "image"))
+    if not _has_host(image.url or ""):
+        raise AttachmentError(f"{image.url!r} is no address", source=image.url, next_step="check the address")
     return image
 
 
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
 def _identify(data: bytes, source: str) -> Image:
+    _check_size(data, source)
+    return Image(data, _detect(data, source))
+
+
+def _check_size(data: bytes, source: str) -> None:
     if not data:
-        raise AttachmentError(f"{source} is empty, so there is nothing to attach", source=source)
+        raise AttachmentError(
+            f"{source} is empty, so there is nothing to attach",
+            source=source,
+            next_step="check where it is from",
+        )
     if len(data) > LARGEST:
         raise _too_large(source, len(data))
+
+
+def _detect(data: bytes, source: str) -> str:
     media_type = detect_image_type(data)
     if media_type is None:
         raise AttachmentError(
             f"{source} is not an image of a known type", source=source, next_step=f"{_KNOWN} understood"
         )
-    return Image(data, media_type)
+    return media_type
 
 
 def _read(path: Path) -> bytes:
     try:
+        status = path.stat()  # before it is opened: a pipe would wait for somebody to write
+        if not S_ISREG(status.st_mode) and not S_ISDIR(status.st_mode):  # a folder cannot be opened anyway
+            raise AttachmentError(f"{path} is not a file", source=str(path), next_step="check the path")
+        if status.st_size > LARGEST:
+            raise _too_large(str(path), status.st_size)
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not S_ISREG(status.st_mode):
-                raise AttachmentError(f"{path} is not a file", source=str(path))
-            if status.st_size > LARGEST:
-                raise _too_large(str(path), status.st_size)
             return file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

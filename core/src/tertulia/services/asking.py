@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from tertulia.domain.exchange import Context, Options, Request, Target, Timeouts
+from tertulia.domain.exchange import Context, Options, Request, Target, Timeouts, Window
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
+from tertulia.errors import ContextOverflowError
 from tertulia.services.context.format import check_context, make_window
 from tertulia.services.core import Core
 from tertulia.services.fitting import fit_images, fit_options
@@ -51,23 +52,19 @@ async def make_request(
         ContextOverflowError: What must be sent does not fit.
         PluginError: A plugin chose what may not be sent.
     """
-    path, message = question.line.path, question.message
-    await path.read(core, question.tree.id, question.line.name, message)
+    path = question.line.path
+    await path.read(core, question.tree.id, question.line.name, question.message)
     options, warnings = fit_options(core, outgoing.options, target)
-    earlier = path.messages
-    if question.beginning is not None:
-        earlier = (*earlier, message, question.beginning)
-        message = Message.of(Role.USER, GO_ON)
     request = Request(
         target=target,
-        messages=(*path.system, message),
+        messages=(*path.system, question.message),
         options=options,
         stream=outgoing.stream,
         conversation_id=question.tree.id,
         timeouts=_patience(core, outgoing, target),
         deadline=deadline,
     )
-    context = await _choose_context(core, request, path, earlier)
+    context = await _choose_context(core, request, path, question.beginning)
     messages = context.messages
     if path.has_images or holds_image(question.message):
         messages, notes = fit_images(core, messages, target, newest=question.message)
@@ -89,29 +86,63 @@ def _patience(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
     return attrs.evolve(timeouts, first_content=FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT)
 
 
-async def _choose_context(core: Core, request: Request, path: Path, earlier: Sequence[Message]) -> Context:
+async def _choose_context(core: Core, request: Request, path: Path, beginning: Message | None) -> Context:
     window = make_window(
         core.plugins.get_provider(request.target.provider).find_model(request.target.model),
         max_tokens=core.config.max_context_tokens,
         max_messages=core.config.context_window,
         max_output_tokens=request.options.max_output_tokens,
     )
-    view = _View(core, request.target, path, earlier)
+    view = _View(core, request.target, path)
+    if beginning is None:
+        return await _choose(core, request, window, view)
+    rest = (beginning, Message.of(Role.USER, GO_ON))
+    tokens = view.count_tokens(rest)
+    try:
+        context = await _choose(core, request, _leave_room(window, len(rest), tokens), view)
+    except ContextOverflowError as error:
+        raise ContextOverflowError(
+            f"a message and the beginning of its answer do not fit {window.max_tokens} tokens, "
+            "so nothing was sent",
+            provider=request.target.provider,
+            budget=window.max_tokens or 0,
+            parts={**error.parts, "beginning of the answer": tokens},
+            next_step="allow more max_context_tokens, or regenerate() the answer",
+        ) from error
+    report = context.report
+    report = attrs.evolve(
+        report,
+        kept_count=report.kept_count + len(rest),
+        tokens=report.tokens + tokens,
+        budget=window.max_tokens,
+    )
+    return Context((*context.messages, *rest), report)
+
+
+async def _choose(core: Core, request: Request, window: Window, view: _View) -> Context:
     found = await core.plugins.format_context(view, request, window)
     return check_context(found, request, window, view.count_tokens)
+
+
+def _leave_room(window: Window, messages: int, tokens: int) -> Window:
+    """A window with room for what follows the choice; the newest user message has its place in any."""
+    return attrs.evolve(
+        window,
+        max_tokens=None if window.max_tokens is None else max(0, window.max_tokens - tokens),
+        max_messages=None if window.max_messages is None else max(1, window.max_messages - messages),
+    )
 
 
 class _View:
     """The conversation behind a request; see :class:`tertulia.ContextView`."""
 
-    def __init__(self, core: Core, target: Target, path: Path, earlier: Sequence[Message]) -> None:
+    def __init__(self, core: Core, target: Target, path: Path) -> None:
         self._core = core
         self._target = target
         self._path = path
-        self._earlier = earlier
 
     async def history(self, limit: int | None = None) -> Sequence[Message]:
-        messages = self._earlier
+        messages = self._path.messages
         return messages if limit is None else messages[max(0, len(messages) - limit) :]
 
     def count_tokens(self, messages: Sequence[Message]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 from uuid import UUID
 
 import attrs
@@ -18,6 +18,7 @@ from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.asking import Outgoing
 from tertulia.services.core import Core
 from tertulia.services.questions import (
+    MAX_BRANCH_NAME,
     EditedQuestion,
     Move,
     NewQuestion,
@@ -29,11 +30,10 @@ from tertulia.services.questions import (
 )
 from tertulia.services.routing.policy import make_targets
 from tertulia.services.sending import Send
-from tertulia.services.stream import ReplyStream
+from tertulia.services.stream import NOTHING_SENT, ReplyStream
 from tertulia.services.tree import Line, Tree
 
 MAX_TITLE = 200
-MAX_BRANCH_NAME = 200
 
 Place = Reply | Message | UUID
 """A message, however one got hold of it."""
@@ -225,6 +225,7 @@ class Conversation:
             BranchMovedError: Another message is the newest by now; nothing was added.
             ConversationBusyError: An answer is under way on the branch.
         """
+        _check_type("what is appended", message, Message)
         clock = self._core.clock
         message = attrs.evolve(
             message, id=message.id or clock.new_id(), created_at=message.created_at or clock.now()
@@ -374,6 +375,9 @@ class Conversation:
         *,
         stream: bool = True,
     ) -> Outgoing:
+        _check_type("options", options, Options)
+        if timeouts is not None:
+            _check_type("timeouts", timeouts, Timeouts)
         return Outgoing(self._targets(fallback), options, timeouts, stream)
 
     def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
@@ -401,7 +405,18 @@ def _check_branch_name(name: str) -> None:
         )
 
 
+def _check_type(name: str, value: object, kind: type) -> None:
+    """Refuse what a type checker would, before it is stored: what it would break later is hard to find."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{name} must be a {kind.__name__}, not a {type(value).__name__}",
+            kept=NOTHING_SENT,
+            next_step=f"pass tertulia.{kind.__name__}(…)" if kind.__module__.startswith("tertulia") else None,
+        )
+
+
 def _check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:
+    _check_type("what is said", text, str)
     if not text.strip() and not attach:
         raise ConfigurationError("there is nothing to send: the message is empty", value=text)
 
@@ -409,6 +424,12 @@ def _check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:
 def _id_of(place: Place) -> UUID:
     message = place.message if isinstance(place, Reply) else place
     identifier = message.id if isinstance(message, Message) else message
+    if identifier is not None and not isinstance(cast("object", identifier), UUID):
+        raise MessageNotFoundError(
+            f"{identifier!r} is no message",
+            message_id=identifier,
+            next_step="give a reply, a message of history(), or a message's id as a UUID",
+        )
     if identifier is None:
         raise MessageNotFoundError(
             "the message is not stored, so it has no place in the conversation",

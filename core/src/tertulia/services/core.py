@@ -56,11 +56,27 @@ class Core:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    def close_later(self, events: AsyncGenerator[Any]) -> None:
-        """Close a stream that its reader has dropped; nothing to do when its loop is gone."""
+    async def see_through(self, work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+        """
+        Wait until work is done, whoever cancels the caller meanwhile.
+
+        Returns:
+            What the work returned, and whether the caller was cancelled, which it heeds when it can.
+        """
+        task, cancelled = self.start(work), False
+        while True:
+            try:
+                return await asyncio.shield(task), cancelled
+            except asyncio.CancelledError:
+                if task.cancelled():
+                    raise
+                cancelled = True
+
+    def close_later(self, events: AsyncGenerator[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Close a stream that its reader has dropped; elsewhere than on its loop, Python sees to that."""
         with suppress(RuntimeError):
-            asyncio.get_running_loop()
-            self.spawn(_close(events))
+            if asyncio.get_running_loop() is loop:
+                self.spawn(_close(events))
 
     async def finish(self) -> None:
         """Wait for all work that was spawned, however it ends."""

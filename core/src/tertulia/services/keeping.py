@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from tertulia.contracts.store import Checkpoint
 from tertulia.domain.message import join_text
-from tertulia.errors import StoreError
+from tertulia.errors import TertuliaError
 from tertulia.services.core import Core
 from tertulia.services.questions import Question
 from tertulia.services.trial import Trial
@@ -38,6 +38,7 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._unsaved = 0
+        self._failed = False
         self._pieces = 0
         self._saved_text = 0
         self._saved_thoughts = 0
@@ -51,7 +52,7 @@ class Keeper:
     def shown(self, characters: int) -> None:
         """So many characters more were handed to the caller."""
         self._unsaved += characters
-        if self._unsaved >= CHECKPOINT_CHARACTERS:
+        if self._unsaved >= CHECKPOINT_CHARACTERS and not self._failed:
             self._save()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(CHECKPOINT_SECONDS, self._save)
@@ -77,14 +78,17 @@ class Keeper:
             self._writing = self._core.start(self._write(self._trial))
 
     async def _write(self, trial: Trial) -> None:
-        """Write what was shown since the piece before; what fails to be written is in the next piece."""
+        """Write what was shown since the piece before; what fails is tried again later."""
         core, line = self._core, self._question.line
         text, thoughts, unsaved = len(trial.text), len(trial.thoughts), self._unsaved
         try:
             await core.store.add_checkpoint(core.owner, self._question.tree.id, line.name, self._piece(trial))
-        except StoreError as error:
-            _log.warning("what was shown of an answer was not written down: %s", error)
+        except TertuliaError as error:
+            if not self._failed:
+                _log.warning("what was shown of an answer is not written down for now: %s", error)
+            self._failed = True
         else:
+            self._failed = False
             self._saved_text, self._saved_thoughts = text, thoughts
             self._pieces += 1
             self._unsaved -= unsaved

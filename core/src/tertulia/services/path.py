@@ -65,13 +65,9 @@ class Path:
         known = self._tokens.setdefault(target, {})
         for message in self.messages[len(known) :]:
             known[id(message)] = core.plugins.count_tokens(target, (message,))
-        total, others = 0, list[Message]()
-        for message in messages:
-            tokens = known.get(id(message))
-            if tokens is None:
-                others.append(message)
-            else:
-                total += tokens
+        counted = list(map(known.get, map(id, messages)))
+        others = [message for message, tokens in zip(messages, counted, strict=True) if tokens is None]
+        total = sum(filter(None, counted))
         return total + core.plugins.count_tokens(target, others) if others else total
 
 

@@ -7,30 +7,35 @@ Nothing is ever rewritten: what replaces a message or an answer is its sibling, 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Literal, TypeAlias
 from uuid import UUID
 
 import attrs
 
-from tertulia.domain.conversation import Attempt, Branch
+from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch
 from tertulia.domain.message import Message, MessageStatus, Part, Role, Text
 from tertulia.errors import BranchError, BranchExistsError, ConversationBusyError, TertuliaError
 from tertulia.runtime.attachments import Attachable, load_images
 from tertulia.services.core import Core
+from tertulia.services.stream import NOTHING_SENT
 from tertulia.services.tree import Line, Tree
 
 GO_ON = "Your answer broke off. Go on exactly where it stopped, without repeating any of it."
 """What is sent after the beginning of an answer, and never stored."""
 
-NOTHING_SENT = "nothing was stored, and nothing was sent"
+MAX_BRANCH_NAME = 200
 
 Where: TypeAlias = UUID | Literal["head", "root"]
 Attached: TypeAlias = Attachable | Sequence[Attachable]
 Move: TypeAlias = Callable[[Line], None]
 """Takes the caller's conversation to another branch."""
+
+_log = logging.getLogger("tertulia")
 
 
 class Question(ABC):
@@ -73,23 +78,34 @@ class Question(ABC):
         """The send is over; None when there is nothing of an answer."""
 
     async def give_up(self) -> None:
-        """Take away the branch that was made for nothing."""
-        if self._is_spare:
-            self._is_spare = False
-            core = self.core
+        """Take away the branch that was made for nothing; where somebody else is on it by now, it stays."""
+        if not self._is_spare:
+            return
+        self._is_spare = False
+        core = self.core
+        try:
             await core.store.remove_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
+        except TertuliaError as error:
+            _log.warning("branch %r was made for nothing and is still there: %s", self.line.name, error)
 
     async def _fork(self, at: UUID | None) -> None:
         """Go on on a new branch that ends at a message, None being before the first, named after ours."""
-        self.line = self.tree.line(await fork(self.core, self.tree, self.line.name, at=at or "root"))
+        making = fork(self.core, self.tree, self.line.name, at=at or "root")
+        branch, cancelled = await self.core.see_through(making)
+        self.line = self.tree.line(branch)
         self._is_spare = True
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _go_there(self) -> None:
         """Let the conversation go on on this branch, for the caller and for whoever opens it next."""
         core = self.core
         self._is_spare = False
-        await core.store.update_active_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
         self._move(self.line)
+        try:
+            await core.store.update_active_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
+        except TertuliaError as error:  # which takes nothing of what is stored on the branch
+            _log.warning("the conversation is not opened on branch %r yet: %s", self.line.name, error)
 
 
 class NewQuestion(Question):
@@ -116,12 +132,8 @@ class NewQuestion(Question):
 
     async def place(self) -> None:
         """Load what is attached: what cannot be read is refused before anything is stored."""
-        if self._attached:
-            try:
-                images = await asyncio.to_thread(load_images, self._attached)
-            except TertuliaError as error:
-                error.kept = NOTHING_SENT
-                raise
+        if self._attached not in ((), []):
+            images = await asyncio.to_thread(load_images, self._attached)
             self.message = attrs.evolve(self.message, parts=(*images, *self.message.parts))
 
     async def write_ahead(self, attempt: Attempt) -> Attempt:
@@ -188,6 +200,7 @@ class RepeatedQuestion(Question):
         newest = await self._newest()
         chosen = newest if self._answer in (None, newest.id) else await self._get(self._answer)
         self.message = await self._asked_by(chosen)
+        await self._refuse_while_asked()
         if self.message.id != newest.id:
             await self._fork(self.message.id)
 
@@ -222,6 +235,16 @@ class RepeatedQuestion(Question):
             raise self._error("holds no answer to a user's message there", "send a message")
         return message
 
+    async def _refuse_while_asked(self) -> None:
+        """A message has one answer at a time, and there is no use in a branch for another one meanwhile."""
+        for attempt in await self.core.store.get_attempts(self.core.owner, self.tree.id):
+            if attempt.message_id == self.message.id and attempt.outcome is AttemptOutcome.PENDING:
+                raise ConversationBusyError(
+                    "an answer to this message is still coming",
+                    kept=NOTHING_SENT,
+                    next_step="wait for it, or stop it",
+                )
+
     def _error(self, what: str, next_step: str) -> BranchError:
         name = self.line.name
         return BranchError(f"branch {name!r} {what}", branch=name, kept=NOTHING_SENT, next_step=next_step)
@@ -233,13 +256,7 @@ class ResumedQuestion(RepeatedQuestion):
     async def place(self) -> None:
         """Take the beginning of the answer along, where there is one."""
         newest = await self._newest()
-        if newest.status is MessageStatus.PENDING:
-            raise ConversationBusyError(
-                f"the newest answer of branch {self.line.name!r} is still coming",
-                kept=NOTHING_SENT,
-                next_step="wait for it",
-            )
-        if newest.role is not Role.USER and newest.status is not MessageStatus.INTERRUPTED:
+        if newest.role is not Role.USER and newest.status is MessageStatus.COMPLETE:
             raise self._error(
                 "ends with a complete message, so there is nothing to resume",
                 "send a message, or regenerate() the answer",
@@ -288,10 +305,11 @@ def free_name(source: str, taken: Iterable[str]) -> str:
     """
     names = set(taken)
     base = re.sub(r"-\d+$", "", source)
-    number = 2
-    while (name := f"{base}-{number}") in names:
-        number += 1
-    return name
+    if base not in names:
+        base = source  # its number is its own, as in "plan-2027"
+    suffixes = (f"-{number}" for number in count(2))
+    numbered = (base[: MAX_BRANCH_NAME - len(suffix)] + suffix for suffix in suffixes)
+    return next(name for name in numbered if name not in names)
 
 
 def join_parts(beginning: Message | None, parts: tuple[Part, ...]) -> tuple[Part, ...]:

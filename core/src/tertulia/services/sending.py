@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -48,10 +49,12 @@ from tertulia.services.keeping import LEASE, Keeper
 from tertulia.services.pricing import price_trial
 from tertulia.services.questions import Question, join_parts
 from tertulia.services.routing.policy import targets_after
-from tertulia.services.stream import Gate
+from tertulia.services.stream import NOTHING_SENT, Gate, ReplyStream
 from tertulia.services.trial import WORDS, Trial
 
 _KEPT = "your message is stored"
+
+T = TypeVar("T")
 
 _log = logging.getLogger("tertulia")
 
@@ -88,22 +91,12 @@ class Send:
     def kept(self) -> str:
         """What is stored of the send by now, as a sentence."""
         if not self._question.is_stored:
-            return "the message was not stored, and nothing was sent"
+            return NOTHING_SENT
         return f"{_KEPT}, and so is the part of the answer that was shown" if self._shown else _KEPT
 
-    def begin(self) -> float:
-        """Start the clock of the send, and return the moment on the loop's clock at which it is over."""
-        timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
-        self._deadline = asyncio.get_running_loop().time() + timeouts.total
-        return self._deadline
-
-    async def place(self) -> Gate:
-        """Find out on which branch it happens, and return that branch's gate."""
-        await self._question.place()
-        return self._question.line.gate
-
-    async def events(self) -> AsyncGenerator[Event]:
+    async def events(self, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
+        gate = await self._take_turn(stream)
         try:
             targets = self._order(self._outgoing.targets)
             await self._write_ahead(targets[0])
@@ -125,19 +118,37 @@ class Send:
             raise
         finally:
             self._keeper.close()
+            gate.leave()
+
+    async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> Gate:
+        """Start the clock, find out on which branch it happens, and wait for the turn there."""
+        timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
+        self._deadline = asyncio.get_running_loop().time() + timeouts.total
+        try:
+            await self._question.place()
+            gate = self._question.line.gate
+            await gate.enter(stream, self._deadline)
+        except BaseException as error:
+            await self._question.give_up()
+            if isinstance(error, TertuliaError):
+                error.kept = error.kept or NOTHING_SENT
+            raise
+        return gate
 
     async def _write_ahead(self, target: Target) -> None:
         trial = self._new_trial(target, number=1)
-        # From here on the attempt may be in the store, even when waiting for it is cancelled.
+        # From here on the attempt may be in the store, even when the loop ends and cancels all there is.
         self._trial = trial
         try:
-            trial.attempt = await self._question.write_ahead(trial.attempt)
+            trial.attempt = await self._see_through(self._question.write_ahead(trial.attempt))
         except TertuliaError as error:
             self._trial = None  # the store has refused it, so there is nothing to settle
-            error.kept = error.kept or "the message was not stored, and nothing was sent"
+            error.kept = error.kept or NOTHING_SENT
             raise
         self._keeper.watch(trial)
         self._observe_start(trial)
+        if self._cancelled:
+            raise asyncio.CancelledError
 
     def _new_trial(self, target: Target, *, number: int) -> Trial:
         clock = self._core.clock
@@ -187,6 +198,7 @@ class Send:
             if stored is None:
                 raise StoreError("the attempt is no longer in the store", location=self._core.store.location)
         except StoreError as error:
+            self._trial = None  # a whole answer is not stored as half of one
             error.reply = self._make_reply(trial, reply, attempt, answer)
             error.kept = "your message is stored, and the answer is in this error's .reply"
             raise
@@ -278,16 +290,16 @@ class Send:
         if (trial := self._trial) is not None:
             outcome = AttemptOutcome.INTERRUPTED if trial.shown else AttemptOutcome.FAILED
             await self._settle_unfinished(trial, outcome, error)
-            error.kept = error.kept or _KEPT
+            error.kept = error.kept or self.kept
         else:
-            await self._give_up_branch()
+            await self._question.give_up()
         message_id = _known(self._message.id)
         self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
 
     async def _abandon(self, error: BaseException) -> None:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
         if (trial := self._trial) is None:
-            await self._give_up_branch()
+            await self._question.give_up()
             return
         await self._settle_unfinished(trial, AttemptOutcome.CANCELLED, None)
         message_id = _known(self._message.id)
@@ -301,13 +313,6 @@ class Send:
         answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
         status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
         await self._settle_quietly(ended, status, answer)
-
-    async def _give_up_branch(self) -> None:
-        """Nothing was stored of the send, and nothing stays of its place."""
-        try:
-            await self._question.give_up()
-        except StoreError as failure:
-            _log.warning("a branch that was made for nothing is still there: %s", failure)
 
     async def _settle_quietly(
         self, ended: Attempt, status: MessageStatus, answer: Message | None
@@ -348,9 +353,9 @@ class Send:
         following: Trial | None = None,
     ) -> Message | None:
         settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
-        stored = await self._wait_for(self._core.start(self._write(settlement)))
+        stored = await self._see_through(self._write(settlement))
         self._trial = following
-        self._shown = self._shown or answer is not None
+        self._shown = self._shown or stored is not None
         if following is None:
             self._question.line.path.extend(self._message, stored)
         else:
@@ -361,20 +366,20 @@ class Send:
     async def _write(self, settlement: Settlement) -> Message | None:
         core, question = self._core, self._question
         settlement = attrs.evolve(settlement, checkpointed=await self._keeper.finish())
-        stored = await core.store.settle(core.owner, question.tree.id, question.line.name, settlement)
+        place = (core.owner, question.tree.id, question.line.name)
+        try:
+            stored = await core.store.settle(*place, settlement)
+        except StoreError:  # what was paid for is worth a second try
+            stored = await core.store.settle(*place, settlement)
         if settlement.next_attempt is None:
             await question.settled(stored)
         return stored
 
-    async def _wait_for(self, writing: asyncio.Task[Message | None]) -> Message | None:
+    async def _see_through(self, writing: Coroutine[Any, Any, T]) -> T:
         """What is being written is waited for: a cancellation is remembered, and heeded afterwards."""
-        while True:
-            try:
-                return await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                if writing.cancelled():
-                    raise
-                self._cancelled = True
+        written, cancelled = await self._core.see_through(writing)
+        self._cancelled = self._cancelled or cancelled
+        return written
 
     def _answer(
         self, trial: Trial, ended: Attempt, parts: tuple[Part, ...], reply: ProviderReply | None = None

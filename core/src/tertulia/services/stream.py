@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing
 from types import TracebackType
 from typing import Protocol, Self
 
 from tertulia.domain.exchange import Completed, Event, Reply, TextDelta
 from tertulia.errors import ConversationBusyError, ErrorKind, StreamInterruptedError, TertuliaError
 from tertulia.services.core import Core
+
+NOTHING_SENT = "nothing was stored, and nothing was sent"
 
 
 class Sending(Protocol):
@@ -22,16 +23,8 @@ class Sending(Protocol):
         """What is stored of it by now, as a sentence."""
         ...
 
-    def begin(self) -> float:
-        """Start its clock, and return the moment on the loop's clock at which it is over."""
-        ...
-
-    async def place(self) -> Gate:
-        """Find out on which branch it happens, and return that branch's gate."""
-        ...
-
-    def events(self) -> AsyncGenerator[Event]:
-        """Yield the answer as it comes."""
+    def events(self, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
+        """Yield the answer as it comes to a stream, once it is its turn on its branch."""
         ...
 
 
@@ -61,7 +54,7 @@ class ReplyStream:
         self._left: asyncio.Event | None = None  # set when the reader has left
         self._stopped: str | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._events: AsyncGenerator[Event] | None = run_in_turn(send, weakref.ref(self))
+        self._events: AsyncGenerator[Event] | None = send.events(weakref.ref(self))
         core.streams.add(self)
 
     @property
@@ -97,8 +90,11 @@ class ReplyStream:
             # When only the stream was to end, and not its reader, the reader is told in our own words.
             if not self._is_stopped() or reader.uncancel() > cancelled_before:
                 raise
-        except BaseException:
+        except BaseException as error:
             self._events = None
+            # The end was stored before anything else, so a cancellation may have come meanwhile.
+            if (reader.uncancel() if self._is_stopped() else reader.cancelling()) > cancelled_before:
+                raise asyncio.CancelledError from error
             raise
         finally:
             self._reader = None
@@ -160,6 +156,10 @@ class ReplyStream:
             self._stopped = reason or "the stream was closed"
         await events.aclose()
 
+    def was_left_by(self, task: asyncio.Task[object]) -> bool:
+        """Whether nobody reads it right now, and this task was the last who did."""
+        return self._reader is None and self._last_reader is task
+
     def _is_stopped(self) -> bool:
         return self._stopped is not None
 
@@ -181,20 +181,7 @@ class ReplyStream:
     def __del__(self) -> None:
         events, self._events = self._events, None
         if events is not None and self._last_reader is not None:
-            self._core.close_later(events)
-
-
-async def run_in_turn(send: Sending, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
-    """Yield a send's events, once it is its turn on its branch."""
-    deadline = send.begin()
-    gate = await send.place()
-    await gate.enter(stream, deadline)
-    try:
-        async with aclosing(send.events()) as events:
-            async for event in events:
-                yield event
-    finally:
-        gate.leave()
+            self._core.close_later(events, self._last_reader.get_loop())
 
 
 class Gate:
@@ -208,7 +195,6 @@ class Gate:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._holder: weakref.ref[ReplyStream] | None = None
-        self._task: asyncio.Task[object] | None = None
 
     async def enter(self, stream: weakref.ref[ReplyStream], deadline: float) -> None:
         """
@@ -217,8 +203,8 @@ class Gate:
         Raises:
             ConversationBusyError: It did not come before the deadline.
         """
-        task = asyncio.current_task()
-        if self._task is task and self._holder is not None and (open_stream := self._holder()) is not None:
+        open_stream = None if self._holder is None else self._holder()
+        if open_stream is not None and open_stream.was_left_by(_current_task()):
             await open_stream.stop("another message was sent meanwhile")
         try:
             async with asyncio.timeout_at(deadline):
@@ -226,14 +212,14 @@ class Gate:
         except TimeoutError:
             raise ConversationBusyError(
                 "another answer was under way on this branch for as long as this send may take",
-                kept="the message was not stored, and nothing was sent",
+                kept=NOTHING_SENT,
                 next_step="read the other stream to its end, or close it",
             ) from None
-        self._holder, self._task = stream, task
+        self._holder = stream
 
     def leave(self) -> None:
         """Let the next one in."""
-        self._holder = self._task = None
+        self._holder = None
         self._lock.release()
 
 

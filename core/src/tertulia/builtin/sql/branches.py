@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tertulia.builtin.sql import statements
 from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.leases import is_partial, refuse_while_busy
+from tertulia.builtin.sql.leases import find_asked, is_partial, refuse_while_busy
 from tertulia.builtin.sql.rows import parse_branch
 from tertulia.builtin.sql.tree import LONGEST_NAME, explain_missing, get_branch
 from tertulia.domain.conversation import Branch
@@ -62,7 +62,7 @@ def update_branch_name(
     if name == branch:
         return
     _check_name(database, keys, name)
-    refuse_while_busy(database, keys, row["head_id"], now, "it was not renamed")
+    _refuse_while_answered(database, keys, row, now, "it was not renamed")
     database.run(statements.RENAME_BRANCH, {**keys, "branch": branch, "name": name})
     database.run(statements.RENAME_ORIGIN, {**keys, "branch": branch, "name": name})
     active = _get_active(database, keys)
@@ -95,11 +95,23 @@ def remove_branch(database: Database, keys: Values, branch: str, at: datetime, n
             branch=branch,
             next_step="switch to another branch first",
         )
-    refuse_while_busy(database, keys, row["head_id"], now, "it was not removed")
+    _refuse_while_answered(database, keys, row, now, "it was not removed")
     database.run(statements.REMOVE_BRANCH, {**keys, "branch": branch})
     origin = {"forked_from": row["forked_from"], "fork_depth": row["fork_depth"]}
     database.run(statements.INHERIT_ORIGIN, {**keys, "branch": branch, **origin})
     database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
+
+
+def _refuse_while_answered(database: Database, keys: Values, row: Row, now: datetime, what: str) -> None:
+    """
+    Raise a ConversationBusyError when an answer is under way that can only be meant for this branch.
+
+    Where another branch ends with the same question, or with what came of its answer, it may be that one's.
+    """
+    asked = find_asked(database, keys, row["head_id"])
+    others = [each for each in database.all(statements.FIND_BRANCHES, keys) if each["name"] != row["name"]]
+    if not any(find_asked(database, keys, each["head_id"]) == asked for each in others):
+        refuse_while_busy(database, keys, row["head_id"], now, what)
 
 
 def _find_place(database: Database, keys: Values, origin: Row, head_id: UUID, now: datetime) -> Row:

@@ -64,7 +64,7 @@ def refuse_while_busy(
     database: Database, keys: Values, head_id: UUID | None, now: datetime, what: str
 ) -> None:
     """Raise a ConversationBusyError when an answer is under way where a branch ends."""
-    asked = _find_asked(database, keys, head_id)
+    asked = find_asked(database, keys, head_id)
     if any(_runs(lease, now) for message_id, lease in _find_leases(database, keys) if message_id == asked):
         raise ConversationBusyError(
             f"an answer is still under way on this branch, so {what}",
@@ -84,7 +84,7 @@ def make_way(database: Database, keys: Values, head_id: UUID | None, now: dateti
         ConversationBusyError: Its answer is still under way; nothing was changed.
     """
     refuse_while_busy(database, keys, head_id, now, "the message was not added")
-    asked = _find_asked(database, keys, head_id)
+    asked = find_asked(database, keys, head_id)
     left = {
         "message_id": asked,
         "outcome": AttemptOutcome.INTERRUPTED.value,
@@ -112,7 +112,7 @@ def keep_partials(database: Database, keys: Values, message_id: UUID | None) -> 
     return bool(partials)
 
 
-def _find_asked(database: Database, keys: Values, head_id: UUID | None) -> UUID | None:
+def find_asked(database: Database, keys: Values, head_id: UUID | None) -> UUID | None:
     """The message that is being answered where a branch ends: its head, or what the head is the answer to."""
     place = database.first(statements.GET_PLACE, {**keys, "message_id": head_id})
     if place is None or not is_partial(place):

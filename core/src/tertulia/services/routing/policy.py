@@ -35,7 +35,7 @@ FALL_BACK: Mapping[ErrorKind, FallBack] = {
     ErrorKind.CONTENT_FILTER: FallBack.NO,
     ErrorKind.UNSUPPORTED_PARAMETER: FallBack.YES,
     ErrorKind.INVALID_REQUEST: FallBack.NO,
-    ErrorKind.TOO_LARGE: FallBack.NO,  # a response that is too large: see targets_after
+    ErrorKind.TOO_LARGE: FallBack.NO,  # but for two cases: see targets_after
     ErrorKind.EMPTY_RESPONSE: FallBack.YES,
     ErrorKind.INTERRUPTED: FallBack.NO,  # two answers are never spliced
     ErrorKind.CANCELLED: FallBack.NO,
@@ -78,6 +78,8 @@ def make_targets(
         UnknownProviderError: No provider of a name is configured.
         DriverNotInstalledError: The driver of one is not installed.
     """
+    if isinstance(fallback, str):
+        fallback = (fallback,)  # as in a file
     if fallback is None:
         configured = plugins.get_provider(own.provider).config.fallback
         fallback = follow_fallbacks(
@@ -92,8 +94,8 @@ def targets_after(
 ) -> Sequence[Target]:
     """Return those of the remaining targets that may still be asked after a failure before any content."""
     decision = FALL_BACK[error.kind]
-    if isinstance(error, TooLargeError) and error.side == "response":
-        decision = FallBack.YES
+    if isinstance(error, TooLargeError) and (error.side == "response" or not error.sent):
+        decision = FallBack.YES  # what was not even sent is beyond this target's limits, and not ours
     if decision is FallBack.NO:
         return ()
     if decision is FallBack.YES:

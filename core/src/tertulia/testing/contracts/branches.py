@@ -224,6 +224,23 @@ class BranchContract:
             await store.update_branch_name(OWNER, talk.id, "other", "busy", clock.now())
         assert [MAIN, "other"] == await talk.branch_names()
 
+    async def test_an_answer_is_under_way_on_its_own_branch_only(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """What was forked at a question while it is answered can be renamed and removed."""
+        talk = await Talk.begin(store, clock)
+        attempt, answer_id = await talk.ask("Hello"), clock.new_id()
+        await talk.fork("early", at=attempt.message_id)
+        await talk.show(attempt, answer_id, "Good ")
+        await talk.fork("late", at=attempt.message_id)
+        await store.update_branch_name(OWNER, talk.id, "early", "renamed", clock.now())
+        for name in ("renamed", "late"):
+            await store.remove_branch(OWNER, talk.id, name, clock.now())
+        await talk.answer(attempt, Text("Good morning"), shown_as=answer_id)
+
+        assert [MAIN] == await talk.branch_names()
+        assert ["Hello", "Good morning"] == await talk.texts()
+
     async def test_a_removed_branch_takes_nothing_along(self, store: Store, clock: StandingClock) -> None:
         """What it shared stays with the others, its own messages can be found, and its name is free."""
         talk = await _counted(store, clock, 3)
