@@ -124,5 +124,6 @@ def simulated(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulato
     """The simulated services, as the ones that the environment leads to."""
     for name, settings in simulator.providers().items():
         monkeypatch.setenv(f"AI_{name.upper()}_BASE_URL", settings["base_url"])
+        monkeypatch.setenv(f"AI_{name.upper()}_API", settings.get("api", ""))
         monkeypatch.setenv(f"AI_{name.upper()}_API_KEY", settings["api_key"])
     return simulator

@@ -48,6 +48,9 @@ def _report(error: Exception) -> int:
         case TertuliaError():
             _say(explain(error))
             return USAGE if isinstance(error, ConfigurationError | MissingKeyError) else FAILED
+        case OSError():
+            _say(f"the result cannot be written: {error.strerror or error}")
+            return FAILED
         case _:
             _say(f"{type(error).__name__}: {error}; this is a bug, and TERTULIA_DEBUG=1 shows where")
             return FAILED
