@@ -12,6 +12,7 @@ import pytest
 
 import tertulia
 import tertulia.sync
+from tertulia.testing import ScriptedProvider
 
 TWINS = {
     tertulia.sync.Client: tertulia.Client,
@@ -69,6 +70,16 @@ class Awaitable:
 
     def __await__(self) -> Generator[Any, None, tertulia.Reply]:
         return self._do(self._blocking.read).__await__()
+
+
+@pytest.fixture
+def one() -> ScriptedProvider:
+    return ScriptedProvider("one")
+
+
+@pytest.fixture
+def two() -> ScriptedProvider:
+    return ScriptedProvider("two")
 
 
 @pytest.fixture(params=["asyncio", "blocking"])

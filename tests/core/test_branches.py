@@ -23,16 +23,6 @@ from tertulia.testing import ScriptedProvider
 
 
 @pytest.fixture
-def one() -> ScriptedProvider:
-    return ScriptedProvider("one")
-
-
-@pytest.fixture
-def two() -> ScriptedProvider:
-    return ScriptedProvider("two")
-
-
-@pytest.fixture
 async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
     async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
         yield client

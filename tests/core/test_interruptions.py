@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from histories import statuses
 
 import tertulia
 from tertulia import AttemptOutcome, ErrorKind, MessageStatus, StreamInterruptedError, TextDelta, Timeouts
@@ -20,10 +21,6 @@ async def trip(request, database: str, simulator) -> AsyncIterator[tertulia.Conv
     providers = simulator.providers(api=api or "responses", local=True)
     async with tertulia.open(store=database, providers=providers, environ={}) as client:
         yield await client.start(provider=name)
-
-
-async def statuses(conversation: tertulia.Conversation) -> list[tuple[str, MessageStatus]]:
-    return [(message.text, message.status) for message in await conversation.history()]
 
 
 async def outcomes(conversation: tertulia.Conversation) -> list[AttemptOutcome]:

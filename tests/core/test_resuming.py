@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from histories import statuses
 
 import tertulia
 from tertulia import (
@@ -31,23 +32,9 @@ STATE = OpaqueState("one", {"signature": "c2ln"})
 
 
 @pytest.fixture
-def one() -> ScriptedProvider:
-    return ScriptedProvider("one")
-
-
-@pytest.fixture
-def two() -> ScriptedProvider:
-    return ScriptedProvider("two")
-
-
-@pytest.fixture
 async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
     async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
         yield client
-
-
-async def statuses(conversation: tertulia.Conversation) -> list[tuple[str, MessageStatus]]:
-    return [(message.text, message.status) for message in await conversation.history()]
 
 
 class Stalling(ScriptedProvider):

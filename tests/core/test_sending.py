@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from histories import statuses
 
 import tertulia
 from tertulia import (
@@ -47,23 +48,9 @@ from tertulia.testing import ScriptedProvider
 
 
 @pytest.fixture
-def one() -> ScriptedProvider:
-    return ScriptedProvider("one")
-
-
-@pytest.fixture
-def two() -> ScriptedProvider:
-    return ScriptedProvider("two")
-
-
-@pytest.fixture
 async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
     async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
         yield client
-
-
-async def statuses(conversation: tertulia.Conversation) -> list[tuple[str, MessageStatus]]:
-    return [(message.text, message.status) for message in await conversation.history()]
 
 
 async def test_a_stream_hands_out_the_words_and_then_the_reply(client, one):
