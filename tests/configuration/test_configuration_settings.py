@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from configuration_cases import KEY, configure, origins
 
 import tertulia
 from tertulia import Secret, Setting, Timeouts
+from tertulia.domain.config import hide_password
 
 
 def test_settings_say_where_they_were_set(monkeypatch, user_file, project_file):
@@ -100,3 +102,48 @@ def test_a_list_of_settings_shows_no_secret(user_file):
         settings["providers.openai.access_token"],
     )
     assert KEY not in repr(configure())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tokens = ['{}']",
+        "credentials = {{ user = 'me', value = '{}' }}",
+        "headers = {{ authorization = ['Bearer', '{}'] }}",
+        "secret = {{ a.b.c = [[{{ d = '{}' }}]] }}",
+        "proxy = 'http://me:{}@localhost:3128'",
+        "api_key = '{}'",
+    ],
+)
+def test_a_secret_of_a_drivers_own_is_hidden_at_any_depth(user_file, line):
+    """In a list, in a table that is called one, and as the password of an address."""
+    user_file.write_text(f"[providers.openai]\n{line.format(KEY)}")
+
+    settings = tertulia.read_settings()
+
+    assert KEY not in repr(settings)
+    assert KEY not in "".join(f"{setting.value}" for setting in settings)
+
+
+@pytest.mark.parametrize(
+    "password", [KEY, f"a/{KEY}", f"a@{KEY}", f"a?{KEY}", f"a#{KEY}", f"{KEY}:b", f"a\n{KEY}"]
+)
+def test_any_password_of_a_store_is_hidden(password):
+    """What a database takes as a password need not be one of a URL."""
+    url = f"postgresql://me:{password}@localhost/x"
+
+    assert "postgresql://me:…@localhost/x" == hide_password(url)
+    assert KEY not in repr(configure(store=url))
+
+
+def test_an_empty_text_is_as_good_as_none(user_file):
+    """Also where a list may stand, and for what only a driver knows; but not further down."""
+    user_file.write_text("fallback = ''\n[providers.openai]\nfallback = ' '\napi = ''\nproject = ' '\n")
+
+    openai = configure().providers["openai"]
+
+    assert ((), None, {}) == (configure().fallback, openai.fallback, openai.settings)
+    user_file.write_text("[providers.gemini.safety_settings]\nHARM_CATEGORY_HARASSMENT = ''\n")
+    assert {"HARM_CATEGORY_HARASSMENT": ""} == configure().providers["gemini"].settings["safety_settings"]
+    table = {"driver": "openai", "api": None, "project": None}
+    assert {} == configure(providers={"openai": table}).providers["openai"].settings

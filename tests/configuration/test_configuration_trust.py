@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 
 import pytest
 from configuration_cases import KEY, configure, printed
 
 import tertulia
 from tertulia import ConfigurationError, Secret, Timeouts
+from tertulia.domain.config import is_same_origin
 from tertulia.runtime.configuration.drivers import make_provider
 
 NOT_A_PROJECTS = (
@@ -113,6 +116,15 @@ async def test_a_project_that_redirects_gets_nothing(monkeypatch, project_file, 
     ("table", "environ", "key"),
     [
         ('base_url = "https://api.openai.com/v1"', {"OPENAI_API_KEY": "k"}, "k"),
+        ('base_url = "https://API.openai.com:443/v1"', {"OPENAI_API_KEY": "k"}, "k"),
+        ('base_url = "https://eu.api.openai.com/v1"', {"OPENAI_API_KEY": "k"}, "k"),
+        ('base_url = "http://api.openai.com/v1"', {"OPENAI_API_KEY": "k"}, None),
+        ('base_url = "https://api.openai.com:8443/v1"', {"OPENAI_API_KEY": "k"}, None),
+        ('base_url = "https://api.openai.com.example/v1"', {"OPENAI_API_KEY": "k"}, None),
+        ('base_url = "https://notapi.openai.com/v1"', {"OPENAI_API_KEY": "k"}, None),
+        ('base_url = "https://[::1%25.api.openai.com]/v1"', {"OPENAI_API_KEY": "k"}, None),
+        ('driver = "xai"', {"OPENAI_API_KEY": "k"}, None),
+        ('driver = "xai"', {"OPENAI_API_KEY": "k", "XAI_API_KEY": "x"}, "x"),
         ('base_url = "https://proxy.example/v1"', {"OPENAI_API_KEY": "k"}, None),
         ('base_url = "https://proxy.example/v1"', {"AI_OPENAI_API_KEY": "mine"}, "mine"),
         ('base_url = "https://proxy.example/v1"\napi_key = "file"', {"OPENAI_API_KEY": "k"}, "file"),
@@ -141,6 +153,111 @@ def test_a_key_goes_where_its_owner_said(monkeypatch, user_file, table, environ,
     found = make_provider("openai", configure(), os.environ).config.api_key
 
     assert key == (found and found.reveal())
+
+
+def test_an_address_with_a_user_in_it_is_nobodys_origin():
+    """What is before the at sign is no host, and whoever is called so in front of it is not there."""
+    own = "https://api.openai.com/v1"
+
+    assert is_same_origin("https://api.openai.com/v2", own)
+    for url in (
+        "https://api.openai.com@evil.example",
+        "https://me@api.openai.com",
+        "https://@api.openai.com",
+    ):
+        assert not is_same_origin(url, own)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example%2F", "evil.example;", "evil.example&", "evil.example\\\\", "evil.example\u2044"]
+)
+def test_what_only_looks_like_a_host_below_gets_no_key(user_file, monkeypatch, host):
+    """A host that not everybody reads alike is nobody's own origin, and no host at all."""
+    user_file.write_text(f'[providers.openai]\nbase_url = "https://{host}.api.openai.com/v1"\n', "utf-8")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    with pytest.raises(ConfigurationError, match=r"base_url (names no host|is no URL)"):
+        make_provider("openai", configure(), os.environ)
+
+
+def _put_a_fifo(path, folder):
+    os.mkfifo(path)
+
+
+def _put_a_device(path, folder):
+    path.symlink_to("/dev/zero")
+
+
+def _put_a_loop(path, folder):
+    path.symlink_to(path)
+
+
+def _put_a_dead_end(path, folder):
+    path.symlink_to(folder / "nowhere")
+
+
+def _put_a_large_file(path, folder):
+    path.write_bytes(b"x = 1\n" * 10**6 + b"[tool.tertulia]\nstore = 'memory:'\n")
+
+
+@pytest.mark.parametrize("put", [_put_a_fifo, _put_a_device, _put_a_loop, _put_a_dead_end, _put_a_large_file])
+def test_a_project_that_is_no_usual_file_is_passed_by(project_file, tmp_path, put):
+    """Nothing waits for a pipe, reads a device to its end, or a file that is larger than any of its kind."""
+    put(project_file, tmp_path)
+
+    assert configure().store is None
+
+
+def test_a_link_to_a_project_is_trusted_no_more(project_file, tmp_path):
+    """Wherever the file lies that a repository links to, it is the repository's."""
+    (tmp_path / "elsewhere.toml").write_text("[tool.tertulia]\nstore = 'memory:'\n")
+    project_file.symlink_to(tmp_path / "elsewhere.toml")
+
+    with pytest.raises(ConfigurationError, match="is not a project's to set"):
+        configure()
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        lambda folder: (folder / ".git").write_text("gitdir: elsewhere"),
+        lambda folder: (folder / ".hg").mkdir(),
+        lambda folder: (folder / ".jj").mkdir(),
+    ],
+    ids=["worktree", "mercurial", "jujutsu"],
+)
+def test_a_repository_of_any_kind_ends_the_search(project_file, mark):
+    """Where `.git` is a file, or the repository is another's, what lies above is somebody else's."""
+    mark(project_file.parent / "package")
+    project_file.write_text("[tool.tertulia]\nstore = 'memory:'\n")
+
+    assert configure().store is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[{keys}]\n{lines}", "{keys} = 1", "a = {{ {keys} = 1 }}", '[["a".{keys}]]\n']
+)
+def test_a_project_with_endless_keys_is_refused_at_once(project_file, text):
+    """A table of some thousand parts would take the reader minutes."""
+    keys, lines = ".".join("a" * 20_000), "\n".join(f"x{number} = 1" for number in range(20_000))
+    project_file.write_text("# tertulia\n" + text.format(keys=keys, lines=lines))
+    began = time.process_time()
+
+    with pytest.raises(ConfigurationError, match="the file is nested too deeply"):
+        configure()
+
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("value", ["config", "./config"])
+def test_a_file_in_the_working_folder_is_not_the_users_own(monkeypatch, project_file, value):
+    """A repository has no say in where the user's own file is, whatever is wrong with the environment."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", value)
+    path = Path("config/tertulia/config.toml")
+    path.parent.mkdir(parents=True)
+    path.write_text("store = 'memory:'\n")
+
+    assert configure().store is None
 
 
 @pytest.mark.parametrize("table", [{"base_url": "http://localhost:1/v1"}, {"driver": "xai"}])

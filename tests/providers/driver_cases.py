@@ -177,7 +177,7 @@ DRIVERS = {
         _RESPONSE,
         _RESPONSE_EVENTS,
         {"type": "error", "message": "The service is currently unavailable"},
-        "ServerError",
+        "OverloadedError",
     ),
     "xai-chat": Driver(
         XAIProvider,
@@ -187,7 +187,7 @@ DRIVERS = {
         _COMPLETION,
         _CHAT_EVENTS,
         {"code": "The service is currently unavailable", "error": "Busy."},
-        "ServerError",
+        "OverloadedError",
         {"api": "chat"},
     ),
     "gemini": Driver(

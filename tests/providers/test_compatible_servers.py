@@ -11,6 +11,7 @@ from raw_server import RawServer, answer, stream
 
 import tertulia
 from tertulia import (
+    Billing,
     ChatCompletionsProvider,
     ConfigurationError,
     Image,
@@ -20,12 +21,14 @@ from tertulia import (
     ModelInfo,
     ModelNotFoundError,
     Options,
+    PluginRejectedError,
     ProviderConfig,
     Request,
     Role,
     Secret,
     Target,
     Text,
+    Usage,
 )
 from tertulia.wire.chat_completions import Dialect
 from tertulia_openai import OpenAIProvider
@@ -70,14 +73,35 @@ def test_the_format_is_chosen_by_the_address(base_url, settings, path):
     assert path == openai(base_url, **settings).wire.get_path(ask())
 
 
+@pytest.mark.parametrize(
+    ("base_url", "settings", "dollars"),
+    [
+        (None, {}, "0.000075"),
+        (None, {"api": "chat"}, "0.000075"),
+        ("https://gateway.example/v1", {"api": "responses"}, "0.000075"),
+        (ELSEWHERE, {}, None),
+        (ELSEWHERE, {"api": "chat"}, None),
+        ("https://api.openai.com:8443/v1", {}, None),
+    ],
+)
+def test_a_local_model_does_not_cost_what_openais_does(base_url, settings, dollars):
+    """
+    A compatible server may call its models what it likes; OpenAI behind a gateway costs what OpenAI costs.
+    """
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    cost = openai(base_url, **settings).calculate_cost("gpt-4o", Usage(10, 0, 0, 5, 0), Billing(), at)
+
+    assert dollars == (None if cost is None else str(cost.money.usd))
+
+
 @pytest.mark.parametrize("driver", [OpenAIProvider, XAIProvider])
 @pytest.mark.parametrize(
     ("value", "advice"),
     [
         ("response", "did you mean 'responses'?"),
         ("Chat", "did you mean 'chat'?"),
-        ("grpc", "use one of responses, chat"),
-        (True, "use one of responses, chat"),
+        ("grpc", None),
+        (True, None),
         (["chat"], "did you mean 'chat'?"),
     ],
 )
@@ -88,7 +112,7 @@ def test_another_format_is_refused(driver, value, advice):
     with pytest.raises(ConfigurationError) as caught:
         driver(ProviderConfig("mine", "driver", settings={"api": value}))
 
-    assert (f"provider 'mine': api cannot be {value!r}", advice) == (
+    assert ("provider 'mine': api is none of responses, chat", advice) == (
         caught.value.message,
         caught.value.next_step,
     )
@@ -336,3 +360,54 @@ def test_a_compatible_answer_has_an_unknown_cost():
         provider.calculate_cost("llama3.3", reply.usage, reply.billing, datetime(2026, 11, 22, tzinfo=UTC))
         is None
     )
+
+
+def test_a_driver_that_does_not_say_where_it_is_needs_an_address():
+    """
+    The author is told what to write, and the user what to set.
+    """
+
+    class Anywhere(ChatCompletionsProvider):
+        DEFAULT_MODEL = "m"
+
+    with pytest.raises(ConfigurationError) as caught:
+        Anywhere(ProviderConfig("mine", "anywhere"))
+
+    assert (
+        "provider 'mine': nobody says where it is: Anywhere has no BASE_URL",
+        "set base_url, or write BASE_URL in the class",
+    ) == (caught.value.message, caught.value.next_step)
+    assert not Anywhere(ProviderConfig("mine", "anywhere", base_url=ELSEWHERE)).is_at_origin
+
+
+async def test_a_driver_without_a_model_of_its_own_needs_one():
+    """
+    A conversation can name it, or the configuration; else the author is told.
+    """
+
+    class Modelless(ChatCompletionsProvider):
+        BASE_URL = ELSEWHERE
+
+    provider = Modelless(ProviderConfig("mine", "modelless"))
+    async with tertulia.open(store="memory:", providers={}, plugins=[provider], environ={}) as client:
+        assert "m" == (await client.start(provider="mine", model="m")).model
+        with pytest.raises(ConfigurationError) as caught:
+            await client.start(provider="mine")
+
+    assert "provider 'mine': no model is named, and Modelless has no DEFAULT_MODEL" == caught.value.message
+    assert "m" == Modelless(ProviderConfig("mine", "modelless", model="m")).default_model
+
+
+def test_a_variable_that_is_no_list_of_them_is_refused():
+    """
+    A text would be read as a list of letters, none of which is anybody's key.
+    """
+
+    class Spelled(ChatCompletionsProvider):
+        BASE_URL = ELSEWHERE
+        KEY_VARIABLES = "SPELLED_API_KEY"
+
+    with pytest.raises(PluginRejectedError) as caught:
+        Spelled(ProviderConfig("mine", "spelled"))
+
+    assert "write KEY_VARIABLES = ('SPELLED_API_KEY',)" == caught.value.next_step

@@ -434,6 +434,18 @@ STALLS = [
 ]
 
 
+async def test_events_that_say_nothing_are_no_content(driver, connect):
+    """
+    A service that only repeats that it has begun is not waited for longer than one that is silent.
+    """
+    nothing = Ping(chunk(render_events(driver.events[:1])))
+    async with RawServer([STREAM_HEAD, nothing]) as server:
+        patience = Timeouts(first_content=0.1, idle=0.1, total=3)
+        _, error = await fail(connect(driver, server.url), driver.ask(timeouts=patience))
+
+    assert (ProviderTimeoutError, "first_content") == (type(error), error.timer)
+
+
 @pytest.mark.parametrize(("script", "timer"), STALLS)
 async def test_waiting_for_the_first_content_ends(driver, connect, script, timer):
     """

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from driver_cases import DRIVERS
+from driver_cases import DRIVERS, send
 from raw_server import STREAM_END, STREAM_HEAD, RawServer, answer, chunk, render_events
 
 from tertulia import ConfigurationError, Message, ProviderConfig, Secret, Text
@@ -28,6 +28,16 @@ async def test_a_proxy_of_the_environment_is_used(connect, monkeypatch):
 
         assert ["http://service.example/responses"] == [request.target for request in proxy.requests]
         assert 1 == len(service.requests)
+
+
+async def test_no_cookie_is_kept(connect, driver):
+    """What a service sets to know its visitors by is not sent back."""
+    async with RawServer([answer(driver.whole, set_cookie="visitor=1; Path=/")]) as server:
+        provider = connect(driver, server.url.replace("127.0.0.1", "localhost"))
+        for _ in range(2):
+            await send(provider, driver.ask(stream=False))
+
+    assert [False, False] == ["cookie" in request.headers for request in server.requests]
 
 
 async def test_a_large_history_is_sent_whole(connect):

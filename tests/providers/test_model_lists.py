@@ -9,7 +9,7 @@ import pytest
 from driver_cases import DRIVERS, KEY, check_for_secrets
 from raw_server import Act, RawServer, answer
 
-from tertulia import Capability, HTTPProvider, ModelInfo, ProviderError, Rates
+from tertulia import Capability, HTTPProvider, ModelInfo, ProtocolError, ProviderError, Rates
 from tertulia.domain.model import find_model
 from tertulia_xai.models import PRICES
 from tertulia_xai.provider import parse_price
@@ -145,6 +145,18 @@ async def test_gemini_reads_every_page(connect):
     ]
 
 
+async def test_a_list_without_an_end_is_an_error(connect):
+    """
+    A service that always names another page is not asked for ever.
+    """
+    driver = DRIVERS["gemini"]
+    async with RawServer([answer({"models": [], "nextPageToken": "more"})]) as server:
+        with pytest.raises(ProtocolError, match="the list of models has no end"):
+            await connect(driver, server.url).list_models()
+
+    assert 100 == len(server.requests)
+
+
 async def test_a_page_that_fails_fails_the_list(connect):
     """
     Half a list is no list.
@@ -171,6 +183,7 @@ async def test_a_wrong_key_lists_nothing(services, connect, driver):
     ("script", "kind"),
     [
         ([answer({"error": "Sorry."}, 500)], "server"),
+        ([answer({"data": [], "models": []}, 500)], "server"),
         ([answer({"error": {"message": "Sorry.", "code": "x"}}, 200)], "server"),
         ([answer(b"<html>", 200, "text/html")], "protocol"),
         ([answer(b"", 200)], "protocol"),

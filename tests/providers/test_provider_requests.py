@@ -6,7 +6,7 @@ from uuid import UUID
 
 import attrs
 import pytest
-from driver_cases import DRIVERS, KEY, read, send
+from driver_cases import DRIVERS, KEY, fail, read, send
 from raw_server import RawServer, answer
 
 from tertulia import ConfigurationError, Options, ProviderConfig, Secret
@@ -84,6 +84,7 @@ async def test_the_organization_and_the_project_are_headers(connect):
         ("gemini-3.5-flash", "/v1/models/gemini-3.5-flash:generateContent"),
         ("models/gemini-3.5-flash", "/v1/models/gemini-3.5-flash:generateContent"),
         ("../../evil?x#", "/v1/models/..%2F..%2Fevil%3Fx%23:generateContent"),
+        ("\ud83d", "/v1/models/%3F:generateContent"),
     ],
 )
 async def test_a_model_is_one_segment_of_geminis_path(connect, model, path):
@@ -115,13 +116,57 @@ def test_a_setting_that_a_driver_does_not_have_is_refused(driver, settings):
         driver.make("http://localhost", settings=settings)
 
 
-@pytest.mark.parametrize("url", ["localhost", "ftp://localhost", "file:///etc/passwd", "//localhost"])
-def test_an_address_that_is_no_http_is_refused(driver, url):
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("localhost", "must begin with https:// or http://"),
+        ("ftp://localhost", "must begin with https:// or http://"),
+        ("file:///etc/passwd", "must begin with https:// or http://"),
+        ("//localhost", "must begin with https:// or http://"),
+        ("http://[::1", "is no URL"),
+        (f"http://me:{KEY}@localhost", "has a user or a password in it"),
+        (f"http://localhost/v1?key={KEY}", "has something behind its path, and calls are made below it"),
+        (f"http://localhost/v1#{KEY}", "has something behind its path, and calls are made below it"),
+        ("http://", "names no host"),
+        ("http://.localhost", "names no host"),
+        ("http://a..b", "names no host"),
+        ("http://local host", "names no host"),
+        ("http://localhost%2F.example", "names no host"),
+        (f"http://{'a' * 64}.example", "names no host"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(driver, url, problem):
     """
-    A base URL is HTTP or HTTPS.
+    A base URL is a host and a path, over HTTP or HTTPS; the error does not repeat it.
     """
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as caught:
         driver.make(url)
+
+    assert f"provider 'mine': base_url {problem}" == caught.value.message
+    assert KEY not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTPS://Localhost:1", "http://[::1]:1/v1/", "http://münchen.example", "http://a_b"]
+)
+def test_an_address_of_any_form_is_taken(driver, url):
+    """
+    Names with umlauts, addresses with colons, and capitals are addresses as well.
+    """
+    assert url.rstrip("/") == driver.make(url).base_url
+
+
+async def test_a_setting_that_no_header_can_hold_is_not_sent(connect):
+    """
+    A line break in a header is no answer that is broken: nothing was sent.
+    """
+    async with RawServer([answer({})]) as server:
+        _, error = await fail(
+            connect(DRIVERS["openai"], server.url, settings={"project": "a\r\nb: c"}), DRIVERS["openai"].ask()
+        )
+
+    assert ("connection", False, []) == (error.kind, error.sent, server.requests)
+    assert "the call cannot be written as HTTP" in error.message
 
 
 def test_a_provider_does_not_show_its_key(driver):

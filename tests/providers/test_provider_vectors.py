@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from driver_cases import DRIVERS, fail, read, send
-from raw_server import RawServer, answer
+from raw_server import RawServer, answer, stream
 
 from tertulia import Billing, Cost, CostSource, Money, Usage
 from tertulia.wire import ErrorBody, parse_retry_after
@@ -236,6 +236,26 @@ async def test_the_cost_that_xai_reports_is_exact(connect, name, usage):
         _, reply = await send(connect(driver, server.url), driver.ask(stream=False))
 
     assert Decimal("0.000468") == reply.billing.reported.usd
+
+
+@pytest.mark.parametrize(
+    ("model", "modality", "count", "dollars"),
+    [
+        ("gemini-2.5-flash", "TEXT", 100, "0.00008"),
+        ("gemini-2.5-flash", "AUDIO", 0, "0.00008"),
+        ("gemini-2.5-flash", "AUDIO", 1, None),
+        ("gemini-2.5-pro", "AUDIO", 100, "0.000325"),
+    ],
+)
+def test_only_what_was_heard_is_priced_apart(model, modality, count, dollars):
+    """
+    A model that prices audio apart has an unknown cost where there was some, and no other.
+    """
+    billing = Billing(raw={"promptTokensDetails": [{"modality": modality, "tokenCount": count}]})
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    cost = DRIVERS["gemini"].make(None).calculate_cost(model, Usage(100, 0, 0, 20, 0), billing, at)
+
+    assert dollars == (None if cost is None else f"{cost.money.usd.normalize():f}")
 
 
 @pytest.mark.parametrize(
@@ -720,3 +740,63 @@ async def test_an_error_answer_is_one_class(connect, name, status, body, kind, a
 
     assert (kind, status) == (error.kind, error.status)
     assert attributes == {name: getattr(error, name) for name in attributes}
+
+
+UNDER_SUCCESS = [
+    *[
+        (name, {"code": code, "error": "No."}, kind)
+        for name in ("xai", "xai-chat")
+        for code, kind in [
+            ("The request does not have valid authentication credentials", "authentication"),
+            ("The caller does not have permission to execute the specified operation", "permission"),
+            ("permission-denied", "permission"),
+            ("personal-team-blocked:spending-limit", "quota_exhausted"),
+            ("Some resource has been exhausted", "rate_limited"),
+            ("rate_limit", "rate_limited"),
+            ("rate_limit_exceeded", "rate_limited"),
+            ("The service is currently unavailable", "overloaded"),
+            ("Deadline expired before operation could complete", "timeout"),
+            ("Internal error", "server"),
+            ("Client specified an invalid argument", "invalid_request"),
+            ("a new one", "server"),
+        ]
+    ],
+    ("xai", xai("Incorrect API key provided: xa***"), "authentication"),
+    (
+        "xai",
+        xai("This model's maximum prompt length is 1 but the request contains 2 tokens."),
+        "context_length",
+    ),
+    ("xai", openai("server_is_overloaded"), "overloaded"),
+    ("xai", openai("insufficient_quota"), "quota_exhausted"),
+    *[
+        (name, openai(code, kind=kind), expected)
+        for name in ("openai", "openai-chat")
+        for code, kind, expected in [
+            ("rate_limit_exceeded", "requests", "rate_limited"),
+            (None, "rate_limit_error", "rate_limited"),
+            ("invalid_api_key", "invalid_request_error", "authentication"),
+            ("insufficient_quota", "insufficient_quota", "quota_exhausted"),
+            (None, "invalid_request_error", "invalid_request"),
+            (None, "server_error", "server"),
+        ]
+    ],
+    ("gemini", google(429, "RESOURCE_EXHAUSTED"), "rate_limited"),
+    ("gemini", {"error": {"status": "INVALID_ARGUMENT", "message": "No."}}, "invalid_request"),
+    ("gemini", {"error": {"status": "UNAVAILABLE", "message": "No."}}, "overloaded"),
+    ("gemini", {"error": {"code": 400, "message": "No."}}, "invalid_request"),
+    *[("gemini", {"error": {"code": code, "message": "No."}}, "server") for code in (7, 200, 600, 400.5)],
+]
+
+
+@pytest.mark.parametrize(("name", "body", "kind"), UNDER_SUCCESS)
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_an_error_under_status_200_is_what_its_code_says(connect, name, body, kind, is_streamed):
+    """
+    Where the status says nothing, the code does, in a document and in an event.
+    """
+    driver = DRIVERS[name]
+    async with RawServer(stream(body) if is_streamed else [answer(body)]) as server:
+        _, error = await fail(connect(driver, server.url), driver.ask(stream=is_streamed))
+
+    assert kind == error.kind

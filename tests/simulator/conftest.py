@@ -25,12 +25,13 @@ class Caller:
         self.url = simulator.url
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, str]:
-        """Send a request: the status, the headers and the text of its answer."""
+        """Send a request, bytes as they are: the status, the headers and the text of its answer."""
         sent = {"authorization": "Bearer sim-key", "x-goog-api-key": "sim-key"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in (sent | {"content-type": "application/json"}).items() if value}
         # A large body is written from a file, or aiohttp warns.
-        content = None if body is None else BytesIO(json.dumps(body).encode())
+        written = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        content = None if written is None else BytesIO(written)
         async with self.session.request(method, self.url + path, data=content, headers=sent) as response:
             return response.status, response.headers, await response.text()
 

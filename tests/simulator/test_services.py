@@ -262,3 +262,14 @@ async def test_an_unknown_endpoint_is_not_found(caller, path):
     status, body = await caller.post(path, {})
 
     assert (status, "error" in body) == (404, True)
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d"', "[" * 100_000 + "]" * 100_000])
+async def test_a_body_that_no_answer_could_repeat_is_refused(caller, dialect, text):
+    """
+    Half a character, or endless brackets, are no JSON for a service, and harm nobody.
+    """
+    body = json.dumps(dialect.render("Hello")).replace('"Hello"', text).encode()
+
+    assert 400 <= (await caller.call("POST", dialect.path, body))[0] < 500
+    assert 200 == (await caller.post(dialect.path, dialect.render("Hello")))[0]

@@ -688,6 +688,11 @@ FRAGMENTS = [
         id="a name that comes late",
     ),
     pytest.param(
+        [call(0, None, "f", '{"x'), call(0, "a", "f", '":1}')],
+        [("chatcmpl-1-0", "f", {"x": 1})],
+        id="an id that comes late",
+    ),
+    pytest.param(
         [call(0, "a", "f", '{"x'), call(1, "b", "g", "{}"), call(7, "a", None, '":1}')],
         [("a", "f", {"x": 1}), ("b", "g", {})],
         id="an id that is known goes before its index",

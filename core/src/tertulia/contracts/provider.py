@@ -70,8 +70,20 @@ class Provider(ABC):
 
     @property
     def default_model(self) -> str:
-        """The model to ask for when nobody names one: the configured one, else the driver's."""
-        return self.config.model or self.DEFAULT_MODEL
+        """
+        The model to ask for when nobody names one: the configured one, else the driver's.
+
+        Raises:
+            ConfigurationError: There is neither.
+        """
+        model = self.config.model or getattr(self, "DEFAULT_MODEL", None)
+        if not model:
+            raise ConfigurationError(
+                f"provider {self.name!r}: no model is named, and {type(self).__name__} has no DEFAULT_MODEL",
+                provider=self.name,
+                next_step="name a model, or set one for the provider",
+            )
+        return model
 
     @abstractmethod
     def send_message(self, request: Request) -> AsyncIterator[Delta]:

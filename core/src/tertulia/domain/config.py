@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 
@@ -60,7 +60,8 @@ def hide_password(url: str | None) -> str | None:
     """
     if url is None:
         return None
-    url = re.sub(r"(?<=://)([^/?#]*?):[^/?#]*@", r"\1:…@", url)
+    # Up to the last at sign, whatever is before it: a database's password may hold what no other URL does.
+    url = re.sub(r"(?s)(?<=://)([^:/?#@]*):.*@", r"\1:…@", url)
     return re.sub(r"(?i)([?&][^=&]*password=)[^&#]*", r"\1…", url)
 
 
@@ -168,6 +169,9 @@ def is_same_origin(url: str, own: str | None) -> bool:
     """
     Whether a URL is at the origin of another one, or at a host below it; never when there is no other.
 
+    Scheme and port are the same, and a host below is written in plain letters: what looks like one need not
+    be read so by everybody.
+
     Example:
         >>> is_same_origin("https://eu.api.openai.com/v1", "https://api.openai.com/v1")
         True
@@ -177,8 +181,16 @@ def is_same_origin(url: str, own: str | None) -> bool:
     if own is None:
         return False
     theirs, ours = urlsplit(url), urlsplit(own)
-    host, own_host = theirs.hostname or "", ours.hostname or ""
-    return theirs.scheme == ours.scheme and (host == own_host or host.endswith(f".{own_host}"))
+    below = f"([a-z0-9-]+[.])*{re.escape(ours.hostname or '')}"
+    return (
+        (theirs.scheme, _find_port(theirs)) == (ours.scheme, _find_port(ours))
+        and "@" not in theirs.netloc
+        and re.fullmatch(below, theirs.hostname or "") is not None
+    )
+
+
+def _find_port(parts: SplitResult) -> int | None:
+    return parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def follow_fallbacks(targets: Iterable[str], links: Callable[[str], Iterable[str]]) -> list[str]:

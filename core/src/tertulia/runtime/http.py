@@ -251,7 +251,9 @@ class HTTPClient:
             failure = _timed_out("connect")
         except TimeoutError:
             failure = _timed_out(watchdog.name_of(patience))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.InvalidURL, ValueError):
+            failure = _unsendable()
+        except (aiohttp.ClientError, OSError) as error:
             failure = _describe(error)
         watchdog.cancel()
         if failure is None:
@@ -305,6 +307,15 @@ def _timed_out(timer: str) -> ProviderError:
     return error
 
 
+def _unsendable() -> ProviderError:
+    failure = ConnectionFailedError(
+        "the call cannot be written as HTTP, so nothing was sent",
+        next_step="check the base_url, the proxy, and settings that are sent as headers",
+    )
+    failure.sent = False
+    return failure
+
+
 def _describe(error: Exception) -> ProviderError:
     """Say what an exception of the HTTP library means, without any of its own words about the request."""
     match error:
@@ -316,10 +327,6 @@ def _describe(error: Exception) -> ProviderError:
             )
             failure.sent = False
             return failure
-        case aiohttp.InvalidURL():
-            return ConnectionFailedError(
-                "the provider's address is not a valid URL", next_step="check the base_url"
-            )
         case aiohttp.ClientResponseError() | aiohttp.ContentTypeError():
             return ProtocolError("the answer is not valid HTTP")
         # aiohttp tells a reset in the middle of a chunk only in its words (3.14).

@@ -8,7 +8,8 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
+from urllib.parse import urlsplit
 
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig, Secret, is_same_origin
@@ -26,18 +27,29 @@ from tertulia.errors import (
     ConfigurationError,
     ErrorKind,
     MissingKeyError,
+    PluginRejectedError,
     ProtocolError,
     ProviderError,
     TertuliaError,
+    UnsupportedParameterError,
 )
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
 from tertulia.runtime.serialization import decode_json, encode_json
-from tertulia.wire.errors import ErrorAnswer, ErrorBody, ErrorRules, classify, parse_error_body
+from tertulia.wire.errors import (
+    MOST_SHOWN,
+    ErrorAnswer,
+    ErrorBody,
+    ErrorRules,
+    classify,
+    parse_error_body,
+)
 from tertulia.wire.protocol import Json, StreamEnd, StreamReader, Wire, read_object
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
 
 _JSON_TYPES = frozenset({"application/json", "text/json", ""})
 _ANSWER_MEMBERS = frozenset({"output", "candidates", "choices"})
+_EXCERPT = 200
+_HOST = re.compile(r"[\w-]{1,63}([.][\w-]{1,63})*[.]?|[0-9a-f.]*:[0-9a-f:.]*(%[\w.-]+)?")
 _BASE64 = re.compile(r"(?<=;base64,)[\w+/=-]+|[\w+/-]{65,}=*", re.ASCII)  # longer than any digest
 
 
@@ -48,7 +60,8 @@ class HTTPProvider(Provider):
     The options it can send are those of its wire format, unless it names its own in ``OPTIONS``.
 
     Attributes:
-        BASE_URL: The vendor's own origin, with the path all calls share.
+        BASE_URL: The vendor's own origin, with the path all calls share; empty where there is none, and every
+            configuration has to say it.
 
         ERROR_RULES: The vendor's table of error answers.
 
@@ -57,11 +70,12 @@ class HTTPProvider(Provider):
         wire: The format it speaks.
     """
 
-    BASE_URL: ClassVar[str]
+    BASE_URL: ClassVar[str] = ""
     ERROR_RULES: ClassVar[ErrorRules] = ()
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
+        _check_class(type(self), config)
         self.base_url = _check_url(config.base_url or self.BASE_URL, config.name)
         _check_key(config)
         self.wire = self.make_wire()
@@ -118,11 +132,11 @@ class HTTPProvider(Provider):
         if value in among:
             return str(value)
         close = difflib.get_close_matches(str(value), among, n=1)
+        # Not what it is: a key may have been written there.
         raise ConfigurationError(
-            f"provider {self.name!r}: {setting} cannot be {value!r}",
+            f"provider {self.name!r}: {setting} is none of {', '.join(among)}",
             provider=self.name,
-            value=value,
-            next_step=f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(among)}",
+            next_step=f"did you mean {close[0]!r}?" if close else None,
         )
 
     async def send_message(self, request: Request) -> AsyncIterator[Delta]:
@@ -256,17 +270,33 @@ class HTTPProvider(Provider):
     async def _raise_for_status(self, answer: HTTPAnswer) -> None:
         if 200 <= answer.status < 300:
             return
-        # The key goes before an excerpt is made, which could cut it in two and show the rest.
-        text = self._hide((await answer.read_all()).decode("utf-8", "replace"))
-        raise self._classify(_parse_error_text(text, answer.status), answer)
+        raise self._classify(self._parse_error(await answer.read_all(), answer.status), answer)
+
+    def _parse_error(self, content: bytes, status: int) -> ErrorBody:
+        try:
+            error = parse_error_body(decode_json(content))
+        except ProtocolError:
+            error = None
+        if error is not None:
+            return error
+        # The key goes before the excerpt is made, which could cut it in two and show the rest.
+        text = self._hide(content[: 2 * MOST_SHOWN].decode("utf-8", "replace"))
+        excerpt = " ".join(text[:_EXCERPT].split())
+        return ErrorBody(f"HTTP {status}: {excerpt}" if excerpt else f"HTTP {status} without a body")
 
     def _classify(self, body: ErrorBody, answer: HTTPAnswer | None) -> ProviderError:
         status = None if answer is None else answer.status
         headers = {} if answer is None else answer.headers
         return classify(self.ERROR_RULES, body, status=status, headers=headers, now=datetime.now(UTC))
 
-    def _hide(self, text: str) -> str:
+    @overload
+    def _hide(self, text: str) -> str: ...
+    @overload
+    def _hide(self, text: str | None) -> str | None: ...
+    def _hide(self, text: str | None) -> str | None:
         """Take the key, and whole images, out of what a service or a proxy repeats."""
+        if text is None:
+            return None
         key = self.config.api_key
         return _BASE64.sub("…", text if key is None else text.replace(key.reveal(), "…"))
 
@@ -275,10 +305,12 @@ class HTTPProvider(Provider):
         error.provider = self.name
         error.model = error.model or model
         if answer is not None:
-            error.request_id = error.request_id or answer.headers.get("x-request-id")
+            error.request_id = self._hide(error.request_id or answer.headers.get("x-request-id"))
             error.status = error.status or (answer.status if answer.status >= 300 else None)
-        error.message = self._hide(error.message)
-        error.code = error.code and self._hide(error.code)
+        error.message = self._hide(error.message)[:MOST_SHOWN]
+        error.code = self._hide(error.code)
+        if isinstance(error, UnsupportedParameterError):
+            error.parameter = self._hide(error.parameter)
         if not error.message.startswith("provider "):
             error.message = f"provider {self.name!r}: {error.message}"
         error.args = (error.message,)
@@ -287,7 +319,26 @@ class HTTPProvider(Provider):
         if error.kind is ErrorKind.MODEL_NOT_FOUND and model:
             error.next_step = self._suggest_model(model)
         self.advise(error, model)
-        return error
+        # The frames that it went through, and the errors it was made of, hold what the service said.
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+
+
+def _check_class(driver: type[HTTPProvider], config: ProviderConfig) -> None:
+    variables: object = driver.KEY_VARIABLES
+    if isinstance(variables, str):
+        raise PluginRejectedError(
+            f"provider {config.name!r}: KEY_VARIABLES of {driver.__name__} is a text, not a tuple of texts",
+            plugin=config.driver,
+            provider=config.name,
+            next_step=f"write KEY_VARIABLES = ({variables!r},)",
+        )
+    if not (config.base_url or driver.BASE_URL):
+        raise ConfigurationError(
+            f"provider {config.name!r}: nobody says where it is: {driver.__name__} has no BASE_URL",
+            provider=config.name,
+            next_step="set base_url, or write BASE_URL in the class",
+        )
 
 
 def _check_key(config: ProviderConfig) -> None:
@@ -305,11 +356,29 @@ def _fits_a_header(secret: Secret) -> bool:
 
 
 def _check_url(url: str, name: str) -> str:
-    if not url.startswith(("https://", "http://")):
+    problem = _find_problem(url)
+    if problem is not None:
         raise ConfigurationError(
-            f"provider {name!r}: base_url must begin with https:// or http://", provider=name, value=url
+            f"provider {name!r}: base_url {problem}", provider=name, next_step="write it as https://HOST/PATH"
         )
     return url.rstrip("/")
+
+
+def _find_problem(url: str) -> str | None:
+    """What is wrong with an address, in words that do not repeat it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in ("https", "http"):
+        return "must begin with https:// or http://"
+    if "@" in parts.netloc:
+        return "has a user or a password in it"
+    if parts.query or parts.fragment:
+        return "has something behind its path, and calls are made below it"
+    if not _HOST.fullmatch(parts.hostname or ""):
+        return "names no host"
+    return None
 
 
 class _StreamedAnswer:
@@ -384,18 +453,6 @@ def _raise_error(body: object) -> None:
 def _is_only_error(body: object) -> bool:
     """An error under status 200, and no answer that has an ``error`` beside its other members."""
     return not isinstance(body, dict) or not body.keys() & _ANSWER_MEMBERS
-
-
-def _parse_error_text(text: str, status: int) -> ErrorBody:
-    try:
-        body: Json | None = decode_json(text)
-    except ProtocolError:
-        body = None
-    error = parse_error_body(body)
-    if error is not None:
-        return error
-    excerpt = " ".join(text[:200].split())
-    return ErrorBody(f"HTTP {status}: {excerpt}" if excerpt else f"HTTP {status} without a body")
 
 
 def _deltas(reply: ProviderReply) -> Iterator[Delta]:

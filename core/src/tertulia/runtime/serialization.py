@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, get_args
 
@@ -14,6 +15,7 @@ from cattrs.strategies import configure_tagged_union
 
 from tertulia.domain.message import OpaqueState, Part
 from tertulia.errors import ProtocolError
+from tertulia.wire.protocol import MOST_LEVELS, is_too_deep, replace_surrogates
 
 
 def _make_converter() -> Converter:
@@ -41,6 +43,7 @@ def _tag(part: type[Any]) -> str:
 
 
 CONVERTER = _make_converter()
+_TOO_DEEP = "the answer is not readable: its JSON is nested too deeply"
 
 
 def encode_json(value: object) -> bytes:
@@ -48,7 +51,7 @@ def encode_json(value: object) -> bytes:
     Write plain JSON data as compact UTF-8.
 
     What orjson does not take the standard library writes: whole numbers beyond 64 bits, mappings of any
-    class. A lone surrogate, which no UTF-8 can hold, is replaced.
+    class. A lone surrogate, which no UTF-8 can hold, becomes U+FFFD, and a float that is no number null.
 
     Raises:
         TypeError, ValueError, RecursionError: It is no plain data, or nested too deeply.
@@ -63,23 +66,27 @@ def decode_json(text: bytes | str) -> Any:
     """
     Read JSON.
 
-    What orjson does not take the standard library may: broken UTF-8, whose bytes are replaced, and lone
-    surrogates, which some models write.
+    What orjson does not take the standard library may: a byte order mark, broken UTF-8 and the lone
+    surrogates that some models write; both become U+FFFD.
 
     Raises:
-        ProtocolError: It is none.
+        ProtocolError: It is none, or nested so deeply that it could not be written again.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return _decode_leniently(text if isinstance(text, str) else text.decode("utf-8", "replace"))
+        value = _decode_leniently(text if isinstance(text, str) else text.decode("utf-8", "replace"))
+    if len(text) > 2 * MOST_LEVELS and is_too_deep(value):
+        raise ProtocolError(_TOO_DEEP)
+    return value
 
 
 def _decode_leniently(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse)
+        return _plain(value) if "\\u" in text else value
     except RecursionError as error:
-        raise ProtocolError("the answer is not readable: its JSON is nested too deeply") from error
+        raise ProtocolError(_TOO_DEEP) from error
     except ValueError as error:
         where = f": {error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise ProtocolError(f"the answer is not valid JSON{where}") from error
@@ -144,10 +151,12 @@ def decode_parts(text: bytes | str, find: Find | None = None) -> tuple[Part, ...
 
 
 def _plain(value: Any) -> Any:
-    """Make foreign data encodable: mappings and sequences of any class, and no lone surrogates."""
+    """Make foreign data encodable: mappings and sequences of any class, no lone surrogates, no infinity."""
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode("utf-8") if not value.isascii() else value
+            return value if value.isascii() else replace_surrogates(value)
+        case float():
+            return value if math.isfinite(value) else None
         case Mapping():
             return {str(_plain(key)): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
         case list() | tuple():

@@ -79,6 +79,7 @@ class ToolCallFragments:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
+        self._with_id: dict[str, _Call] = {}
         self._at_index: dict[int, _Call] = {}
 
     def add(self, fragment: Json, answer_id: str | None) -> Sequence[ToolCallDelta]:
@@ -91,6 +92,7 @@ class ToolCallFragments:
             number = len(self._calls)
             call = _Call(number, identifier or _make_id(answer_id, number), bool(identifier), "")
             self._calls.append(call)
+            self._with_id[call.id] = call
         if index is not None:
             self._at_index[index] = call
         call.arguments.append(arguments)
@@ -109,9 +111,8 @@ class ToolCallFragments:
 
     def _find(self, identifier: str, index: int | None, *, starts: bool) -> _Call | None:
         """The call that a fragment belongs to: by its id, by its index, or the latest; None for a new one."""
-        for call in self._calls:
-            if identifier and identifier == call.id:
-                return call
+        if identifier in self._with_id:
+            return self._with_id[identifier]
         found = None if index is None else self._at_index.get(index)
         if found is not None:
             is_another = starts and bool(identifier) and found.named

@@ -35,7 +35,10 @@ from tertulia.errors import (
 )
 from tertulia.wire.protocol import Json, read_count, read_list, read_object, read_text
 
-_SEARCHED = 4096  # characters of an error that patterns are looked for in: a hostile one may have millions
+MOST_SHOWN = 4096
+"""Characters of an error's words that are shown, once the key has been taken out of them."""
+
+_READ = 2 * MOST_SHOWN  # a hostile error may have millions; a key is not cut in two where they are shown
 
 QUOTA_AFTER_SECONDS = 300.0
 """A wait longer than this is no rate limit any more."""
@@ -89,16 +92,15 @@ def parse_error_body(body: object) -> ErrorBody | None:
         return None if isinstance(first, list) else parse_error_body(first)
     error = read_object(body).get("error")
     if isinstance(error, str):
-        return ErrorBody(error[:_SEARCHED], code=read_text(body, "code"))
+        return ErrorBody(error[:_READ], code=_read_words(body, "code"))
     if not isinstance(error, dict):
         return _parse_flat_error(read_object(body))
     fields = read_object(body, "error")
-    code = read_text(fields, "code") or read_text(fields, "status")
     return ErrorBody(
-        message=(read_text(fields, "message") or "no message")[:_SEARCHED],
-        code=code,
-        type=read_text(fields, "type"),
-        parameter=read_text(fields, "param"),
+        message=_read_words(fields, "message") or "no message",
+        code=_read_words(fields, "code") or _read_words(fields, "status"),
+        type=_read_words(fields, "type"),
+        parameter=_read_words(fields, "param"),
         details=tuple(read_list(fields, "details")),
         status=_read_status(fields),
     )
@@ -108,11 +110,16 @@ def _parse_flat_error(body: Json) -> ErrorBody | None:
     if body.get("type") != "error" and not ("message" in body and "code" in body):
         return None
     return ErrorBody(
-        message=(read_text(body, "message") or "no message")[:_SEARCHED],
-        code=read_text(body, "code"),
-        parameter=read_text(body, "param"),
+        message=_read_words(body, "message") or "no message",
+        code=_read_words(body, "code"),
+        parameter=_read_words(body, "param"),
         status=_read_status(body),
     )
+
+
+def _read_words(fields: object, name: str) -> str | None:
+    words = read_text(fields, name)
+    return None if words is None else words[:_READ]
 
 
 def _read_status(fields: Json) -> int | None:
@@ -134,7 +141,7 @@ class ErrorRule:
 
         pattern: A regular expression found in the message, without regard to case.
 
-        statuses: The HTTP status is one of these.
+        statuses: The HTTP status is one of these; None stands for an error that comes under one of success.
 
         details: A regular expression found in the structured details.
     """
@@ -142,7 +149,7 @@ class ErrorRule:
     kind: ErrorKind
     codes: frozenset[str] = frozenset()
     pattern: str | None = None
-    statuses: frozenset[int] = frozenset()
+    statuses: frozenset[int | None] = frozenset()
     details: str | None = None
 
     def matches(self, status: int | None, body: ErrorBody) -> bool:
@@ -151,7 +158,7 @@ class ErrorRule:
             return False
         if self.pattern and not re.search(self.pattern, f"{body.message}\n{body.code or ''}", re.IGNORECASE):
             return False
-        if self.details and not re.search(self.details, str(body.details)[:_SEARCHED]):
+        if self.details and not re.search(self.details, str(body.details)[:_READ]):
             return False
         return not self.statuses or status in self.statuses
 
@@ -290,7 +297,8 @@ def parse_duration(text: str) -> float | None:
     if not found or not any(found.groups()):
         return None
     hours, minutes, seconds, milliseconds = (float(group or 0) for group in found.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    duration = hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    return duration if duration < float("inf") else None
 
 
 def parse_retry_after(headers: Mapping[str, str], body: ErrorBody, now: datetime) -> float | None:

@@ -20,7 +20,9 @@ ERROR_RULES: ErrorRules = (
             }
         ),
     ),
-    ErrorRule(ErrorKind.RATE_LIMITED, codes=frozenset({"rate_limit_exceeded", "slow_down"})),
+    ErrorRule(
+        ErrorKind.RATE_LIMITED, codes=frozenset({"rate_limit_exceeded", "rate_limit_error", "slow_down"})
+    ),
     ErrorRule(
         ErrorKind.CONTEXT_LENGTH, codes=frozenset({"context_length_exceeded", "exceed_context_size_error"})
     ),
@@ -57,5 +59,8 @@ ERROR_RULES: ErrorRules = (
         ErrorKind.PERMISSION, pattern="country, region, or territory not supported|ip .*not authorized"
     ),
     ErrorRule(ErrorKind.SERVER, codes=frozenset({"server_error"})),
+    ErrorRule(
+        ErrorKind.INVALID_REQUEST, codes=frozenset({"invalid_request_error"}), statuses=frozenset({None})
+    ),
 )
 """The first match decides. The type of a quota error may name another limit, so the code counts too."""

@@ -8,9 +8,11 @@ is in it, and makes values of what comes back.
 from __future__ import annotations
 
 import json
+import math
+import re
 from binascii import b2a_base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
@@ -22,7 +24,11 @@ from tertulia.domain.message import Foreign, Image, Part
 Json: TypeAlias = dict[str, Any]
 """A decoded JSON object from outside: read it with the functions below."""
 
+MOST_LEVELS = 200
+"""How deeply JSON from outside may be nested: more could not be written again, nor read back."""
+
 _MOST = 2**63 - 1  # what a database can keep; no count of anything real comes near it
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StreamEnd(Enum):
@@ -175,16 +181,54 @@ def read_text(body: object, *path: str) -> str | None:
 
 
 def parse_arguments(raw: str) -> dict[str, Any] | None:
-    """Decode a tool call's arguments, none when empty; None when they are not a JSON object."""
+    """
+    Decode a tool call's arguments, none when empty.
+
+    Returns:
+        None when they are not a JSON object, or one that could not be stored and sent again: with a number
+        that no float can hold, or too many levels. Half a character becomes U+FFFD.
+    """
     try:
-        arguments = json.loads(raw or "{}", parse_constant=_refuse)
+        arguments = json.loads(raw or "{}", parse_constant=_refuse, parse_float=_read_float)
     except (ValueError, RecursionError):
         return None
-    return read_object(cast("object", arguments)) if isinstance(arguments, dict) else None
+    if not isinstance(arguments, dict) or is_too_deep(cast("object", arguments)):
+        return None
+    if "\\u" in raw:
+        arguments = json.loads(replace_surrogates(json.dumps(arguments, ensure_ascii=False)))
+    return cast("Json", arguments)
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether decoded JSON has more than ``MOST_LEVELS`` levels."""
+    level: list[object] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [item for owner in level for item in _items(owner)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace what is half a character, and in no UTF-8, by U+FFFD."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return cast("Json", value).values()
+    return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _read_float(number: str) -> float:
+    found = float(number)
+    if math.isinf(found):
+        raise ValueError(f"{number} is too large")
+    return found
 
 
 def subtract_known(total: int | None, *parts: int | None) -> int | None:

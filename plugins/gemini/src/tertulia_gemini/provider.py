@@ -18,6 +18,7 @@ from tertulia import (
     ImageLimits,
     ModelInfo,
     ModelNotFoundError,
+    ProtocolError,
     ProviderError,
     Secret,
     Usage,
@@ -26,6 +27,9 @@ from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_li
 from tertulia_gemini.models import AUDIO_PRICED_APART, DEFAULT_MODEL, MODELS, PRICES
 from tertulia_gemini.safety import find_problem
 from tertulia_gemini.wire import GenerateContentWire
+
+MOST_PAGES = 100
+"""Of a thousand models each: a list that goes on is none."""
 
 ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, details="API_KEY_INVALID|API_KEY_EXPIRED"),
@@ -41,6 +45,7 @@ ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"UNAVAILABLE"})),
     ErrorRule(ErrorKind.TIMEOUT, codes=frozenset({"DEADLINE_EXCEEDED"})),
     ErrorRule(ErrorKind.SERVER, codes=frozenset({"INTERNAL", "CANCELLED"})),
+    ErrorRule(ErrorKind.INVALID_REQUEST, codes=frozenset({"INVALID_ARGUMENT"}), statuses=frozenset({None})),
 )
 """A daily quota comes with a short delay to wait, so the quota's name is looked at before the delay."""
 
@@ -91,7 +96,7 @@ class GeminiProvider(HTTPProvider):
         """List the models that generate, page by page, with the limits Google names."""
         found: list[ModelInfo] = []
         page = ""
-        while True:
+        for _ in range(MOST_PAGES):
             body = await self.get_json(f"/{self._version}/models?pageSize=1000{page}", member="models")
             found += [
                 self._parse_model(item)
@@ -102,6 +107,7 @@ class GeminiProvider(HTTPProvider):
             if not token:
                 return found
             page = f"&pageToken={quote(token, safe='')}"
+        raise ProtocolError(f"provider {self.name!r}: the list of models has no end", provider=self.name)
 
     def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
         """Price by the dated rows; unknown where audio was sent to a model that prices it apart."""

@@ -95,7 +95,7 @@ class GenerateContentWire:
 
     def get_path(self, request: Request) -> str:
         """The model is in the path."""
-        model = quote(request.target.model.removeprefix("models/"), safe="")
+        model = quote(request.target.model.removeprefix("models/"), safe="", errors="replace")
         method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
         return f"/{self.version}/models/{model}:{method}"
 
@@ -283,6 +283,8 @@ class GeminiStream:
         self.complete = False  # usage may follow the finish reason, so a stream is read to its end
         self._provider = provider
         self._parts: list[Part] = []
+        self._open: type[Text | Reasoning] | None = None
+        self._pieces: list[str] = []  # of the part that is open: joining at each chunk would take ever longer
         self._calls = 0
         self._usage: Json = {}
         self._facts: Json = {}
@@ -322,6 +324,7 @@ class GeminiStream:
         cut = how is StreamEnd.BROKEN and self._goes_on
         if cut or (self._finish is None and self._block is None):
             raise ProtocolError("the answer ended without a finishReason or a blockReason")
+        self._close()
         parts = tuple(self._parts)
         reason = self._finish or self._block
         finish = _finish_reason(self._finish, self._block, parts)
@@ -360,10 +363,10 @@ class GeminiStream:
             call = self._parse_call(read_object(part, "functionCall"), opaque)
             yield ToolCallDelta(self._calls, call.id, call.name, json.dumps(call.arguments))
             self._calls += 1
-            self._parts.append(call)
+            self._append(call)
         else:
             kind = next((name for name in part if name != "thoughtSignature"), "empty part")
-            self._parts.append(Foreign(kind, OpaqueState(self._provider, part)))
+            self._append(Foreign(kind, OpaqueState(self._provider, part)))
 
     def _parse_call(self, call: Json, opaque: OpaqueState | None) -> ToolCall:
         # Gemini may leave the id out; ours is made of the answer's own, so it is the same every time.
@@ -377,15 +380,22 @@ class GeminiStream:
 
     def _add(self, part: Text | Reasoning) -> None:
         """Join words of one kind, but never across a signature."""
-        last = self._parts[-1] if self._parts else None
-        if part.opaque is None and last is not None and last.opaque is None:
-            if isinstance(last, Text) and isinstance(part, Text):
-                self._parts[-1] = Text(last.text + part.text)
-                return
-            if isinstance(last, Reasoning) and isinstance(part, Reasoning):
-                self._parts[-1] = Reasoning(last.text + part.text)
-                return
+        if part.opaque is not None:
+            self._append(part)
+            return
+        if self._open is not type(part):
+            self._close()
+            self._open = type(part)
+        self._pieces.append(part.text)
+
+    def _append(self, part: Part) -> None:
+        self._close()
         self._parts.append(part)
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._parts.append(self._open("".join(self._pieces)))
+        self._open, self._pieces = None, []
 
     def _safety(self, finish: FinishReason, parts: tuple[Part, ...]) -> SafetyOutcome | None:
         if finish is not FinishReason.CONTENT_FILTER:

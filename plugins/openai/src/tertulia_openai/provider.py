@@ -72,8 +72,11 @@ class OpenAIProvider(ChatCompletionsProvider):
         Price by the dated rows.
 
         Returns:
-            None also for what no row prices: tokens cached for 12 hours, and the hosts of a region.
+            None also for what no row prices: tokens cached for 12 hours, the hosts of a region, and a
+            compatible server, whatever its models are called.
         """
+        if not self.is_openai:
+            return None
         details = ("input_tokens_details", "prompt_tokens_details")
         kept_long = any(read_count(billing.raw, name, "ttl_12h_tokens") for name in details)
         if kept_long or self._is_regional:

@@ -278,8 +278,11 @@ class Simulator:
 
 
 def decode(body: bytes) -> Any:
-    """Decode JSON; None where there is none."""
+    """Decode JSON; None where there is none, where it is too deep, and where half a character is in it."""
     try:
-        return json.loads(body)
-    except ValueError:
+        decoded = json.loads(body)
+        if b"\\u" in body:
+            json.dumps(decoded, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         return None
+    return decoded

@@ -23,6 +23,7 @@ from tertulia import (
 from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
 from tertulia.wire.chat_completions import ChatCompletionsWire
 from tertulia.wire.chat_completions import Dialect as ChatDialect
+from tertulia.wire.openai_errors import ERROR_RULES as OPENAI_ERROR_RULES
 from tertulia.wire.responses import Dialect, ResponsesWire
 from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
 
@@ -31,6 +32,24 @@ PICO_PER_TICK = 100
 
 PLACES = 4
 """The model list counts in ten-thousandths of a dollar per million tokens."""
+
+CODES = {
+    ErrorKind.AUTHENTICATION: frozenset(
+        {"The request does not have valid authentication credentials", "unauthenticated"}
+    ),
+    ErrorKind.PERMISSION: frozenset(
+        {"The caller does not have permission to execute the specified operation", "permission-denied"}
+    ),
+    ErrorKind.RATE_LIMITED: frozenset(
+        {"Some resource has been exhausted", "resource-exhausted", "rate_limit", "rate-limited"}
+    ),
+    ErrorKind.OVERLOADED: frozenset({"unavailable"}),
+    ErrorKind.TIMEOUT: frozenset({"Deadline expired before operation could complete", "deadline-exceeded"}),
+    ErrorKind.SERVER: frozenset({"Internal error", "Unknown error", "internal"}),
+}
+"""Codes, of which most are what gRPC calls its statuses in words: under status 200 there is nothing else."""
+
+INVALID_CODES = frozenset({"Client specified an invalid argument", "invalid-argument"})
 
 ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, pattern="incorrect api key|no api key"),
@@ -45,8 +64,12 @@ ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.INVALID_REQUEST, statuses=frozenset({410})),
     ErrorRule(ErrorKind.MODEL_NOT_FOUND, pattern="model.* does not exist|model.* not found"),
     ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern="does not support (parameter|'\\w+' value)"),
+    ErrorRule(ErrorKind.OVERLOADED, pattern="service is currently unavailable"),
+    *(ErrorRule(kind, codes=codes) for kind, codes in CODES.items()),
+    ErrorRule(ErrorKind.INVALID_REQUEST, codes=INVALID_CODES, statuses=frozenset({None})),
+    *OPENAI_ERROR_RULES,
 )
-
+"""Words before codes: most errors are called an invalid argument, whatever they are."""
 
 RESPONSES_DIALECT = Dialect(system_as_instructions=False, assistant_as_string=True)
 CHAT_DIALECT = ChatDialect(answer_limit="max_completion_tokens", reasoning_in_completion=False)

@@ -92,7 +92,9 @@ def _check_argument(config: object) -> None:
 def _find_user_file(config: ConfigFile, environ: Mapping[str, str], *, is_own: bool) -> Path | None:
     named = environ.get(VARIABLE) if config is None else config
     if named is None:
-        return user_file() if is_own else None
+        path = user_file()
+        # A relative one is anybody's: it lies in the working folder, for want of a home.
+        return path if is_own and path.is_absolute() else None
     if named is False or (config is None and not str(named).strip()):
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -87,8 +88,17 @@ def _list_provider(
     if key is not None:
         defaults["api_key",] = key
     for path, setting in {**defaults, **dict(flatten(table))}.items():
-        is_secret = isinstance(setting.value, str) and path[0] in config.settings and _SECRET.search(path[-1])
-        yield attrs.evolve(setting, value=Secret(setting.value)) if is_secret else setting
+        yield _hide_secret(setting, path) if path[0] in config.settings else setting
+
+
+def _hide_secret(setting: Setting, path: KeyPath) -> Setting:
+    """What only a driver understands may be a secret: by its name, or that of a table it is in."""
+    value = setting.value
+    if isinstance(value, Secret) or not any(map(_SECRET.search, path)):
+        return attrs.evolve(setting, value=hide_password(value)) if isinstance(value, str) else setting
+    return attrs.evolve(
+        setting, value=Secret(value if isinstance(value, str) else json.dumps(value, default=str))
+    )
 
 
 def _defaults(values: Mapping[KeyPath, Any], prefix: KeyPath = ()) -> dict[KeyPath, Setting]:

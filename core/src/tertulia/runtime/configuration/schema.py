@@ -76,10 +76,15 @@ def _read_provider(node: Node) -> Table[Setting]:
     )
 
 
-def _read_own(node: Node) -> Entry:
-    """What only the driver understands, checked by the driver."""
+def _read_own(node: Node) -> Entry | None:
+    """What only the driver understands, checked by the driver; further down it says what is empty."""
+    is_empty = isinstance(node, Given) and (node.value is None or _is_blank(node.value))
+    return None if is_empty else _read_below(node)
+
+
+def _read_below(node: Node) -> Entry:
     if isinstance(node, Table):
-        return _read_table(node, readers={}, others=_read_own)
+        return _read_table(node, readers={}, others=_read_below)
     return _setting(node, node.value)
 
 
@@ -191,7 +196,7 @@ _PROVIDER: Mapping[str, Reader] = {
     "api_key": partial(_read_optional, _secret),
     "base_url": partial(_read_optional, _url),
     "model": partial(_read_optional, _text),
-    "fallback": partial(_read, _names),
+    "fallback": partial(_read_optional, _names),
     "timeouts": _read_timeouts,
 }
 _CONVERSATION: Mapping[str, Reader] = {
@@ -200,7 +205,7 @@ _CONVERSATION: Mapping[str, Reader] = {
 }
 _TOP: Mapping[str, Reader] = {
     "default_provider": partial(_read_optional, _text),
-    "fallback": partial(_read, _names),
+    "fallback": partial(_read_optional, _names),
     "owner": partial(_read, _text),
     "store": partial(_read_optional, _text),
     "plugins": partial(_read, _names),

@@ -97,7 +97,7 @@ def read_sources(
     _check_project(project, {*found, *known})
     over = merge(environment, said)
     user = _keep_keys_at_home(_restrict(user, names, known), over)
-    settings = merge(user, _restrict(project, names, known), over)
+    settings = merge(user, project, over)
     _check_cycles(get_table(settings, "providers"))
     return Sources(names, settings)
 

@@ -11,10 +11,11 @@ from typing import Any, cast
 import attrs
 
 from tertulia.runtime.configuration.tables import Given, KeyPath, Table, make_table, write_key
-from tertulia.runtime.configuration.toml_lines import find_lines
+from tertulia.runtime.configuration.toml_lines import find_lines, has_long_key
 
 _POSITION = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)")
 _DEEPEST = 20
+_LARGEST = 2**20
 
 
 @attrs.frozen
@@ -50,19 +51,26 @@ class Problem:
 def load(path: Path, *, mentioning: bytes = b"") -> Document | Problem | None:
     """Read a file; None when it is not there, or does not mention what it should be about."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         return Problem(f"{path} cannot be read: {why}")
-    return _parse(path, content) if mentioning in content else None
+    if mentioning not in content:
+        return None
+    if len(content) > _LARGEST:
+        return Problem(f"{path} cannot be read: it is larger than {_LARGEST:,} bytes")
+    return _parse(path, content)
 
 
 def _parse(path: Path, content: bytes) -> Document | Problem:
     try:
         # Windows editors begin a file with a mark that TOML 1.0 does not know.
         text = content.decode("utf-8-sig")
+        if has_long_key(text):
+            raise RecursionError
         document = tomllib.loads(text)
         if _is_too_deep(document):
             raise RecursionError

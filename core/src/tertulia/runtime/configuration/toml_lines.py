@@ -10,6 +10,7 @@ import attrs
 
 from tertulia.runtime.configuration.tables import KeyPath
 
+_LONGEST_KEY = 20
 _TOKEN = re.compile(
     r'''
       (?P<blank>    [ \t\r]+ | \#[^\n]* )
@@ -43,6 +44,23 @@ def find_lines(text: str) -> dict[KeyPath, int]:
     except (IndexError, ValueError, RecursionError):
         return {}
     return reader.lines
+
+
+def has_long_key(text: str) -> bool:
+    """
+    Whether a key has more parts than anybody writes.
+
+    ``tomllib`` takes time with their square, and minutes for a table of some thousand: look before it reads.
+    """
+    parts = 0
+    for token in _tokens(text):
+        if token.text == ".":
+            parts += 1
+        elif token.kind not in ("bare", "text"):
+            parts = 0
+        if parts > _LONGEST_KEY:
+            return True
+    return False
 
 
 @attrs.frozen
