@@ -10,6 +10,8 @@ from benchmarks.suite import SUITE, Benchmark
 
 from benchmarks import appends, conversations, driver, parallel, streams, switching
 
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
+
 ROWS = {
     "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
     "measure_hooks": ["hook send_message, 3 providers", "hook calculate_cost, 50 providers"],

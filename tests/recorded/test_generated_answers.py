@@ -18,6 +18,8 @@ from recorded_comparison import RandomPieces, extract, fill_ids
 from recorded_extraction import Expected, Recording, expect
 from recorded_playback import Cut, replay, whole
 
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
+
 FACTS = {"id": "chatcmpl-1", "model": "some-model-2026-11-01", "service_tier": "default"}
 
 counts = st.integers(0, 10**6)

@@ -7,11 +7,14 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from recorded_comparison import choose_dialect, extract, fill_ids, media_type, play
 from recorded_extraction import Expected, Recording, expect, expect_documents, read_documents
 from recorded_playback import replay
 
 from tertulia import ProtocolError
+
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
 
 EVENT_ENDS = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)")
 REASONED_CHAT_ANSWERS = 14

@@ -12,6 +12,8 @@ from recorded_playback import DIALECTS, replay
 
 from tertulia import ProviderError
 
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
+
 RESPONSE = {
     "id": "resp_1",
     "status": "completed",

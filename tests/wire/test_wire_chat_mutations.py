@@ -20,6 +20,8 @@ from tertulia import ProtocolError, ProviderReply
 from tertulia.wire import ErrorAnswer, StreamEnd
 from tertulia.wire.chat_completions import ChatCompletionsStream, Dialect, parse_response
 
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
+
 MUTATIONS = 400
 FOREIGN = (
     None,

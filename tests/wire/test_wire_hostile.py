@@ -15,6 +15,8 @@ from tertulia.wire.chat_completions import ChatCompletionsStream, Dialect, parse
 from tertulia.wire.protocol import MOST_LEVELS, parse_arguments
 from tertulia_gemini.wire import GeminiStream
 
+pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
+
 
 def nest(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
