@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from test_sqlite import fake, unmeasured
+from test_sqlite import fake
 
 import tertulia
 from tertulia import Message, MessageStatus, Role
@@ -121,7 +121,7 @@ async def _read_texts(path: Path) -> set[str]:
 
 def _start(program: str, path: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, Path(__file__).with_name(program), f"sqlite:///{path}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=unmeasured())
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def _kill_after(run: subprocess.Popen[bytes], lines: int) -> list[str]:

@@ -38,11 +38,6 @@ def fake() -> ScriptedProvider:
     return ScriptedProvider("fake")
 
 
-def unmeasured() -> dict[str, str]:
-    """An environment without coverage: a process that is killed, or may not write, leaves broken figures."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-
-
 async def test_a_database_is_durable(database):
     """Write-ahead log and full synchronisation: what is acknowledged survives a power cut."""
     store = await opened(database)
@@ -264,7 +259,6 @@ async def test_a_full_disk_keeps_what_was_stored(tmp_path):
         program,
         url,
         stdout=asyncio.subprocess.PIPE,
-        env=unmeasured(),
     )
     output, _ = await run.communicate()
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import attrs
 import pytest
-from test_sqlite import unmeasured
 
 from tertulia import (
     BranchMovedError,
@@ -231,7 +230,6 @@ def test_a_full_disk_is_only_the_fault_of_what_is_too_large(tmp_path):
     run = subprocess.run(
         [sys.executable, "-W", "error", program, url],
         capture_output=True,
-        env=unmeasured(),
         timeout=60,
         check=False,
     )
@@ -264,7 +262,6 @@ async def test_many_processes_append_to_one_conversation(database, store, talk):
             str(number),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=unmeasured(),
         )
         for number in range(PROCESSES)
     ]

@@ -143,7 +143,7 @@ class Conversation:
         sibling on a new branch, to which this object moves, and which the conversation is opened on later.
 
         Returns:
-            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+            A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
 
         Raises:
             MessageNotFoundError: The conversation has no such message.
@@ -174,7 +174,7 @@ class Conversation:
             timeouts: How long to wait.
 
         Returns:
-            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+            A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
 
         Raises:
             MessageNotFoundError: The conversation has no such message.
@@ -199,7 +199,7 @@ class Conversation:
         branch, to which this object moves. A user message without an answer is asked again where it is.
 
         Returns:
-            A stream, as of :meth:`stream`; awaited, it is the whole answer.
+            A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
 
         Raises:
             BranchError: The newest message of this branch is a complete answer: there is nothing to resume.
