@@ -19,7 +19,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/lint-imports
+	PYTHONPATH=plugins/genai-prices/src:plugins/splintr/src $(BIN)/lint-imports
 	$(BIN)/python tests/wheels.py
 
 format: .venv/dev

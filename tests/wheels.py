@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLUGINS = ("openai", "gemini", "xai", "simulator", "cli")
+PLUGINS = ("openai", "gemini", "xai", "simulator", "cli", "genai-prices", "splintr")
 NEEDS = {"cli": ("simulator",)}
 
 
@@ -58,7 +58,7 @@ def main() -> None:
         for name in PLUGINS:
             names = [f"tertulia-{each}" for each in (name, *NEEDS.get(name, ()))]
             run(*install, *map(wheel, names))
-            run(python, "-W", "error", "-c", f"import tertulia_{name}", cwd=folder)
+            run(python, "-W", "error", "-c", f"import tertulia_{name.replace('-', '_')}", cwd=folder)
             run(*pip, "uninstall", "--yes", *names)
             sys.stdout.write(f"tertulia-{name}: built, installed alone, imported\n")
         run(*pip, "check")

@@ -14,7 +14,7 @@ import tertulia
 from tertulia import (
     AttachmentError,
     Image,
-    ImageLimits,
+    MediaLimits,
     MessageStatus,
     Text,
     TooLargeError,
@@ -41,7 +41,7 @@ HEADS = {
 
 
 class Seeing(ScriptedProvider):
-    IMAGES = ImageLimits(frozenset({"image/png"}), max_bytes=100, max_total_bytes=180, urls=True)
+    IMAGES = MediaLimits(frozenset({"image/png"}), max_bytes=100, max_total_bytes=180, urls=True)
     MODELS = ()
 
 
@@ -87,8 +87,9 @@ def test_an_address_is_not_fetched():
 
 def test_an_image_does_not_show_its_bytes():
     """What is printed or logged of an image is its size."""
-    assert "Image(data=70 bytes, media_type='image/png', url=None, detail=None, opaque=None)" == repr(
-        Image(PNG, "image/png")
+    assert (
+        "Image(data=70 bytes, media_type='image/png', url=None, file=None, detail=None, opaque=None)"
+        == repr(Image(PNG, "image/png"))
     )
     assert ("[image/png, 70 bytes]", "[image at https://example.com/cat]") == (
         str(Image(PNG, "image/png")),
@@ -257,7 +258,7 @@ async def test_an_address_is_not_sent_where_nobody_fetches_it(client):
     """A provider that fetches no addresses gets none."""
 
     class Homely(ScriptedProvider):
-        IMAGES = ImageLimits(frozenset({"image/png"}))
+        IMAGES = MediaLimits(frozenset({"image/png"}))
         MODELS = ()
 
     homely = Homely("homely")
@@ -290,7 +291,7 @@ async def test_another_provider_is_asked_about_what_is_too_large_for_one(client,
     """An image beyond one target's limit goes to the next one's, unless that has the same limit."""
 
     class Roomy(Seeing):
-        IMAGES = ImageLimits(frozenset({"image/png"}), max_bytes=1000)
+        IMAGES = MediaLimits(frozenset({"image/png"}), max_bytes=1000)
 
     client.register(Roomy("roomy").says("A dot."))
     conversation = await client.start(provider="seeing")

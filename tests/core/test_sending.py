@@ -858,7 +858,7 @@ async def test_an_unknown_option_can_be_left_out(client, one):
         "Hello", provider="one", options=Options(temperature=0.5, seed=7, unsupported="warn")
     )
 
-    assert ("option 'seed' was left out: one/scripted-1 has none",) == reply.warnings
+    assert ("option 'seed' was left out: provider 'one' has no option 'seed'",) == reply.warnings
     assert {"temperature": 0.5} == one.requests[0].options.chosen()
 
 

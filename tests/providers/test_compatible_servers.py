@@ -15,7 +15,7 @@ from tertulia import (
     ChatCompletionsProvider,
     ConfigurationError,
     Image,
-    ImageLimits,
+    MediaLimits,
     Message,
     MissingKeyError,
     ModelInfo,
@@ -289,7 +289,7 @@ async def test_a_driver_of_three_lines_is_a_provider():
     assert ["/chat/completions", "/models"] == [received.target for received in server.requests]
     assert ("Olá 🌍", ["one", "two"]) == (reply.text, [model.id for model in models])
     assert {"model": "sobremesa-large", "messages": [HELLO]} == server.requests[0].body
-    assert (False, ImageLimits) == (provider.needs_key, type(provider.IMAGES))
+    assert (False, MediaLimits) == (provider.needs_key, type(provider.IMAGES))
 
 
 def test_a_driver_says_where_its_service_differs():

@@ -9,12 +9,13 @@ import attrs
 import pytest
 from driver_cases import DRIVERS
 
-from tertulia import ImageLimits, Options
+from tertulia import MediaLimits, Options
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/providers.md").read_text("utf-8")
 NAMES = ("openai", "gemini", "xai")
 MEDIA = {name: f"image/{name.lower()}" for name in ("PNG", "JPEG", "WebP", "GIF", "HEIC", "HEIF")}
-COLUMNS = {"openai": 0, "xai": 0, "openai-chat": 1, "xai-chat": 1, "gemini": 2}
+COLUMNS = {"openai": 0, "openai-chat": 1, "xai": 2, "xai-chat": 3, "gemini": 4}
+PARTS = {"tools", "hosted_tools", "response_schema"}
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -57,7 +58,7 @@ def test_the_options_are_those_of_the_format(name):
     """
     answers = {option: row[1 + COLUMNS[name]] for row in rows("Options") for option in names_in(row[0])}
 
-    assert {field.name for field in attrs.fields(Options)} - {"unsupported"} == set(answers)
+    assert {field.name for field in attrs.fields(Options)} - {"unsupported", "extra"} | PARTS == set(answers)
     assert DRIVERS[name].make("http://localhost").OPTIONS == {
         option for option, answer in answers.items() if answer == "yes"
     }
@@ -73,4 +74,4 @@ def test_the_images_are_those_of_the_driver(name):
     limit = {"each": "max_bytes", "together": "max_total_bytes"}[which]
     types = frozenset(MEDIA[kind] for kind in row[1].split(", "))
 
-    assert ImageLimits(types, urls=row[3] == "yes", **{limit: int(size) * 2**20}) == DRIVERS[name].cls.IMAGES
+    assert MediaLimits(types, urls=row[3] == "yes", **{limit: int(size) * 2**20}) == DRIVERS[name].cls.IMAGES

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tertulia.contracts.provider import Provider
     from tertulia.contracts.store import Checkpoint, Settlement, Store
     from tertulia.domain.config import ProviderConfig, Secret, Setting
+    from tertulia.domain.context import Context, ContextReport, Dropped, Window
     from tertulia.domain.conversation import (
         Attempt,
         AttemptOutcome,
@@ -26,37 +27,35 @@ if TYPE_CHECKING:
         ProviderSession,
         SessionReason,
     )
-    from tertulia.domain.exchange import (
+    from tertulia.domain.event import (
         Completed,
-        Context,
-        ContextReport,
-        Delta,
-        Dropped,
         Event,
         FallbackTaken,
-        Options,
+        Restarted,
+        RetryScheduled,
+        StepCompleted,
+        ToolEnded,
+        ToolStarted,
+    )
+    from tertulia.domain.exchange import (
+        Delta,
         ProviderReply,
         ReasoningDelta,
         Reply,
         Request,
-        Restarted,
-        RetryScheduled,
         SafetyOutcome,
         SafetyRating,
         Target,
         TextDelta,
-        Timeouts,
         ToolCallDelta,
         Translated,
-        Window,
     )
+    from tertulia.domain.media import Audio, Document, Image, Media, OpaqueState, ProviderFile, Video
     from tertulia.domain.message import (
         FinishReason,
         Foreign,
-        Image,
         Message,
         MessageStatus,
-        OpaqueState,
         Part,
         Reasoning,
         Refusal,
@@ -65,7 +64,7 @@ if TYPE_CHECKING:
         ToolCall,
         ToolResult,
     )
-    from tertulia.domain.model import Capability, ImageLimits, LongContext, ModelInfo, Price, Rates
+    from tertulia.domain.model import Capability, MediaLimits, ModelInfo
     from tertulia.domain.notice import (
         Answered,
         AttemptEnded,
@@ -75,6 +74,9 @@ if TYPE_CHECKING:
         SendFailed,
         Switched,
     )
+    from tertulia.domain.options import Options, Timeouts
+    from tertulia.domain.price import LongContext, Price, Rates
+    from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
     from tertulia.domain.usage import Billing, Cost, CostSource, CostTotal, Money, Usage
     from tertulia.errors import (
         AllProvidersFailed,
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
         DriverNotInstalledError,
         EmptyResponseError,
         ErrorKind,
+        InvalidOutputError,
         InvalidRequestError,
         MessageNotFoundError,
         MissingKeyError,
@@ -116,6 +119,8 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         TertuliaError,
         TooLargeError,
+        ToolError,
+        ToolLoopError,
         UnknownProviderError,
         UnsupportedMediaError,
         UnsupportedParameterError,
@@ -127,8 +132,6 @@ if TYPE_CHECKING:
     from tertulia.runtime.plugins import PluginReport
     from tertulia.services.conversations import Conversation
     from tertulia.services.stream import ReplyStream
-
-    from . import sync as sync  # re-exported: a module, loaded on first use like a name
 
 __version__ = "0.1.0"
 
@@ -154,6 +157,12 @@ _HOMES = {
         "Secret",
         "Setting",
     ),
+    "tertulia.domain.context": (
+        "Context",
+        "ContextReport",
+        "Dropped",
+        "Window",
+    ),
     "tertulia.domain.conversation": (
         "Attempt",
         "AttemptOutcome",
@@ -163,37 +172,43 @@ _HOMES = {
         "ProviderSession",
         "SessionReason",
     ),
-    "tertulia.domain.exchange": (
+    "tertulia.domain.event": (
         "Completed",
-        "Context",
-        "ContextReport",
-        "Delta",
-        "Dropped",
         "Event",
         "FallbackTaken",
-        "Options",
+        "Restarted",
+        "RetryScheduled",
+        "StepCompleted",
+        "ToolEnded",
+        "ToolStarted",
+    ),
+    "tertulia.domain.exchange": (
+        "Delta",
         "ProviderReply",
         "ReasoningDelta",
         "Reply",
         "Request",
-        "Restarted",
-        "RetryScheduled",
         "SafetyOutcome",
         "SafetyRating",
         "Target",
         "TextDelta",
-        "Timeouts",
         "ToolCallDelta",
         "Translated",
-        "Window",
+    ),
+    "tertulia.domain.media": (
+        "Audio",
+        "Document",
+        "Image",
+        "Media",
+        "OpaqueState",
+        "ProviderFile",
+        "Video",
     ),
     "tertulia.domain.message": (
         "FinishReason",
         "Foreign",
-        "Image",
         "Message",
         "MessageStatus",
-        "OpaqueState",
         "Part",
         "Reasoning",
         "Refusal",
@@ -204,11 +219,8 @@ _HOMES = {
     ),
     "tertulia.domain.model": (
         "Capability",
-        "ImageLimits",
-        "LongContext",
+        "MediaLimits",
         "ModelInfo",
-        "Price",
-        "Rates",
     ),
     "tertulia.domain.notice": (
         "Answered",
@@ -218,6 +230,20 @@ _HOMES = {
         "Notice",
         "SendFailed",
         "Switched",
+    ),
+    "tertulia.domain.options": (
+        "Options",
+        "Timeouts",
+    ),
+    "tertulia.domain.price": (
+        "LongContext",
+        "Price",
+        "Rates",
+    ),
+    "tertulia.domain.tool": (
+        "HostedTool",
+        "ResponseSchema",
+        "Tool",
     ),
     "tertulia.domain.usage": (
         "Billing",
@@ -245,6 +271,7 @@ _HOMES = {
         "DriverNotInstalledError",
         "EmptyResponseError",
         "ErrorKind",
+        "InvalidOutputError",
         "InvalidRequestError",
         "MessageNotFoundError",
         "MissingKeyError",
@@ -267,6 +294,8 @@ _HOMES = {
         "StreamInterruptedError",
         "TertuliaError",
         "TooLargeError",
+        "ToolError",
+        "ToolLoopError",
         "UnknownProviderError",
         "UnsupportedMediaError",
         "UnsupportedParameterError",
@@ -295,6 +324,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptOutcome",
     "AttemptStarted",
+    "Audio",
     "AuthenticationError",
     "Billing",
     "Branch",
@@ -325,6 +355,7 @@ __all__ = [
     "CostTotal",
     "DEFER",
     "Delta",
+    "Document",
     "DriverNotInstalledError",
     "Dropped",
     "EmptyResponseError",
@@ -335,10 +366,13 @@ __all__ = [
     "FinishReason",
     "Foreign",
     "HTTPProvider",
+    "HostedTool",
     "Image",
-    "ImageLimits",
+    "InvalidOutputError",
     "InvalidRequestError",
     "LongContext",
+    "Media",
+    "MediaLimits",
     "Message",
     "MessageNotFoundError",
     "MessageStatus",
@@ -360,6 +394,7 @@ __all__ = [
     "Provider",
     "ProviderConfig",
     "ProviderError",
+    "ProviderFile",
     "ProviderReply",
     "ProviderSession",
     "ProviderTimeoutError",
@@ -372,6 +407,7 @@ __all__ = [
     "Reply",
     "ReplyStream",
     "Request",
+    "ResponseSchema",
     "Restarted",
     "RetryScheduled",
     "Role",
@@ -383,6 +419,7 @@ __all__ = [
     "SessionReason",
     "Setting",
     "Settlement",
+    "StepCompleted",
     "Store",
     "StoreBusyError",
     "StoreCorruptError",
@@ -397,14 +434,20 @@ __all__ = [
     "TextDelta",
     "Timeouts",
     "TooLargeError",
+    "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolEnded",
+    "ToolError",
+    "ToolLoopError",
     "ToolResult",
+    "ToolStarted",
     "Translated",
     "UnknownProviderError",
     "UnsupportedMediaError",
     "UnsupportedParameterError",
     "Usage",
+    "Video",
     "Window",
     "hookimpl",
     "load_image",

@@ -15,9 +15,10 @@ import attrs
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import Config
 from tertulia.domain.conversation import Branch, ConversationRecord
-from tertulia.domain.exchange import Options, Reply, Timeouts
+from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, Role, Text
 from tertulia.domain.model import ModelInfo
+from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.usage import CostTotal
 from tertulia.errors import (
     ConfigurationError,

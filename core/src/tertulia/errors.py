@@ -15,7 +15,7 @@ Everything that can go wrong, as one tree.
     │   ├── ContentFilteredError
     │   ├── InvalidRequestError
     │   │   └── UnsupportedParameterError
-    │   │       └── UnsupportedMediaError      an image this provider does not take
+    │   │       └── UnsupportedMediaError      an attachment this provider does not take
     │   ├── TooLargeError                  a request or an answer beyond the size cap
     │   ├── ServerError
     │   │   └── OverloadedError
@@ -37,6 +37,9 @@ Everything that can go wrong, as one tree.
     │   └── BranchMovedError               its head is not where the caller believed
     ├── AttachmentError                a file cannot be attached: unreadable, unknown, too large
     ├── ContextOverflowError           what must be sent does not fit the budget
+    ├── ToolError                      a function cannot be offered as a tool
+    ├── ToolLoopError                  a model called tools more often than it may
+    ├── InvalidOutputError             an answer has not the shape that was asked for
     ├── PluginError                    a plugin broke its contract
     │   └── PluginRejectedError            … and was refused at registration
     └── StoreError
@@ -536,6 +539,51 @@ class ContextOverflowError(TertuliaError):
         super().__init__(message, **common)
         self.budget = budget
         self.parts = dict(parts or {})
+
+
+class ToolError(TertuliaError):
+    """
+    A function cannot be offered to a model, or its results do not fit what was called.
+
+    Attributes:
+        tool: Its name.
+    """
+
+    kind = ErrorKind.CONFIGURATION
+
+    def __init__(self, message: str, *, tool: str | None = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.tool = tool
+
+
+class ToolLoopError(TertuliaError):
+    """
+    A model called tools in as many answers as it may, and wants to call more.
+
+    Attributes:
+        reply: The last :class:`tertulia.Reply`; what it calls was not called.
+    """
+
+    kind = ErrorKind.BUDGET
+
+    def __init__(self, message: str, *, reply: Any = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.reply = reply
+
+
+class InvalidOutputError(TertuliaError):
+    """
+    An answer has not the shape that was asked for. It is stored, and was paid for, all the same.
+
+    Attributes:
+        reply: The :class:`tertulia.Reply` as it is.
+    """
+
+    kind = ErrorKind.PROTOCOL
+
+    def __init__(self, message: str, *, reply: Any = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.reply = reply
 
 
 class PluginError(TertuliaError):

@@ -18,9 +18,11 @@ from uuid import UUID
 from tertulia.client import Client as AsyncClient
 from tertulia.client import open as open_async
 from tertulia.domain.conversation import Attempt, Branch, ConversationRecord, CostReport, ProviderSession
-from tertulia.domain.exchange import Event, Options, Reply, Timeouts
+from tertulia.domain.event import Event
+from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
+from tertulia.domain.options import Options, Timeouts
 from tertulia.runtime.attachments import Attachable
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.configuration.files import ConfigFile

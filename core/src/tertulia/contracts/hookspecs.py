@@ -19,7 +19,8 @@ import pluggy
 
 from tertulia.contracts.context import ContextView
 from tertulia.contracts.store import Store
-from tertulia.domain.exchange import Context, Delta, Request, Target, Window
+from tertulia.domain.context import Context, Window
+from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.notice import Notice

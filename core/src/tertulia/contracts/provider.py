@@ -12,9 +12,21 @@ import attrs
 
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, Request
-from tertulia.domain.model import Capability, ImageLimits, ModelInfo, Price, find_model, find_price
+from tertulia.domain.model import Capability, MediaLimits, ModelInfo, find_model
+from tertulia.domain.price import Price, find_price
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ConfigurationError
+
+_NEEDED = {
+    "tools": Capability.TOOLS,
+    "response_schema": Capability.STRUCTURED_OUTPUT,
+    "reasoning_effort": Capability.REASONING,
+    "reasoning_summary": Capability.REASONING,
+    **dict.fromkeys(
+        ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"), Capability.SAMPLING
+    ),
+}
+"""What a model has to be able to do for an option to make sense."""
 
 
 class Provider(ABC):
@@ -28,7 +40,8 @@ class Provider(ABC):
     Attributes:
         DEFAULT_MODEL: The model to ask for when nobody names one.
 
-        OPTIONS: Names of the fields of :class:`tertulia.Options` it can send.
+        OPTIONS: Names of the fields of :class:`tertulia.Options` it can send; and ``tools``, ``hosted_tools``
+            and ``response_schema``, where it can send those of a request.
 
         SETTINGS: Names of the settings, beyond the common ones, that its configuration may have.
 
@@ -40,6 +53,12 @@ class Provider(ABC):
 
         IMAGES: The images it takes; None when it takes none.
 
+        DOCUMENTS: The documents it takes; None when it takes none.
+
+        AUDIO: The sound it takes; None when it takes none.
+
+        VIDEO: The films it takes; None when it takes none.
+
         name: Its name in this configuration.
     """
 
@@ -50,7 +69,10 @@ class Provider(ABC):
     KEY_VARIABLES: ClassVar[tuple[str, ...]] = ()
     MODELS: ClassVar[Sequence[ModelInfo]] = ()
     PRICES: ClassVar[Sequence[Price]] = ()
-    IMAGES: ClassVar[ImageLimits | None] = None
+    IMAGES: MediaLimits | None = None
+    DOCUMENTS: MediaLimits | None = None
+    AUDIO: MediaLimits | None = None
+    VIDEO: MediaLimits | None = None
 
     def __init__(self, config: ProviderConfig) -> None:
         # Before anything is refused: whoever reads the traceback wants to know which provider it is.
@@ -129,6 +151,52 @@ class Provider(ABC):
         return attrs.evolve(
             info, provider=self.name, id=model, aliases=() if info.id != model else info.aliases
         )
+
+    def find_refusal(self, model: str, option: str, value: object) -> str | None:
+        """
+        Say why a model is known to refuse an option, so that nothing is sent that is certain to fail.
+
+        Args:
+            model: The model that will be asked.
+            option: A field of :class:`tertulia.Options`, or ``tools``, ``hosted_tools``, ``response_schema``.
+            value: What it is set to.
+
+        Returns:
+            A reason such as ``"o3 takes low, medium or high"``; None where it is not known to refuse it.
+        """
+        info = self.find_model(model)
+        if info is None:
+            return None
+        if option in info.refused_options:
+            return f"{model} refuses it"
+        efforts = info.reasoning_efforts
+        if option == "reasoning_effort" and efforts is not None and value not in efforts:
+            return f"{model} takes {', '.join(efforts)}" if efforts else f"{model} takes none"
+        needed = _NEEDED.get(option)
+        if needed is not None and info.capabilities is not None and needed not in info.capabilities:
+            return f"{model} has no {needed.replace('_', ' ')}"
+        return None
+
+    async def count_input_tokens(self, request: Request) -> int | None:
+        """
+        Ask the service how many tokens a request is, without having it answered.
+
+        Returns:
+            None where the service cannot be asked.
+
+        Raises:
+            ProviderError: It could not be had.
+        """
+        return None
+
+    async def verify(self) -> None:
+        """
+        Find out whether the service can be reached and takes the key, at no cost.
+
+        Raises:
+            ProviderError: It cannot, or does not.
+        """
+        await self.list_models()
 
     async def aclose(self) -> None:  # noqa: B027  # most providers hold nothing
         """Let go of whatever is held; called once, when the client closes."""

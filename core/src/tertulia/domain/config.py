@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 
-from tertulia.domain.exchange import Timeouts
+from tertulia.domain.options import Timeouts
 
 
 class Secret:

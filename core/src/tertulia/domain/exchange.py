@@ -2,69 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import ContextReport
 from tertulia.domain.conversation import Attempt
-from tertulia.domain.message import FinishReason, Message, Part, join_text
-from tertulia.domain.usage import Billing, Cost, Usage
-from tertulia.errors import ErrorKind
-
-
-@attrs.frozen
-class Options:
-    """
-    What a caller may ask of an answer. Nothing is sent that is not set.
-
-    A provider that does not know an option that is set fails the call before anything is sent
-    (``unsupported="error"``), or leaves it out and says so in ``Reply.warnings`` (``"warn"``).
-
-    Attributes:
-        temperature: Randomness; usually 0 to 2.
-
-        top_p: Nucleus sampling: the share of probability to choose from.
-
-        top_k: How many words to choose from.
-
-        max_output_tokens: The longest answer, reasoning included.
-
-        stop: Texts that end the answer.
-
-        seed: For repeatable sampling.
-
-        presence_penalty: Against returning to what was mentioned.
-
-        frequency_penalty: Against repeating often.
-
-        service_tier: The provider's word for speed against price.
-
-        safety_settings: Threshold by harm category, in the provider's words.
-
-        unsupported: What to do about an option the provider does not know.
-    """
-
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    max_output_tokens: int | None = None
-    stop: tuple[str, ...] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    service_tier: str | None = None
-    safety_settings: Mapping[str, str] | None = None
-    unsupported: Literal["error", "warn"] = "error"
-
-    def chosen(self) -> dict[str, object]:
-        """The options that are set, by name."""
-        return {
-            field.name: value
-            for field in attrs.fields(Options)
-            if field.name != "unsupported" and (value := getattr(self, field.name)) is not None
-        }
+from tertulia.domain.message import FinishReason, Message, Part, ToolCall, join_text
+from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
+from tertulia.domain.usage import Billing, Cost, CostTotal, Usage
 
 
 @attrs.frozen
@@ -76,29 +24,6 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
-
-
-@attrs.frozen
-class Timeouts:
-    """
-    How long to wait, in seconds. Only time spent waiting for the provider counts, except for ``total``.
-
-    Attributes:
-        connect: For a connection.
-
-        first_content: From then to the first content; comments and empty events do not count. None: 60
-            for a streamed answer, 300 where the model reasons before it speaks, and as long as ``total``
-            for an answer that comes as a whole.
-
-        idle: Between two pieces of content.
-
-        total: For the whole send, retries and fallbacks included.
-    """
-
-    connect: float = 5.0
-    first_content: float | None = None
-    idle: float = 60.0
-    total: float = 600.0
 
 
 @attrs.frozen
@@ -120,6 +45,12 @@ class Request:
         timeouts: How long to wait.
 
         deadline: The moment on the event loop's clock at which the send ends; None for no end.
+
+        tools: What the model may call.
+
+        response_schema: The shape the answer must have; None for any.
+
+        continuation: What a paused answer said to send to go on; None at the beginning.
     """
 
     target: Target
@@ -129,6 +60,9 @@ class Request:
     conversation_id: UUID | None = None
     timeouts: Timeouts = Timeouts()
     deadline: float | None = None
+    tools: tuple[Tool | HostedTool, ...] = ()
+    response_schema: ResponseSchema | None = None
+    continuation: str | None = None
 
 
 @attrs.define
@@ -290,6 +224,10 @@ class Reply:
         context: What the model was sent and what was left out.
 
         warnings: What was converted, left out or ignored, a sentence each.
+
+        parsed: The answer as a value of the schema that was asked for; None without a schema.
+
+        steps: The answers before this one that called tools, oldest first; each has its own cost.
     """
 
     message: Message
@@ -308,6 +246,19 @@ class Reply:
     safety: SafetyOutcome | None
     context: ContextReport
     warnings: tuple[str, ...] = ()
+    parsed: Any = None
+    steps: tuple[Reply, ...] = ()
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls in the answer that nobody has answered: it waits for their results."""
+        return self.message.tool_calls
+
+    @property
+    def total_cost(self) -> CostTotal:
+        """What the whole send cost: every attempt of every step, failed ones included."""
+        attempts = [attempt for reply in (*self.steps, self) for attempt in reply.attempts]
+        return CostTotal.of(attempt.cost for attempt in attempts)
 
     @property
     def text(self) -> str:
@@ -318,119 +269,3 @@ class Reply:
     def parts(self) -> tuple[Part, ...]:
         """The answer, in order."""
         return self.message.parts
-
-
-@attrs.frozen
-class RetryScheduled:
-    """The same provider will be asked again."""
-
-    target: Target
-    attempt: int
-    kind: ErrorKind
-    wait_seconds: float
-
-
-@attrs.frozen
-class FallbackTaken:
-    """
-    A target failed before any content, and the next one is asked.
-
-    Attributes:
-        failed: Who failed.
-
-        next: Who is asked now.
-
-        kind: What happened.
-
-        message: The error in words.
-    """
-
-    failed: Target
-    next: Target
-    kind: ErrorKind
-    message: str
-
-
-@attrs.frozen
-class Restarted:
-    """The answer begins again from its first word; what came before is kept on a branch of its own."""
-
-    target: Target
-
-
-@attrs.frozen
-class Completed:
-    """The last event: the whole answer."""
-
-    reply: Reply
-
-
-Event: TypeAlias = (
-    TextDelta | ReasoningDelta | ToolCallDelta | RetryScheduled | FallbackTaken | Restarted | Completed
-)
-"""What a caller of ``stream`` sees, in order."""
-
-
-@attrs.frozen
-class Window:
-    """
-    How much a request may hold.
-
-    Attributes:
-        max_tokens: Tokens for everything that is sent; None when there is no known limit.
-
-        max_messages: Recent messages at most, the system's not counted; None for no limit.
-
-        reserved_tokens: Of the model's window, what is left free for the answer.
-    """
-
-    max_tokens: int | None = None
-    max_messages: int | None = None
-    reserved_tokens: int = 0
-
-
-@attrs.frozen
-class Dropped:
-    """
-    Messages that were left out of one request for one reason.
-
-    Attributes:
-        message_ids: Which, oldest first.
-
-        tokens: Their estimated tokens together.
-
-        reason: Why, in words.
-    """
-
-    message_ids: tuple[UUID | None, ...]
-    tokens: int
-    reason: str
-
-
-@attrs.frozen
-class ContextReport:
-    """
-    What was sent and what was left out.
-
-    Attributes:
-        kept_count: Messages sent.
-
-        tokens: Their estimated tokens.
-
-        budget: The tokens there were; None for no limit.
-
-        dropped: What was left out of this request only; it stays in the history.
-    """
-
-    kept_count: int
-    tokens: int
-    budget: int | None = None
-    dropped: tuple[Dropped, ...] = ()
-
-
-@attrs.frozen
-class Context:
-    """What one request holds, oldest first, and the report about it."""
-
-    messages: tuple[Message, ...]
-    report: ContextReport

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import attrs
 
+from tertulia.domain.media import Audio, Document, Image, OpaqueState, Video
 from tertulia.domain.usage import Cost, Usage
 
 
@@ -54,23 +55,6 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
     ERROR = "error"
     UNKNOWN = "unknown"
-
-
-@attrs.frozen
-class OpaqueState:
-    """
-    What a provider wants back unchanged, and nobody else may see.
-
-    Examples: an encrypted reasoning item, a thought signature.
-
-    Attributes:
-        provider: The configured name of the provider that wrote it, and gets it back.
-
-        value: The provider's own JSON, unchanged.
-    """
-
-    provider: str
-    value: Any
 
 
 @attrs.frozen
@@ -141,76 +125,6 @@ class Refusal:
     opaque: OpaqueState | None = None
 
 
-def _size(data: bytes | None) -> str:
-    return "None" if data is None else f"{len(data):,} bytes"
-
-
-@attrs.frozen
-class Image:
-    """
-    A picture: its bytes, or the address where a provider finds it.
-
-    Exactly one of ``data`` and ``url`` is set. :func:`tertulia.load_image` makes one of a file.
-
-    Attributes:
-        data: The file as it is; None for an address.
-
-        media_type: What it is, such as ``image/png``; None for an address whose type nobody knows.
-
-        url: ``https://…``; the core never fetches it. None for bytes.
-
-        detail: How closely the model is to look, and so how many tokens it takes; None to leave it to the
-            provider.
-
-        opaque: As with every part.
-    """
-
-    data: bytes | None = attrs.field(default=None, repr=_size)
-    media_type: str | None = None
-    url: str | None = None
-    detail: Literal["low", "high", "original", "auto"] | None = None
-    opaque: OpaqueState | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if (self.data is None) == (self.url is None):
-            raise ValueError("an image has either data or a url")
-
-    def __str__(self) -> str:
-        kind = self.media_type or "image"
-        return f"[{kind}, {_size(self.data)}]" if self.url is None else f"[{kind} at {self.url}]"
-
-
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-)
-_HEIF_BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"), "image/heic"),
-    **dict.fromkeys((b"mif1", b"msf1", b"heif"), "image/heif"),
-    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
-}
-
-
-def detect_image_type(data: bytes) -> str | None:
-    """
-    Tell an image's type from its first bytes, whatever its file is called; None when it is none we know.
-
-    Example:
-        >>> detect_image_type(b"GIF89a...")
-        'image/gif'
-    """
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    if data[4:8] == b"ftyp":
-        return _HEIF_BRANDS.get(data[8:12])
-    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
-
-
 @attrs.frozen
 class Foreign:
     """
@@ -224,7 +138,9 @@ class Foreign:
     opaque: OpaqueState | None = None
 
 
-Part: TypeAlias = Text | Image | Reasoning | ToolCall | ToolResult | Refusal | Foreign
+Part: TypeAlias = (
+    Text | Image | Document | Audio | Video | Reasoning | ToolCall | ToolResult | Refusal | Foreign
+)
 """Anything a message can hold."""
 
 
@@ -293,6 +209,11 @@ class Message:
     def text(self) -> str:
         """The words of the message, a refusal's included, joined."""
         return join_text(self.parts)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The calls in it, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
     @classmethod
     def of(cls, role: Role | str, text: str) -> Message:

@@ -8,7 +8,8 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.conversation import Attempt
-from tertulia.domain.exchange import FallbackTaken, Reply, Target
+from tertulia.domain.event import FallbackTaken
+from tertulia.domain.exchange import Reply, Target
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import attrs
 
-from tertulia.domain.message import Image, detect_image_type
+from tertulia.domain.media import Image, detect_image_type
 from tertulia.errors import AttachmentError
 
 Attachable: TypeAlias = Image | bytes | str | os.PathLike[str]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tertulia.domain.model import ImageLimits, ModelInfo
+from tertulia.domain.model import MediaLimits, ModelInfo
 from tertulia.runtime.http_provider import HTTPProvider
 from tertulia.wire.chat_completions import ChatCompletionsWire, Dialect
 from tertulia.wire.errors import ErrorRules
 from tertulia.wire.openai_errors import ERROR_RULES
 from tertulia.wire.protocol import Wire, read_list, read_text
 
-IMAGES = ImageLimits(
+IMAGES = MediaLimits(
     frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"}), max_total_bytes=50 * 2**20, urls=True
 )
 """What OpenAI takes; of GIF, only what does not move."""
@@ -38,7 +38,7 @@ class ChatCompletionsProvider(HTTPProvider):
 
     DIALECT: ClassVar[Dialect] = Dialect()
     ERROR_RULES: ClassVar[ErrorRules] = ERROR_RULES
-    IMAGES: ClassVar[ImageLimits | None] = IMAGES
+    IMAGES: MediaLimits | None = IMAGES
 
     def make_wire(self) -> Wire:
         """Chat Completions, in the dialect of the service."""

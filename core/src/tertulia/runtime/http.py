@@ -19,7 +19,7 @@ import aiohttp
 import attrs
 
 from tertulia.domain.config import Secret
-from tertulia.domain.exchange import Timeouts
+from tertulia.domain.options import Timeouts
 from tertulia.errors import (
     ConnectionFailedError,
     ProtocolError,

@@ -19,10 +19,10 @@ from tertulia.domain.exchange import (
     ReasoningDelta,
     Request,
     TextDelta,
-    Timeouts,
     ToolCallDelta,
     Translated,
 )
+from tertulia.domain.options import Timeouts
 from tertulia.errors import (
     ConfigurationError,
     ErrorKind,
@@ -188,17 +188,45 @@ class HTTPProvider(Provider):
         Raises:
             ProviderError: It could not be had.
         """
+        body = await self.call(path, timeouts=timeouts)
+        if not isinstance(body.get(member), list):
+            raise self._name(ProtocolError(f"the answer holds no list of {member}"), None, None)
+        return body
+
+    async def call(
+        self,
+        path: str,
+        body: Json | None = None,
+        *,
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+        model: str | None = None,
+    ) -> Json:
+        """
+        Make one call below the base URL that is answered by a JSON object.
+
+        Args:
+            path: Below the base URL.
+            body: What to post; None to get.
+            timeouts: How long to wait; None for the provider's own.
+            deadline: As of :class:`tertulia.Request`.
+            model: The model it is about, for errors; None where it is about none.
+
+        Returns:
+            The object; an empty one where the answer is no object.
+
+        Raises:
+            ProviderError: It could not be had.
+        """
         answer: HTTPAnswer | None = None
         failure: ProviderError | None = None
         try:
-            answer = await self._open(path, None, timeouts or self.config.timeouts)
+            content = None if body is None else encode_json(body)
+            answer = await self._open(path, content, timeouts or self.config.timeouts, deadline)
             await self._raise_for_status(answer)
-            body = read_object(await self._read_json(answer))
-            if not isinstance(body.get(member), list):
-                raise ProtocolError(f"the answer holds no list of {member}", status=answer.status)
-            return body
+            return read_object(await self._read_json(answer))
         except Exception as error:  # noqa: BLE001  # explained, or raised again
-            failure = self._explain(error, None, answer)
+            failure = self._explain(error, model, answer)
         finally:
             if answer is not None:
                 answer.close()

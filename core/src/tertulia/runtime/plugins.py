@@ -25,7 +25,8 @@ from tertulia.contracts.context import ContextView
 from tertulia.contracts.hookspecs import API_VERSION, DEFER, PROJECT, HookSpecifications, hookimpl
 from tertulia.contracts.provider import Provider
 from tertulia.contracts.store import Store
-from tertulia.domain.exchange import Context, Delta, Request, Target, Window
+from tertulia.domain.context import Context, Window
+from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.notice import Notice

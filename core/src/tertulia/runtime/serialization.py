@@ -13,7 +13,8 @@ from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn
 from cattrs.strategies import configure_tagged_union
 
-from tertulia.domain.message import OpaqueState, Part
+from tertulia.domain.media import OpaqueState
+from tertulia.domain.message import Part
 from tertulia.errors import ProtocolError
 from tertulia.wire.protocol import MOST_LEVELS, is_too_deep, replace_surrogates
 

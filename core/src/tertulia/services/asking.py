@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import attrs
 
-from tertulia.domain.exchange import Context, Options, Request, Target, Timeouts, Window
+from tertulia.domain.context import Context, Window
+from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
+from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
 from tertulia.services.context.format import check_context, make_window
 from tertulia.services.core import Core
@@ -29,12 +32,18 @@ class Outgoing:
         targets: Whom to ask, in order.
 
         stream: Whether the provider is asked to answer in pieces.
+
+        tools: What the model may call.
+
+        response_schema: The shape the answer must have; None for any.
     """
 
     targets: Sequence[Target]
     options: Options
     timeouts: Timeouts | None
     stream: bool
+    tools: tuple[Tool | HostedTool, ...] = ()
+    response_schema: ResponseSchema | None = None
 
 
 async def make_request(
@@ -54,16 +63,18 @@ async def make_request(
     """
     path = question.line.path
     await path.read(core, question.tree.id, question.line.name, question.message)
-    options, warnings = fit_options(core, outgoing.options, target)
-    request = Request(
+    asked = Request(
         target=target,
         messages=(*path.system, question.message),
-        options=options,
+        options=outgoing.options,
         stream=outgoing.stream,
         conversation_id=question.tree.id,
         timeouts=_patience(core, outgoing, target),
         deadline=deadline,
+        tools=outgoing.tools,
+        response_schema=outgoing.response_schema,
     )
+    request, warnings = fit_options(core, asked)
     context = await _choose_context(core, request, path, question.beginning)
     messages = context.messages
     if path.has_images or holds_image(question.message):

@@ -9,9 +9,10 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
-from tertulia.domain.exchange import Options, Reply, Target, Timeouts
+from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message
 from tertulia.domain.notice import Switched
+from tertulia.domain.options import Options, Timeouts
 from tertulia.errors import ConfigurationError, MessageNotFoundError
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.analysis import derive_sessions, report_costs

@@ -8,7 +8,8 @@ from typing import Any
 from tertulia.contracts.context import ContextView
 from tertulia.contracts.hookspecs import hookimpl
 from tertulia.contracts.store import Store
-from tertulia.domain.exchange import Context, Request, Window
+from tertulia.domain.context import Context, Window
+from tertulia.domain.exchange import Request
 from tertulia.domain.message import Message
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.plugins import CoreDefaults

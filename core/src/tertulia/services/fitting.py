@@ -7,39 +7,72 @@ from typing import Any
 
 import attrs
 
-from tertulia.domain.exchange import Options, Target
-from tertulia.domain.message import Image, Message, Part, Text
-from tertulia.domain.model import Capability, ImageLimits
+from tertulia.domain.exchange import Request, Target
+from tertulia.domain.media import Image
+from tertulia.domain.message import Message, Part, Text
+from tertulia.domain.model import Capability, MediaLimits
+from tertulia.domain.tool import HostedTool, Tool
 from tertulia.errors import ProviderError, TooLargeError, UnsupportedMediaError, UnsupportedParameterError
 from tertulia.services.core import Core
 
 
-def fit_options(core: Core, options: Options, target: Target) -> tuple[Options, list[str]]:
+def fit_options(core: Core, request: Request) -> tuple[Request, list[str]]:
     """
-    Leave out what the provider does not know, or refuse it, as the caller chose.
+    Leave out what the provider or the model does not take, or refuse it, as the caller chose.
 
     Returns:
-        The options it knows, and what was left out, a sentence each.
+        The request with what it takes, and what was left out, a sentence each.
 
     Raises:
-        UnsupportedParameterError: It does not know an option that is set.
+        UnsupportedParameterError: It does not take an option that is set, or the tools or the schema.
     """
-    provider = core.plugins.get_provider(target.provider)
-    unknown = sorted(options.chosen().keys() - provider.OPTIONS)
-    if not unknown:
-        return options, []
-    if options.unsupported == "error":
+    provider, target = core.plugins.get_provider(request.target.provider), request.target
+    asked = _list_asked(request)
+    refused: dict[str, str] = {}
+    for name, value in asked.items():
+        if name not in provider.OPTIONS:
+            refused[name] = f"provider {target.provider!r} has no option {name!r}"
+        elif reason := provider.find_refusal(target.model, name, value):
+            refused[name] = f"{target} does not take option {name!r}: {reason}"
+    if not refused:
+        return request, []
+    if request.options.unsupported == "error":
+        name, reason = next(iter(refused.items()))
         error = UnsupportedParameterError(
-            f"provider {target.provider!r} has no option {unknown[0]!r}, so nothing was sent",
+            f"{reason}, so nothing was sent",
             provider=target.provider,
             model=target.model,
-            parameter=unknown[0],
+            parameter=name,
             next_step='leave it out, or set unsupported="warn" to go on without it',
         )
         raise _not_sent(error)
-    fitted: dict[str, Any] = dict.fromkeys(unknown)
-    warnings = [f"option {name!r} was left out: {target} has none" for name in unknown]
-    return attrs.evolve(options, **fitted), warnings
+    return _leave_out(request, refused), [
+        f"option {name!r} was left out: {why}" for name, why in refused.items()
+    ]
+
+
+def _list_asked(request: Request) -> dict[str, object]:
+    """What is set, by the names that a provider's ``OPTIONS`` have."""
+    asked = request.options.chosen()
+    if tools := [tool for tool in request.tools if isinstance(tool, Tool)]:
+        asked["tools"] = tools
+    if hosted := [tool for tool in request.tools if isinstance(tool, HostedTool)]:
+        asked["hosted_tools"] = hosted
+    if request.response_schema is not None:
+        asked["response_schema"] = request.response_schema
+    return asked
+
+
+def _leave_out(request: Request, names: Iterable[str]) -> Request:
+    fields: dict[str, Any] = {name: None for name in names if name not in _PARTS}
+    tools = tuple(tool for tool in request.tools if _PART_OF[type(tool)] not in names)
+    schema = None if "response_schema" in names else request.response_schema
+    options = attrs.evolve(request.options, **fields)
+    return attrs.evolve(request, options=options, tools=tools, response_schema=schema)
+
+
+_PART_OF: dict[type, str] = {Tool: "tools", HostedTool: "hosted_tools"}
+_PARTS = frozenset({*_PART_OF.values(), "response_schema"})
 
 
 def fit_images(
@@ -62,7 +95,7 @@ def fit_images(
     return tuple(reversed(fitted)), gauge.warnings()
 
 
-def _find_limits(core: Core, target: Target) -> ImageLimits | None:
+def _find_limits(core: Core, target: Target) -> MediaLimits | None:
     """What a model takes; one that is not in the table is believed to take what its provider does."""
     provider = core.plugins.get_provider(target.provider)
     info = provider.find_model(target.model)
@@ -74,7 +107,7 @@ def _find_limits(core: Core, target: Target) -> ImageLimits | None:
 class _Gauge:
     """Measures the images of one request, the newest first."""
 
-    def __init__(self, target: Target, limits: ImageLimits | None) -> None:
+    def __init__(self, target: Target, limits: MediaLimits | None) -> None:
         self._target = target
         self._limits = limits
         self._total = 0

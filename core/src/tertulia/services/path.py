@@ -8,7 +8,8 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.exchange import Target
-from tertulia.domain.message import Image, Message, MessageStatus, Role
+from tertulia.domain.media import Image
+from tertulia.domain.message import Message, MessageStatus, Role
 from tertulia.services.core import Core
 
 _UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})

@@ -20,16 +20,8 @@ import attrs
 
 from tertulia.contracts.store import Settlement
 from tertulia.domain.conversation import Attempt, AttemptOutcome
-from tertulia.domain.exchange import (
-    Completed,
-    Delta,
-    Event,
-    FallbackTaken,
-    ProviderReply,
-    Reply,
-    Request,
-    Target,
-)
+from tertulia.domain.event import Completed, Event, FallbackTaken
+from tertulia.domain.exchange import Delta, ProviderReply, Reply, Request, Target
 from tertulia.domain.message import Message, MessageStatus, Part, Role
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
 from tertulia.domain.usage import Usage

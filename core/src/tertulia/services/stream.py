@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Generator
 from types import TracebackType
 from typing import Protocol, Self
 
-from tertulia.domain.exchange import Completed, Event, Reply, TextDelta
+from tertulia.domain.event import Completed, Event
+from tertulia.domain.exchange import Reply, TextDelta
 from tertulia.errors import ConversationBusyError, ErrorKind, StreamInterruptedError, TertuliaError
 from tertulia.services.core import Core
 

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import Context
 from tertulia.domain.conversation import Attempt
+from tertulia.domain.event import Event
 from tertulia.domain.exchange import (
-    Context,
     Delta,
-    Event,
     ProviderReply,
     ReasoningDelta,
     Target,

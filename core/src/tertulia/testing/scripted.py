@@ -11,7 +11,8 @@ from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, ProviderReply, Request, TextDelta
 from tertulia.domain.message import FinishReason, Text
-from tertulia.domain.model import ModelInfo, Price, Rates
+from tertulia.domain.model import ModelInfo
+from tertulia.domain.price import Price, Rates
 from tertulia.domain.usage import Usage
 from tertulia.errors import ProviderError, TertuliaError
 

@@ -13,17 +13,10 @@ from typing import Any, ClassVar, Literal, cast
 
 import attrs
 
-from tertulia.domain.exchange import (
-    Delta,
-    ProviderReply,
-    ReasoningDelta,
-    Request,
-    SafetyOutcome,
-    TextDelta,
-)
+from tertulia.domain.exchange import Delta, ProviderReply, ReasoningDelta, Request, SafetyOutcome, TextDelta
+from tertulia.domain.media import Image
 from tertulia.domain.message import (
     FinishReason,
-    Image,
     Message,
     Part,
     Reasoning,

@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Protocol, TypeAlias, cast
 import attrs
 
 from tertulia.domain.exchange import Delta, ProviderReply, Request
-from tertulia.domain.message import Foreign, Image, Part
+from tertulia.domain.media import Image
+from tertulia.domain.message import Foreign, Part
 
 Json: TypeAlias = dict[str, Any]
 """A decoded JSON object from outside: read it with the functions below."""

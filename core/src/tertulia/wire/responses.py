@@ -22,12 +22,11 @@ from tertulia.domain.exchange import (
     TextDelta,
     ToolCallDelta,
 )
+from tertulia.domain.media import Image, OpaqueState
 from tertulia.domain.message import (
     FinishReason,
     Foreign,
-    Image,
     Message,
-    OpaqueState,
     Part,
     Reasoning,
     Refusal,

@@ -15,7 +15,7 @@ from tertulia import (
     Cost,
     ErrorKind,
     HTTPProvider,
-    ImageLimits,
+    MediaLimits,
     ModelInfo,
     ModelNotFoundError,
     ProtocolError,
@@ -24,7 +24,8 @@ from tertulia import (
     Usage,
 )
 from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
-from tertulia_gemini.models import AUDIO_PRICED_APART, DEFAULT_MODEL, MODELS, PRICES
+from tertulia_gemini.models import DEFAULT_MODEL, MODELS
+from tertulia_gemini.prices import AUDIO_PRICED_APART, PRICES
 from tertulia_gemini.safety import find_problem
 from tertulia_gemini.wire import GenerateContentWire
 
@@ -65,7 +66,7 @@ class GeminiProvider(HTTPProvider):
     SETTINGS = frozenset({"safety_settings", "api_version"})
     MODELS = MODELS
     PRICES = PRICES
-    IMAGES = ImageLimits(
+    IMAGES = MediaLimits(
         frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"}),
         max_total_bytes=100 * 2**20,
         urls=True,

@@ -10,7 +10,8 @@ from tertulia import Billing, Capability, ChatCompletionsProvider, Cost, ModelIn
 from tertulia.wire import Wire, read_count
 from tertulia.wire.chat_completions import ChatCompletionsWire, Dialect
 from tertulia.wire.responses import ResponsesWire
-from tertulia_openai.models import DEFAULT_MODEL, MODELS, PRICES
+from tertulia_openai.models import DEFAULT_MODEL, MODELS
+from tertulia_openai.prices import PRICES
 
 CHAT_DIALECT = Dialect(answer_limit="max_completion_tokens", members={"store": False})
 """OpenAI's own; a server that is compatible with it knows neither of the two."""

@@ -12,8 +12,8 @@ from tertulia import (
     Capability,
     ErrorKind,
     HTTPProvider,
-    ImageLimits,
     LongContext,
+    MediaLimits,
     ModelInfo,
     Money,
     Price,
@@ -25,7 +25,8 @@ from tertulia.wire.chat_completions import ChatCompletionsWire
 from tertulia.wire.chat_completions import Dialect as ChatDialect
 from tertulia.wire.openai_errors import ERROR_RULES as OPENAI_ERROR_RULES
 from tertulia.wire.responses import Dialect, ResponsesWire
-from tertulia_xai.models import DEFAULT_MODEL, MODELS, PRICES
+from tertulia_xai.models import DEFAULT_MODEL, MODELS
+from tertulia_xai.prices import PRICES
 
 PICO_PER_TICK = 100
 """xAI counts in ticks of 1e-10 dollars."""
@@ -88,7 +89,7 @@ class XAIProvider(HTTPProvider):
     SETTINGS = frozenset({"api"})
     MODELS = MODELS
     PRICES = PRICES
-    IMAGES = ImageLimits(frozenset({"image/jpeg", "image/png"}), max_bytes=20 * 2**20, urls=True)
+    IMAGES = MediaLimits(frozenset({"image/jpeg", "image/png"}), max_bytes=20 * 2**20, urls=True)
     ERROR_RULES = ERROR_RULES
 
     def make_wire(self) -> Wire:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, hide_password
-from tertulia.domain.exchange import Timeouts
+from tertulia.domain.options import Timeouts
 from tertulia.errors import DriverNotInstalledError, PluginRejectedError
 from tertulia.runtime.configuration.drivers import find_driver, find_key
 from tertulia.runtime.configuration.environment import Environment

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from tertulia.domain.config import Secret, Setting
-from tertulia.domain.exchange import Timeouts
+from tertulia.domain.options import Timeouts
 from tertulia.runtime.configuration.tables import Given, Table, make_table, refuse, suggest, write_key
 
 Node: TypeAlias = Given | Table[Given]

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Setting, find_cycle
-from tertulia.domain.exchange import Timeouts
+from tertulia.domain.options import Timeouts
 from tertulia.errors import ConfigurationError
 from tertulia.runtime.configuration.drivers import driver_names
 from tertulia.runtime.configuration.environment import read_environment

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tertulia.contracts.context import ContextView
-from tertulia.domain.exchange import Context, ContextReport, Dropped, Request, Window
+from tertulia.domain.context import Context, ContextReport, Dropped, Window
+from tertulia.domain.exchange import Request
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import ModelInfo
 from tertulia.errors import ContextOverflowError, PluginError

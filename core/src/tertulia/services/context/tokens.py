@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from math import ceil
 
-from tertulia.domain.message import Image, Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from tertulia.domain.media import Image
+from tertulia.domain.message import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 
 TOKENS_PER_MESSAGE = 4
 TOKENS_PER_IMAGE = 1120  # what Gemini 3 takes unless told otherwise; others take as much for a photo

@@ -9,11 +9,10 @@ import attrs
 import pytest
 
 from tertulia.contracts.store import Store
+from tertulia.domain.media import Image, OpaqueState
 from tertulia.domain.message import (
-    Image,
     Message,
     MessageStatus,
-    OpaqueState,
     Part,
     Reasoning,
     Refusal,

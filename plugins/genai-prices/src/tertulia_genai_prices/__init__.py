@@ -1,0 +1,1 @@
+"""Prices of models tertulia has no row for, from genai-prices."""
