@@ -389,6 +389,9 @@ async def test_faults_meet_both_apis(caller, simulator, service, kind, openai, x
     assert chat == responses
 
 
+CALL = {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
 @pytest.mark.parametrize("service", BOTH)
 async def test_what_was_sent_is_read_from_either_api(caller, simulator, service):
     """
@@ -398,7 +401,7 @@ async def test_what_was_sent_is_read_from_either_api(caller, simulator, service)
     messages = [
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": "My name is John."}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"id": "a"}]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "a", "content": "5"},
         {"role": "user", "content": "What is my name?"},
     ]
@@ -406,8 +409,5 @@ async def test_what_was_sent_is_read_from_either_api(caller, simulator, service)
     sent = simulator.sent_to(service)
 
     assert (200, "Your name is John.") == (status, OPENAI.said(answer))
-    assert ("Be brief.", ["My name is John.", "5", "What is my name?"], 2) == (
-        sent.system,
-        sent.texts,
-        sent.count,
-    )
+    assert ("Be brief.", ["My name is John.", "What is my name?"], 2) == (sent.system, sent.texts, sent.count)
+    assert sent.tool_results == [("add", "5")]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tertulia_simulator.conversation import Message, SentFile
 from tertulia_simulator.images import SentImage
-from tertulia_simulator.mind import Message, split_words, think
+from tertulia_simulator.mind import split_words, think
 from tertulia_simulator.tokens import count_messages, count_text, cut
 
 GO_ON = "Your answer broke off. Go on exactly where it stopped, without repeating any of it."
@@ -73,7 +74,7 @@ def test_attachments_are_admitted():
     """
     Asked for nothing in particular, the mind says what came with the messages.
     """
-    message = Message("user", (), (PICTURE,), documents=1)
+    message = Message("user", (), (PICTURE,), files=(SentFile(),))
 
     assert think([message], "Gemini").startswith("I was sent 1 message with 2 attachments.")
 

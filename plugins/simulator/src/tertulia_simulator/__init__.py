@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tertulia_simulator.conversation import SentFile
     from tertulia_simulator.images import SentImage
     from tertulia_simulator.recording import RecordedRequest, Sent
     from tertulia_simulator.server import Simulator
@@ -28,6 +29,7 @@ else:
             "API_KEY": "services.service",
             "RecordedRequest": "recording",
             "Sent": "recording",
+            "SentFile": "conversation",
             "SentImage": "images",
         }
         if name not in __all__:
@@ -35,4 +37,4 @@ else:
         return getattr(import_module(f"{__name__}.{homes.get(name, 'server')}"), name)
 
 
-__all__ = ["API_KEY", "RecordedRequest", "Sent", "SentImage", "Simulator"]
+__all__ = ["API_KEY", "RecordedRequest", "Sent", "SentFile", "SentImage", "Simulator"]

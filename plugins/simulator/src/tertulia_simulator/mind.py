@@ -9,40 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from tertulia_simulator.images import SentImage
+from tertulia_simulator.conversation import Message, Offer, Thought, newest_text
+from tertulia_simulator.schemas import fill
+from tertulia_simulator.tools import use_tools, write
 
 LONGEST_COUNT = 2_000
 LONGEST_QUOTE = 200
 
 
-@dataclass(frozen=True)
-class Message:
+def respond(messages: Sequence[Message], name: str, offer: Offer) -> Thought:
     """
-    One message in no service's dialect.
+    Call the tools that are asked for, or answer, in the shape that is asked for.
 
-    Attributes:
-        role: ``system``, ``user`` or ``assistant``.
-        parts: Its texts, in order.
-        images: Its images, in order.
-        documents: How many attachments of other kinds came with it.
+    A document of a shape quotes what tools have answered, or else the question.
     """
-
-    role: str
-    parts: tuple[str, ...]
-    images: tuple[SentImage, ...] = ()
-    documents: int = 0
-
-    @property
-    def text(self) -> str:
-        """All of its text."""
-        return "".join(self.parts)
-
-    @property
-    def attachments(self) -> int:
-        """How many images, documents and the like came with it."""
-        return len(self.images) + self.documents
+    thought = use_tools(messages, offer)
+    if offer.schema is not None and not (thought and thought.calls):
+        quoted = thought.text if thought else newest_text(messages)
+        return Thought(write(fill(offer.schema, quoted)), searches=thought.searches if thought else ())
+    return thought or Thought(think(messages, name))
 
 
 def think(messages: Sequence[Message], name: str) -> str:
@@ -59,23 +45,18 @@ def think(messages: Sequence[Message], name: str) -> str:
     return _report(messages, question, name)
 
 
-def newest_text(messages: Sequence[Message]) -> str:
-    """The last text that a user sent, or the empty string."""
-    spoken = [part for message in messages if message.role == "user" for part in message.parts]
-    return spoken[-1] if spoken else ""
-
-
 def split_words(text: str) -> list[str]:
     """Cut a text into words, each with the space before it; joined, they are the text again."""
     return re.findall(r"\s*\S+|\s+", text)
 
 
 def _go_on(_match: re.Match[str], messages: Sequence[Message], name: str) -> str:
-    asked = max(place for place, message in enumerate(messages) if message.role == "user" and message.parts)
-    said = messages[asked - 1] if asked else None
+    spoken = [message for message in messages if message.is_spoken]
+    asked = max(place for place, message in enumerate(spoken) if message.role == "user" and message.parts)
+    said = spoken[asked - 1] if asked else None
     if said is None or said.role != "assistant":
         return "No answer of mine broke off."
-    whole = think(messages[: asked - 1], name)
+    whole = think(spoken[: asked - 1], name)
     if not whole.startswith(said.text):
         return "I do not know that answer, so I cannot go on with it."
     return whole.removeprefix(said.text) or "That was all."
@@ -123,7 +104,7 @@ def _greet(_match: re.Match[str], messages: Sequence[Message], name: str) -> str
 
 
 def _report(messages: Sequence[Message], question: str, name: str) -> str:
-    sent = [message for message in messages if message.role != "system"]
+    sent = [message for message in messages if message.role != "system" and message.is_spoken]
     said = f"I was sent {_amount(len(sent), 'message')}"
     if attachments := sum(message.attachments for message in sent):
         said += f" with {_amount(attachments, 'attachment')}"

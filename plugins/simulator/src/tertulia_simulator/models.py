@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 CREATED = 1_767_225_600
 """When every model says it was created: the first day of 2026."""
 
+TICKS_PER_SEARCH = 50_000_000
+"""What xAI takes for a search: five US dollars for a thousand."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -27,11 +30,15 @@ class OpenAIModel(Model):
         reasons: Whether it reasons unless asked not to; sampling parameters are refused while it does.
         phased: Whether its messages say that they are the final answer.
         shutdown_date: The ISO date from which it answers no more, if one is set.
+        efforts: How hard it can be told to think; empty where it cannot think.
+        knows_effort: Whether that is known; else it takes any.
     """
 
     reasons: bool = True
     phased: bool = True
     shutdown_date: str | None = None
+    efforts: tuple[str, ...] = ()
+    knows_effort: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,36 @@ class GeminiModel(Model):
     )
     serves: str | None = None
 
+    @property
+    def family(self) -> str:
+        """The id, of an alias that of the model behind it."""
+        return self.serves or self.id
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is told how much to think, rather than how hard, and needs no signatures."""
+        return self.family.startswith(("gemini-2.", "gemini-1."))
+
+    @property
+    def always_thinks(self) -> bool:
+        """Whether it refuses not to think."""
+        return self.family.startswith("gemini-2.5-pro")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """How hard it can be told to think."""
+        return ("LOW", "MEDIUM", "HIGH") if self.family.startswith(_NO_MINIMAL) else _ALL_LEVELS
+
+
+_ALL_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+_NO_MINIMAL = (
+    "gemini-3.1-pro",
+    "gemini-3.7-flash",
+    "gemini-3.8-flash",
+    "gemini-4-argon",
+    "gemini-4-carbon",
+)
+
 
 @dataclass(frozen=True)
 class XAIModel(Model):
@@ -64,34 +101,62 @@ class XAIModel(Model):
         aliases: Other names it is listed with.
         retired: Names that are not listed; this model answers to them, and under them.
         efforts: How hard it can be told to think; empty where nobody said.
+        gives_state: Whether it gives its sealed thoughts away unasked.
     """
 
     prices: tuple[int, int, int]
     aliases: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
     efforts: tuple[str, ...] = ()
+    gives_state: bool = False
 
     LONG_CONTEXT: ClassVar[int] = 200_000
 
-    def cost(self, input_tokens: int, output_tokens: int) -> int:
-        """What an answer costs, in ticks, when nothing was cached."""
+    @property
+    def takes_effort(self) -> bool:
+        """Whether it can be told how hard to think at all."""
+        return not self.id.startswith("grok-4.20")
+
+    def cost(self, input_tokens: int, output_tokens: int, searches: int = 0) -> int:
+        """What an answer costs, in ticks, when nothing was cached; each search has its fee."""
         factor = 2 if input_tokens >= self.LONG_CONTEXT else 1
         input_price, _, output_price = self.prices
-        return factor * (input_tokens * input_price + output_tokens * output_price)
+        tokens = factor * (input_tokens * input_price + output_tokens * output_price)
+        return tokens + searches * TICKS_PER_SEARCH
 
 
 def _openai(names: str, max_input: int, max_output: int, **traits: Any) -> tuple[OpenAIModel, ...]:
     return tuple(OpenAIModel(name, max_input, max_output, **traits) for name in names.split())
 
 
+_NEVER_OFF = ("low", "medium", "high", "xhigh", "max")
+_CAN_BE_OFF = ("none", *_NEVER_OFF)
+
 OPENAI_MODELS = (
-    *_openai("gpt-6.2-sol gpt-6.2-astra gpt-6-astra gpt-6.1-sol gpt-6.1-terra", 922_000, 128_000),
-    *_openai("gpt-6-sol gpt-6-luna gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna", 922_000, 128_000),
-    *_openai("gpt-5.5 gpt-5.5-pro", 922_000, 128_000),
-    *_openai("gpt-5.4", 922_000, 128_000, reasons=False),
-    *_openai("gpt-5.4-mini", 272_000, 128_000, reasons=False),
-    *_openai("gpt-5.4-nano", 272_000, 128_000, reasons=False, shutdown_date="2027-04-01"),
-    *_openai("gpt-5 gpt-5-mini", 272_000, 128_000, phased=False, shutdown_date="2026-12-11"),
+    *_openai("gpt-6.2-sol gpt-6.2-astra", 922_000, 128_000, knows_effort=False),
+    *_openai("gpt-6-astra gpt-6.1-sol", 922_000, 128_000, efforts=_NEVER_OFF),
+    *_openai("gpt-6.1-terra gpt-6-sol gpt-6-luna", 922_000, 128_000, efforts=_CAN_BE_OFF),
+    *_openai("gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna", 922_000, 128_000, efforts=_CAN_BE_OFF),
+    *_openai("gpt-5.5", 922_000, 128_000, efforts=_CAN_BE_OFF[:-1]),
+    *_openai("gpt-5.5-pro", 922_000, 128_000, efforts=("medium", "high", "xhigh")),
+    *_openai("gpt-5.4", 922_000, 128_000, reasons=False, efforts=_CAN_BE_OFF[:-1]),
+    *_openai("gpt-5.4-mini", 272_000, 128_000, reasons=False, efforts=_CAN_BE_OFF[:-1]),
+    *_openai(
+        "gpt-5.4-nano",
+        272_000,
+        128_000,
+        reasons=False,
+        efforts=_CAN_BE_OFF[:-1],
+        shutdown_date="2027-04-01",
+    ),
+    *_openai(
+        "gpt-5 gpt-5-mini",
+        272_000,
+        128_000,
+        phased=False,
+        efforts=("minimal", "low", "medium", "high"),
+        shutdown_date="2026-12-11",
+    ),
     *_openai("gpt-4.1", 1_014_808, 32_768, reasons=False, phased=False, shutdown_date="2027-01-14"),
     *_openai("gpt-4o gpt-4o-mini", 111_616, 16_384, reasons=False, phased=False, shutdown_date="2027-01-14"),
 )
@@ -121,7 +186,13 @@ LEVELS = ("low", "medium", "high", "xhigh")
 
 XAI_MODELS = (
     XAIModel(
-        "grok-4.7", 500_000, 500_000, (20_000, 5_000, 60_000), aliases=("grok-4.7-latest",), efforts=LEVELS
+        "grok-4.7",
+        500_000,
+        500_000,
+        (20_000, 5_000, 60_000),
+        aliases=("grok-4.7-latest",),
+        efforts=LEVELS,
+        gives_state=True,
     ),
     XAIModel(
         "grok-4.6",

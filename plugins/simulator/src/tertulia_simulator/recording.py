@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeGuard
 
+from tertulia_simulator.conversation import SentFile
 from tertulia_simulator.images import SentImage
 
 Json: TypeAlias = dict[str, Any]
@@ -47,6 +48,12 @@ class Sent:
         body: The decoded JSON of that request, or None.
         count: How many generation requests the service received, failed ones included.
         images: The images of the conversation in that request, in order.
+        documents: Its documents, in order; text files and PDFs are documents.
+        audio: Its sounds, in order.
+        videos: Its videos, in order.
+        tools: The names of the tools it offered; those that the service runs itself come last, under
+            their names on the wire.
+        tool_results: The answers of tools in the conversation, each with the tool's name.
     """
 
     texts: list[str]
@@ -54,6 +61,11 @@ class Sent:
     body: Any
     count: int
     images: list[SentImage]
+    documents: list[SentFile] = field(default_factory=list[SentFile])
+    audio: list[SentFile] = field(default_factory=list[SentFile])
+    videos: list[SentFile] = field(default_factory=list[SentFile])
+    tools: list[str] = field(default_factory=list[str])
+    tool_results: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
 def is_object(value: object) -> TypeGuard[Json]:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import count
 from threading import Thread
 from typing import Any, Literal, Self
 
 from aiohttp import web
 
+from tertulia_simulator.conversation import Call, Thought
 from tertulia_simulator.delivery import Delivery, choose_delivery
 from tertulia_simulator.faults import OPTIONS, Fault, Faults
 from tertulia_simulator.models import LOCAL_MODELS
+from tertulia_simulator.orders import StoredFile
 from tertulia_simulator.recording import RecordedRequest, Sent
 from tertulia_simulator.services.gemini import Gemini
+from tertulia_simulator.services.gemini_schema import FILES
 from tertulia_simulator.services.local import Local
 from tertulia_simulator.services.openai import OpenAI
 from tertulia_simulator.services.service import API_KEY, Answer, Service
 from tertulia_simulator.services.xai import XAI
 from tertulia_simulator.tally import Tally
+from tertulia_simulator.tools import write
 
 EVENTS_PER_BURST = 64
 LARGEST_REQUEST = 1024**3
@@ -54,6 +59,7 @@ class Simulator:
         self._stalled, self._left = Tally("stalled"), Tally("left")
         self._runner: web.AppRunner | None = None
         self._is_stopping = False
+        self._file_numbers = count(1)
 
     @classmethod
     @contextmanager
@@ -171,6 +177,92 @@ class Simulator:
         for delivery in tuple(self._deliveries):
             if delivery.service == name:
                 delivery.release()
+
+    def call_tools(self, service: str, *calls: tuple[str, Mapping[str, Any] | str], times: int = 1) -> None:
+        """
+        Answer the next requests that offer tools with calls of them, all at once.
+
+        What waits already comes first; a request that offers no tools leaves it waiting.
+
+        Args:
+            service: The service's name.
+            calls: Of each call, the name of the tool and the arguments; a text goes as it is, even where
+                it is no JSON, at every service but Gemini, which has objects only.
+            times: How many requests to answer so.
+        """
+        if not calls:
+            raise ValueError("name the tools to call, each with its arguments")
+        written = tuple(
+            Call(name, given if isinstance(given, str) else write(given)) for name, given in calls
+        )
+        if service == Gemini.name and any(isinstance(given, str) for _, given in calls):
+            raise ValueError("Gemini's arguments are objects: give each call a dictionary")
+        self._service(service).orders.say(Thought(calls=written), times)
+
+    def say(self, service: str, text: str, *, times: int = 1) -> None:
+        """Answer the next requests with exactly this text, once what waits already was said."""
+        self._service(service).orders.say(Thought(text), times)
+
+    def forget(self, service: str) -> None:
+        """Let a service answer for itself again, whatever :meth:`say` and :meth:`call_tools` left waiting."""
+        self._service(service).orders.forget()
+
+    def refuse_parameter(self, service: str, name: str, *, times: int | None = None) -> None:
+        """
+        Refuse generation requests that have a parameter, as one that the model does not know.
+
+        Args:
+            service: The service's name.
+            name: The parameter as it is written on the wire; dots reach into objects: ``reasoning.effort``.
+            times: How many such requests to refuse; None is all of them, until :meth:`accept_parameter`.
+        """
+        self._service(service).orders.refuse(name, times)
+
+    def accept_parameter(self, service: str, name: str) -> None:
+        """Accept a parameter again."""
+        self._service(service).orders.accept(name)
+
+    def set_models(self, service: str, ids: Sequence[str] | None) -> None:
+        """
+        Let a service have these models and no others.
+
+        One that it never had is like its first, but for the id. None is all that it had in the beginning.
+        """
+        self._service(service).orders.set_models(ids)
+
+    def remove_model(self, service: str, model_id: str) -> None:
+        """Let a model vanish: it is no longer listed, and requests for it are refused."""
+        self._service(service).orders.remove_model(model_id)
+
+    def add_file(self, service: str, data: bytes, media_type: str, *, name: str = "file") -> str:
+        """
+        Let a service know a file, as if it had been uploaded.
+
+        Returns:
+            What to send in its place: an id, and at Gemini an address.
+        """
+        files = self._service(service).orders.files
+        number = next(self._file_numbers)
+        file_id = f"{FILES}v1beta/files/{number:012x}" if service == Gemini.name else f"file-{number:024x}"
+        files[file_id] = StoredFile(file_id, media_type, data, name)
+        return file_id
+
+    def remove_file(self, service: str, file_id: str) -> None:
+        """Let a service forget a file, as it does with all of them in time."""
+        if self._service(service).orders.files.pop(file_id, None) is None:
+            raise ValueError(f"{service} knows no file {file_id!r}")
+
+    def continue_after(self, tokens: int | None) -> None:
+        """Let Gemini give at most so many tokens a request, and a token to go on with; None is no limit."""
+        if tokens is not None and tokens < 1:
+            raise ValueError(f"an answer goes on after one token or more, not {tokens}")
+        self._service(Gemini.name).orders.tokens_per_hop = tokens
+
+    def defer(self, times: int) -> None:
+        """Let xAI say of a deferred completion that it is not there yet, so many times; once by default."""
+        if times < 0:
+            raise ValueError(f"a completion is not there 0 times or more, not {times}")
+        self._service(XAI.name).orders.deferrals = times
 
     async def stalled(self, service: str, times: int = 1, *, timeout_seconds: float = 10) -> int:
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tertulia_simulator.mind import Message
+from tertulia_simulator.conversation import Message
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
@@ -29,8 +29,14 @@ def count_text(text: str) -> int:
 
 
 def count_messages(messages: Iterable[Message]) -> int:
-    """The tokens of messages, those of their attachments left out."""
-    return sum(count_text(message.text) + TOKENS_PER_MESSAGE for message in messages)
+    """The tokens of messages, with what they call and are answered; those of their attachments left out."""
+    return sum(
+        count_text(message.text)
+        + sum(count_text(call.name + call.arguments) for call in message.calls)
+        + sum(count_text(result.output) for result in message.results)
+        + TOKENS_PER_MESSAGE
+        for message in messages
+    )
 
 
 def count_attachments(messages: Iterable[Message]) -> int:
@@ -39,7 +45,9 @@ def count_attachments(messages: Iterable[Message]) -> int:
 
 
 def count_reasoning(effort: object) -> int:
-    """The tokens that are thought before the answer."""
+    """The tokens that are thought before the answer; a number is a budget, -1 one that the model chooses."""
+    if isinstance(effort, int):
+        return EFFORTS["medium"] if effort < 0 else min(effort, EFFORTS["max"])
     return EFFORTS.get(effort.lower(), 0) if isinstance(effort, str) else 0
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from tertulia_simulator.mind import Message
+from tertulia_simulator.conversation import Message, Offer
 from tertulia_simulator.models import Model
+from tertulia_simulator.orders import Orders
 from tertulia_simulator.recording import Json, RecordedRequest, as_object
 from tertulia_simulator.services.service import (
     Answer,
@@ -17,8 +18,10 @@ from tertulia_simulator.services.service import (
     RefusedError,
     Service,
     Turn,
+    count_input,
     take_turn,
 )
+from tertulia_simulator.tokens import count_attachments
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -48,18 +51,45 @@ class API(ABC, Generic[ModelT]):
 
     event_stream_type: ClassVar[str] = "text/event-stream"
 
+    def __init__(self, orders: Orders[ModelT]) -> None:
+        self.orders = orders
+
     def generate(self, request: RecordedRequest) -> Answer:
         """Answer a generation request, whole or as a stream of events."""
-        body = self.check_body(request)
-        model = self.find_model(str(body["model"]))
-        self.check_parameters(body, model)
-        turn = take_turn(self.read_conversation(body), self.display_name, self.read_bounds(body))
-        if turn.input_tokens > model.max_input:
-            raise RefusedError(self.render_overflow(model, turn))
+        body, model = self.check(request)
+        messages, offer = self.read_conversation(body), self.read_offer(body)
+        tokens = count_input(messages, offer) + count_attachments(messages)
+        if tokens > model.max_input:
+            raise RefusedError(self.render_overflow(model, tokens))
+        turn = take_turn(
+            messages,
+            self.display_name,
+            self.read_bounds(body),
+            offer=offer,
+            orders=self.orders,
+            reasons=self.reasons(body, model),
+        )
         generation = Generation(request, model, turn)
         if body.get("stream"):
             return Answer(chunks=self.stream(generation), content_type=self.event_stream_type)
         return Answer(self.render_whole(generation))
+
+    def check(self, request: RecordedRequest) -> tuple[Json, ModelT]:
+        """Refuse what is to be refused; the body and the model that is asked."""
+        body = self.check_body(request)
+        if name := self.orders.find_refused(body):
+            raise self.refuse_parameter(name)
+        model = self.find_model(str(body["model"]))
+        self.check_parameters(body, model)
+        self.check_history(request, model)
+        return body, model
+
+    def reasons(self, body: Json, model: ModelT) -> bool:
+        """Whether the model may think before it answers."""
+        return False
+
+    def check_history(self, request: RecordedRequest, model: ModelT) -> None:
+        """Refuse a conversation that could not have gone like this."""
 
     @abstractmethod
     def check_body(self, request: RecordedRequest) -> Json:
@@ -78,6 +108,14 @@ class API(ABC, Generic[ModelT]):
         """Read the messages of a body; what cannot be read is left out."""
 
     @abstractmethod
+    def read_offer(self, body: Json) -> Offer:
+        """Read what a body offers besides the conversation; what cannot be read is left out."""
+
+    @abstractmethod
+    def refuse_parameter(self, name: str) -> RefusedError:
+        """Refuse a parameter as one that this model does not know."""
+
+    @abstractmethod
     def read_bounds(self, body: Json) -> Bounds:
         """Read what a body says about the length of the answer."""
 
@@ -90,17 +128,26 @@ class API(ABC, Generic[ModelT]):
         """Render an answer outside a stream."""
 
     @abstractmethod
-    def render_overflow(self, model: ModelT, turn: Turn) -> Answer:
+    def render_overflow(self, model: ModelT, tokens: int) -> Answer:
         """Render the refusal of more input than the model takes."""
 
 
 class CompatibleService(Service, Generic[ModelT]):
     """A service with OpenAI's URLs: its APIs and its list of models."""
 
-    models: tuple[ModelT, ...]
-    """The models that are listed."""
+    first_models: ClassVar[tuple[Any, ...]]
+    """The models that it has in the beginning."""
 
-    apis: tuple[API[ModelT], ...]
+    api_types: ClassVar[tuple[type[API[Any]], ...]]
+
+    def __init__(self) -> None:
+        self.orders: Orders[ModelT] = Orders(self.first_models)
+        self.apis: tuple[API[ModelT], ...] = tuple(each(self.orders) for each in self.api_types)
+
+    @property
+    def models(self) -> tuple[ModelT, ...]:
+        """The models that are listed."""
+        return self.orders.models
 
     def route(self, request: RecordedRequest) -> Answer:
         """Find the endpoint and let it answer."""
@@ -127,6 +174,11 @@ class CompatibleService(Service, Generic[ModelT]):
         """Read the messages of a generation request."""
         api = self.find_api(request)
         return api.read_conversation(request.body) if api else []
+
+    def read_offer(self, request: RecordedRequest) -> Offer:
+        """Read what a generation request offers besides."""
+        api = self.find_api(request)
+        return api.read_offer(as_object(request.body)) if api else Offer()
 
     @abstractmethod
     def route_elsewhere(self, request: RecordedRequest) -> Answer:

@@ -26,6 +26,13 @@ def invalid_argument(message: str, details: list[Json] | None = None) -> Refused
     return RefusedError(render_error(400, "INVALID_ARGUMENT", message, details))
 
 
+def refuse_file(uri: str) -> RefusedError:
+    """Refuse a file that was never uploaded, or is gone."""
+    name = uri.rpartition("/")[2]
+    message = f"You do not have permission to access the File {name} or it may not exist."
+    return RefusedError(render_error(403, "PERMISSION_DENIED", message))
+
+
 def render_error(code: int, status: str, message: str, details: list[Json] | None = None) -> Answer:
     """Render an error as all of Google's services do."""
     error: Json = {"code": code, "message": message, "status": status}

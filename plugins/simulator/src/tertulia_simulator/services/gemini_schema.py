@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias, cast
 
 from tertulia_simulator.images import decode, identify
 from tertulia_simulator.recording import Json, as_list, as_object, is_object
-from tertulia_simulator.services.gemini_errors import invalid_argument, refuse_fields
+from tertulia_simulator.services.gemini_errors import invalid_argument, refuse_fields, refuse_file
 
 CATEGORIES = (
     "HARM_CATEGORY_HARASSMENT",
@@ -19,6 +19,9 @@ CATEGORIES = (
 ACCEPTED_CATEGORIES = (*CATEGORIES, "HARM_CATEGORY_CIVIC_INTEGRITY")
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 OTHER_MEDIA = ("application/pdf", "audio/", "video/", "text/")
+FILES = "https://generativelanguage.googleapis.com/"
+"""With this begin the addresses of uploaded files."""
+
 NO_IMAGE = (
     "Unable to process input image. Please retry or report in "
     "https://developers.generativeai.google/guide/troubleshooting"
@@ -38,27 +41,45 @@ CONTENT = fields(
     "role",
     parts=[
         fields(
-            "text functionCall functionResponse executableCode codeExecutionResult "
+            "text executableCode codeExecutionResult toolCall toolResponse "
             "thought thoughtSignature videoMetadata mediaResolution",
+            functionCall=fields("id name args"),
+            functionResponse=fields("id name response willContinue scheduling parts"),
             inlineData=fields("mimeType data displayName"),
             fileData=fields("mimeType fileUri displayName"),
         )
     ],
 )
 REQUEST = fields(
-    "model tools toolConfig cachedContent serviceTier labels store continuationToken",
+    "model cachedContent serviceTier labels store continuationToken",
+    tools=[
+        fields(
+            "googleSearch googleSearchRetrieval codeExecution urlContext computerUse googleMaps fileSearch "
+            "mcpServers",
+            functionDeclarations=[
+                fields(
+                    "name description parameters parametersJsonSchema response responseJsonSchema behavior"
+                )
+            ],
+        )
+    ],
+    toolConfig=fields(
+        "retrievalConfig includeServerSideToolInvocations",
+        functionCallingConfig=fields("mode allowedFunctionNames streamFunctionCallArguments"),
+    ),
     contents=[CONTENT],
     systemInstruction=CONTENT,
     safetySettings=[fields("category threshold method")],
     generationConfig=fields(
         "temperature topP topK candidateCount maxOutputTokens stopSequences seed presencePenalty "
         "frequencyPenalty responseLogprobs logprobs responseMimeType responseSchema responseJsonSchema "
-        "responseModalities thinkingConfig mediaResolution speechConfig imageConfig"
+        "responseModalities mediaResolution speechConfig imageConfig",
+        thinkingConfig=fields("includeThoughts thinkingBudget thinkingLevel"),
     ),
 )
 
 
-def check(body: object, version: str) -> Json:
+def check(body: object, version: str, files: Collection[str] = ()) -> Json:
     """Refuse what Google refuses; return the request with its names in camel case."""
     if not is_object(body):
         raise invalid_argument("Invalid JSON payload received. Unexpected token.")
@@ -73,7 +94,7 @@ def check(body: object, version: str) -> Json:
     check_safety(as_list(request.get("safetySettings")))
     check_contents(contents)
     for content in contents:
-        check_media([as_object(part) for part in as_list(content.get("parts"))])
+        check_media([as_object(part) for part in as_list(content.get("parts"))], files)
     return request
 
 
@@ -145,14 +166,16 @@ def is_image(medium: Json) -> bool:
     return bool(medium) and str(medium.get("mimeType", "image/")).startswith("image/")
 
 
-def check_media(parts: list[Json]) -> None:
-    """Refuse types of media that Google does not read, and images that are none."""
+def check_media(parts: list[Json], files: Collection[str]) -> None:
+    """Refuse types of media that Google does not read, images that are none, and files it does not have."""
     for part in parts:
         inline, file = as_object(part.get("inlineData")), as_object(part.get("fileData"))
         for medium in filter(None, (inline, file)):
             check_type(str(medium.get("mimeType", "" if medium is inline else IMAGE_TYPES[0])))
         if file and not str(file.get("fileUri", "")).startswith("https://"):
             raise invalid_argument(f"Invalid or unsupported file uri: {file.get('fileUri', '')}")
+        if file and str(file["fileUri"]).startswith(FILES) and file["fileUri"] not in files:
+            raise refuse_file(str(file["fileUri"]))
         if is_image(inline) and not identify(decode_any(inline.get("data")) or b"").media_type:
             raise invalid_argument(NO_IMAGE)
 

@@ -11,7 +11,7 @@ from tertulia_simulator.models import CREATED, LOCAL_MODELS, Model
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_list, is_object
 from tertulia_simulator.services.api import CompatibleService, Generation
 from tertulia_simulator.services.chat import ChatAPI, render_finish_reason
-from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, Turn
+from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError
 
 ERROR_TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -38,14 +38,21 @@ class LocalChat(ChatAPI[Model]):
                 raise refuse(f"cannot unmarshal {type(limit).__name__} into field {name} of type int")
         for message in messages:
             check_message(as_object(message))
+        for tool in as_list(body.get("tools")):
+            if not isinstance(as_object(as_object(tool).get("function")).get("name"), str):
+                raise refuse("invalid tool: a function needs a name")
         return body
 
     def check_parameters(self, body: Json, model: Model) -> None:
         """Take every parameter there is."""
 
+    def refuse_parameter(self, name: str) -> RefusedError:
+        """Refuse a parameter as one that this server does not know."""
+        return refuse(f"unknown field '{name}'")
+
     def find_model(self, name: str) -> Model:
         """Find a model that was pulled, or refuse the request."""
-        for model in LOCAL_MODELS:
+        for model in self.orders.models:
             if model.id == name:
                 return model
         raise RefusedError(render_error(404, f'model "{name}" not found, try pulling it first'))
@@ -54,6 +61,10 @@ class LocalChat(ChatAPI[Model]):
         """Render a delta for each word; the last chunk says why no more comes, and the usage unasked."""
         for word in split_words(generation.turn.text):
             yield self.render_chunk(generation, {"role": "assistant", "content": word})
+        if calls := self.render_calls(generation):
+            numbered = [{"index": index, **call} for index, call in enumerate(calls)]
+            delta: Json = {"role": "assistant", "content": "", "tool_calls": numbered}
+            yield self.render_chunk(generation, delta)
         last = {"role": "assistant", "content": ""}
         finish_reason = render_finish_reason(generation.turn)
         usage = self.render_usage(generation.model, generation.turn)
@@ -63,7 +74,7 @@ class LocalChat(ChatAPI[Model]):
         """Make an id like ``chatcmpl-7``."""
         return f"chatcmpl-{number}"
 
-    def render_overflow(self, model: Model, turn: Turn) -> Answer:
+    def render_overflow(self, model: Model, tokens: int) -> Answer:
         """Render the refusal of more input than the model takes."""
         return render_error(400, "the input length exceeds the context length")
 
@@ -74,8 +85,8 @@ class Local(CompatibleService[Model]):
     name = "local"
     display_name = "Llama"
     base_path = "/local/v1"
-    models = LOCAL_MODELS
-    apis = (LocalChat(),)
+    first_models = LOCAL_MODELS
+    api_types = (LocalChat,)
 
     @property
     def faults(self) -> Mapping[str, FaultAnswer]:

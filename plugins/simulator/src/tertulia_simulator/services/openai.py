@@ -11,14 +11,26 @@ from tertulia_simulator.recording import Json, RecordedRequest, as_object
 from tertulia_simulator.services.api import CompatibleService
 from tertulia_simulator.services.openai_chat import OpenAIChat
 from tertulia_simulator.services.openai_responses import OpenAIResponses
-from tertulia_simulator.services.openai_schema import find_model, render_error
-from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, bearer_key, is_accepted
+from tertulia_simulator.services.openai_schema import check_object, find_model, render_error
+from tertulia_simulator.services.service import (
+    Answer,
+    FaultAnswer,
+    RefusedError,
+    bearer_key,
+    count_input,
+    is_accepted,
+)
+from tertulia_simulator.tokens import count_attachments
 
 OVERLOADED = "Our servers are currently overloaded. Please try again later."
 OVER_QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on "
     "this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
 )
+COUNTED = """
+    conversation input instructions model parallel_tool_calls previous_response_id reasoning text tool_choice
+    tools truncation
+""".split()  # noqa: SIM905 - a list of a dozen lines says no more
 NO_KEY = (
     "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
     "auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're "
@@ -33,8 +45,8 @@ class OpenAI(CompatibleService[OpenAIModel]):
     name = "openai"
     display_name = "OpenAI"
     base_path = "/openai/v1"
-    models = OPENAI_MODELS
-    apis = (OpenAIResponses(), OpenAIChat())
+    first_models = OPENAI_MODELS
+    api_types = (OpenAIResponses, OpenAIChat)
 
     @property
     def faults(self) -> Mapping[str, FaultAnswer]:
@@ -59,13 +71,24 @@ class OpenAI(CompatibleService[OpenAIModel]):
             raise RefusedError(refuse_key(key))
 
     def route_elsewhere(self, request: RecordedRequest) -> Answer:
-        """Refuse every other URL."""
+        """Count the tokens of a request to come; refuse every other URL."""
+        if request.method == "POST" and request.endpoint == ["v1", "responses", "input_tokens"]:
+            return self.count_tokens(request)
         path = request.path.removeprefix(f"/{self.name}")
         return render_error(f"Invalid URL ({request.method} {path})", status=404)
 
+    def count_tokens(self, request: RecordedRequest) -> Answer:
+        """Count what a request would send; parameters of the answer are not known here."""
+        body = check_object(request, COUNTED, {})
+        api = OpenAIResponses(self.orders)
+        api.check(request)
+        messages = api.read_conversation(body)
+        tokens = count_input(messages, api.read_offer(body)) + count_attachments(messages)
+        return Answer({"object": "response.input_tokens", "input_tokens": tokens})
+
     def find_listed_model(self, name: str) -> OpenAIModel:
         """Find a model, or refuse with the 404 of the model list."""
-        if model := find_model(name):
+        if model := find_model(self.models, name):
             return model
         message = f"The model '{name}' does not exist"
         raise RefusedError(render_error(message, status=404, param="model", code="model_not_found"))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from tertulia_simulator.attachments import read_data_url
 from tertulia_simulator.models import OpenAIModel
+from tertulia_simulator.orders import StoredFile
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_list, is_object
 from tertulia_simulator.services.api import Generation
 from tertulia_simulator.services.chat import ChatAPI, render_output_details
-from tertulia_simulator.services.openai_responses import BILLED_TIERS
+from tertulia_simulator.services.openai_history import check_chat_history, check_file_id
+from tertulia_simulator.services.openai_responses import BILLED_TIERS, EFFORTS, FILE_EXAMPLE
 from tertulia_simulator.services.openai_schema import (
     EXAMPLE,
     NO_IMAGE,
+    check_effort,
     check_object,
     check_sampling,
     check_total,
@@ -24,6 +28,7 @@ from tertulia_simulator.services.openai_schema import (
     refuse_value,
     render_error,
 )
+from tertulia_simulator.services.openai_tools import check_format, check_tools, refuse_parameter
 from tertulia_simulator.services.service import Answer, RefusedError, Turn
 
 PARAMETERS = """
@@ -47,6 +52,7 @@ TYPES = {
 }
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 PARTS = ("text", "image_url", "file", "refusal")
+PARTS_TO_HEAR = (*PARTS, "input_audio")
 SAMPLING = (
     "temperature",
     "top_p",
@@ -80,7 +86,10 @@ class OpenAIChat(ChatAPI[OpenAIModel]):
         if body.get("stream_options") is not None and not body.get("stream"):
             message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
             raise refuse(message, param="stream_options")
-        check_messages(as_list(body["messages"]))
+        check_messages(as_list(body["messages"]), self.orders.files, str(body["model"]))
+        check_tools(body, is_chat=True)
+        given = body.get("response_format")
+        check_format(given, "response_format", lambda: self.read_conversation(body), is_chat=True)
         return body
 
     def check_parameters(self, body: Json, model: OpenAIModel) -> None:
@@ -89,6 +98,7 @@ class OpenAIChat(ChatAPI[OpenAIModel]):
         if effort == "max":
             message = "Unsupported value: 'reasoning_effort' does not support 'max' with this model."
             raise refuse(message, param="reasoning_effort", code="unsupported_value")
+        check_effort(effort, model, "reasoning_effort", EFFORTS[:-1])
         if model.reasons and body.get("max_tokens") is not None:
             message = (
                 "Unsupported parameter: 'max_tokens' is not supported with this model. "
@@ -97,9 +107,18 @@ class OpenAIChat(ChatAPI[OpenAIModel]):
             raise refuse(message, param="max_tokens", code="unsupported_parameter")
         check_sampling(body, model, effort, SAMPLING)
 
+    def check_history(self, request: RecordedRequest, model: OpenAIModel) -> None:
+        """Refuse calls without answers and answers without calls."""
+        messages = [as_object(message) for message in as_list(as_object(request.body).get("messages"))]
+        check_chat_history(messages)
+
+    def refuse_parameter(self, name: str) -> RefusedError:
+        """Refuse a parameter as one that this model does not know."""
+        return refuse_parameter(name)
+
     def find_model(self, name: str) -> OpenAIModel:
         """Find a model, or refuse with a 404, as this API does."""
-        if model := find_model(name):
+        if model := find_model(self.orders.models, name):
             return model
         message = f"The model `{name}` does not exist or you do not have access to it."
         raise RefusedError(render_error(message, status=404, code="model_not_found"))
@@ -144,16 +163,16 @@ class OpenAIChat(ChatAPI[OpenAIModel]):
             "completion_tokens_details": render_output_details(turn),
         }
 
-    def render_overflow(self, model: OpenAIModel, turn: Turn) -> Answer:
+    def render_overflow(self, model: OpenAIModel, tokens: int) -> Answer:
         """Render the refusal of more input than the model takes."""
         message = (
             f"This model's maximum context length is {model.max_input} tokens. However, your messages "
-            f"resulted in {turn.input_tokens} tokens. Please reduce the length of the messages."
+            f"resulted in {tokens} tokens. Please reduce the length of the messages."
         )
         return render_error(message, param="messages", code="context_length_exceeded")
 
 
-def check_messages(messages: list[object]) -> None:
+def check_messages(messages: list[object], files: dict[str, StoredFile], model: str) -> None:
     """Refuse no messages at all, and what is wrong in one of them."""
     if not messages:
         message = (
@@ -164,12 +183,12 @@ def check_messages(messages: list[object]) -> None:
     for index, given in enumerate(messages):
         if not is_object(given):
             raise refuse_type(f"messages[{index}]", "an object", given)
-        check_message(given, f"messages[{index}]")
+        check_message(given, f"messages[{index}]", files, model)
     parts = [part for message in messages for part in read_parts(as_object(message))]
     check_total(as_object(part.get("image_url")).get("url") for part in parts)
 
 
-def check_message(message: Json, place: str) -> None:
+def check_message(message: Json, place: str, files: dict[str, StoredFile], model: str) -> None:
     """Refuse an unknown role, a tool's result without its call, and content of the wrong kind."""
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
@@ -181,12 +200,31 @@ def check_message(message: Json, place: str) -> None:
     if content is not None and not isinstance(content, str) and not is_list(content):
         raise refuse_type(f"{place}.content", "one of a string or array of objects", content)
     for index, part in enumerate(read_parts(message)):
-        check_part(part, place, f"{place}.content[{index}]")
+        where = f"{place}.content[{index}]"
+        check_part(part, place, where, PARTS_TO_HEAR if "audio" in model else PARTS)
+        if part.get("type") == "file":
+            check_chat_file(as_object(part.get("file")), f"{where}.file", files)
 
 
-def check_part(part: Json, message_place: str, place: str) -> None:
-    """Refuse a part that no model here hears, and an image that is none."""
-    if (kind := part.get("type")) not in PARTS:
+def check_chat_file(file: Json, place: str, files: dict[str, StoredFile]) -> None:
+    """Refuse a document that is no PDF, and one that was never uploaded."""
+    check_file_id(file.get("file_id"), files, f"{place}.file_id")
+    if (written := file.get("file_data")) is None:
+        if file.get("file_id") is None:
+            raise refuse_missing(f"{place}.file_id")
+        return
+    if file.get("filename") is None:
+        raise refuse_missing(f"{place}.filename")
+    media_type, content = read_data_url(str(written))
+    if media_type != "application/pdf" or content is None:
+        problem = f"got unsupported MIME type '{media_type}'."
+        message = f"Invalid file data: '{place}.file_data'. {FILE_EXAMPLE}, but {problem}"
+        raise refuse(message, param=f"{place}.file_data", code="invalid_value")
+
+
+def check_part(part: Json, message_place: str, place: str, known: tuple[str, ...]) -> None:
+    """Refuse a part that the model does not hear, and an image that is none."""
+    if (kind := part.get("type")) not in known:
         # Recorded for audio at a model that has no ear for it.
         words = "Content blocks are expected to be either text or image_url type."
         raise refuse(f"Invalid '{message_place}'. {words}", param=message_place, code="invalid_value")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tertulia_simulator.images import decode, identify
-from tertulia_simulator.models import OPENAI_MODELS, OpenAIModel
+from tertulia_simulator.models import OpenAIModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_object
 from tertulia_simulator.services.service import Answer, RefusedError
 
@@ -53,9 +53,27 @@ def check_sampling(body: Json, model: OpenAIModel, effort: object, names: Iterab
             raise refuse(message, param=name)
 
 
-def find_model(name: str) -> OpenAIModel | None:
+def check_effort(effort: object, model: OpenAIModel, param: str, efforts: Iterable[str]) -> None:
+    """Refuse to think at a model that cannot, and as hard as it never does."""
+    if effort is None or not model.knows_effort:
+        return
+    if not model.efforts:
+        message = f"Unsupported parameter: '{param}' is not supported with this model."
+        raise refuse(message, param=param, code="unsupported_parameter")
+    supported = [each for each in model.efforts if each in efforts]
+    if effort not in supported:
+        *first, last = (f"'{each}'" for each in supported)
+        values = f"{', '.join(first)}, and {last}" if first else last
+        message = (
+            f"Unsupported value: '{effort}' is not supported with the '{model.id}' model. "
+            f"Supported values are: {values}."
+        )
+        raise refuse(message, param=param, code="unsupported_value")
+
+
+def find_model(models: Iterable[OpenAIModel], name: str) -> OpenAIModel | None:
     """Find a model by its id."""
-    return next((model for model in OPENAI_MODELS if model.id == name), None)
+    return next((model for model in models if model.id == name), None)
 
 
 def find_problem(address: object) -> str | None:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+from tertulia_simulator.conversation import Call, Message, Offer, newest_text
 from tertulia_simulator.faults import Fault
-from tertulia_simulator.mind import Message, think
+from tertulia_simulator.mind import respond
+from tertulia_simulator.orders import Orders
 from tertulia_simulator.recording import Json, RecordedRequest, Sent, as_list
 from tertulia_simulator.tokens import count_attachments, count_messages, count_reasoning, count_text, cut
 
@@ -71,10 +73,13 @@ class Turn:
     Attributes:
         text: The answer, as far as the bounds let it come.
         is_cut: Whether the limit on its tokens cut it.
-        text_tokens: The tokens of the texts that were sent.
+        text_tokens: The tokens of the texts and the tools that were sent.
         image_tokens: The tokens of everything else that was sent.
         reasoning_tokens: The tokens thought before the answer.
-        answer_tokens: The tokens of ``text``.
+        answer_tokens: The tokens of ``text`` and of the calls.
+        calls: The tools it calls, without ids.
+        searches: What it had the service search for.
+        reasoning: What it thought before, in words; empty where it thought nothing.
     """
 
     text: str
@@ -83,6 +88,9 @@ class Turn:
     image_tokens: int
     reasoning_tokens: int
     answer_tokens: int
+    calls: tuple[Call, ...] = ()
+    searches: tuple[str, ...] = ()
+    reasoning: str = ""
 
     @property
     def input_tokens(self) -> int:
@@ -95,9 +103,22 @@ class Turn:
         return self.reasoning_tokens + self.answer_tokens
 
 
-def take_turn(messages: Sequence[Message], name: str, bounds: Bounds) -> Turn:
-    """Let the mind answer within the bounds."""
-    answer = think(messages, name)
+def take_turn(
+    messages: Sequence[Message],
+    name: str,
+    bounds: Bounds,
+    *,
+    offer: Offer,
+    orders: Orders[Any],
+    reasons: bool = False,
+) -> Turn:
+    """
+    Let the mind answer within the bounds, unless what it says was ordered.
+
+    A model that ``reasons`` thinks when it is told how hard, and in any case before it calls a tool.
+    """
+    thought = orders.take(offer) or respond(messages, name, offer)
+    answer = thought.text
     stops = [bounds.stop] if isinstance(bounds.stop, str) else as_list(bounds.stop)
     for stop in stops:
         answer = answer.partition(str(stop))[0] if stop else answer
@@ -106,11 +127,19 @@ def take_turn(messages: Sequence[Message], name: str, bounds: Bounds) -> Turn:
     return Turn(
         text,
         text != answer,
-        count_messages(messages),
+        count_input(messages, offer),
         count_attachments(messages),
         reasoning if bounds.limit is None else min(reasoning, bounds.limit),
-        count_text(text),
+        count_text(text) + sum(count_text(call.name + call.arguments) for call in thought.calls),
+        thought.calls,
+        thought.searches,
+        f"I think about “{newest_text(messages)}”." if reasons and (reasoning or thought.calls) else "",
     )
+
+
+def count_input(messages: Sequence[Message], offer: Offer) -> int:
+    """The tokens of all that is sent, but for attachments."""
+    return count_messages(messages) + count_text(offer.text)
 
 
 FaultAnswer: TypeAlias = Callable[[RecordedRequest, Fault], Answer]
@@ -122,6 +151,7 @@ class Service(ABC):
     name: ClassVar[str]
     display_name: ClassVar[str]
     base_path: ClassVar[str]
+    orders: Orders[Any]
 
     def answer(self, request: RecordedRequest) -> Answer:
         """Answer a request as the vendor does."""
@@ -143,11 +173,22 @@ class Service(ABC):
         ]
         if not generations:
             return Sent([], None, None, 0, [])
-        messages = self.read_conversation(generations[-1])
+        messages, offer = self.read_conversation(generations[-1]), self.read_offer(generations[-1])
         system = "\n\n".join(message.text for message in messages if message.role == "system")
-        texts = [message.text for message in messages if message.role != "system"]
-        images = [image for message in messages for image in message.images]
-        return Sent(texts, system or None, generations[-1].body, len(generations), images)
+        spoken = [message for message in messages if message.role != "system" and message.is_spoken]
+        files = [file for message in messages for file in message.files]
+        return Sent(
+            [message.text for message in spoken],
+            system or None,
+            generations[-1].body,
+            len(generations),
+            [image for message in messages for image in message.images],
+            documents=[file for file in files if file.kind == "document"],
+            audio=[file for file in files if file.kind == "audio"],
+            videos=[file for file in files if file.kind == "video"],
+            tools=[*offer.tools, *offer.hosted],
+            tool_results=[(result.name, result.output) for message in messages for result in message.results],
+        )
 
     @property
     @abstractmethod
@@ -175,6 +216,10 @@ class Service(ABC):
         """Read the messages of a generation request; what cannot be read is left out."""
 
     @abstractmethod
+    def read_offer(self, request: RecordedRequest) -> Offer:
+        """Read what a generation request offers besides; what cannot be read is left out."""
+
+    @abstractmethod
     def render_headers(self, request: RecordedRequest) -> dict[str, str]:
         """The headers that every answer carries."""
 
@@ -199,6 +244,6 @@ def bearer_key(request: RecordedRequest) -> str | None:
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
-def compact(value: Json) -> str:
+def compact(value: Json | list[Json]) -> str:
     """Write JSON on one line, with characters rather than escapes."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from tertulia_simulator.models import CREATED, XAI_MODELS, XAIModel
-from tertulia_simulator.recording import Json, RecordedRequest
+from tertulia_simulator.recording import Json, RecordedRequest, as_object
 from tertulia_simulator.services.api import CompatibleService
 from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, bearer_key, is_accepted
 from tertulia_simulator.services.xai_chat import XAIChat
@@ -15,6 +17,7 @@ from tertulia_simulator.services.xai_schema import (
     INVALID_ARGUMENT,
     NOT_FOUND,
     TEAM,
+    check_object,
     find_model,
     render_error,
 )
@@ -31,14 +34,36 @@ OUT_OF_CREDITS = (
 )
 
 
+@dataclass
+class Deferred:
+    """An answer that comes later, and how often it is still asked for in vain."""
+
+    answer: Answer
+    waits: int
+
+
 class XAI(CompatibleService[XAIModel]):
     """xAI."""
 
     name = "xai"
     display_name = "xAI"
     base_path = "/xai/v1"
-    models = XAI_MODELS
-    apis = (XAIResponses(), XAIChat())
+    first_models = XAI_MODELS
+    api_types = (XAIResponses, XAIChat)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deferred: dict[str, Deferred] = {}
+
+    def route(self, request: RecordedRequest) -> Answer:
+        """Find the endpoint and let it answer; an answer to come later is kept."""
+        is_chat = request.endpoint == XAIChat.endpoint
+        if not (is_chat and as_object(request.body).get("deferred")):
+            return super().route(request)
+        whole = replace(request, body={**as_object(request.body), "stream": False})
+        request_id = str(UUID(int=request.number))
+        self.deferred[request_id] = Deferred(super().route(whole), self.orders.deferrals)
+        return Answer({"request_id": request_id})
 
     @property
     def faults(self) -> Mapping[str, FaultAnswer]:
@@ -66,13 +91,40 @@ class XAI(CompatibleService[XAIModel]):
             case "GET", ["v1", "language-models"]:
                 return Answer({"models": [render_priced_model(model) for model in self.models]})
             case "GET", ["v1", "language-models", name]:
-                return Answer(render_priced_model(find_model(name)))
+                return Answer(render_priced_model(self.find_listed_model(name)))
+            case "GET", ["v1", "chat", "deferred-completion", request_id]:
+                return self.fetch(request_id)
+            case "GET", ["v1", "api-key"]:
+                return Answer(render_key(bearer_key(request) or ""))
+            case "POST", ["v1", "tokenize-text"]:
+                return self.tokenize(request)
             case _:
                 return render_error(404, NOT_FOUND, f"Not found: {request.method} {request.path}")
 
     def find_listed_model(self, name: str) -> XAIModel:
         """Find a model by any of its names, or refuse the request."""
-        return find_model(name)
+        return find_model(self.models, name)
+
+    def fetch(self, request_id: str) -> Answer:
+        """Answer for a deferred completion: not yet, then once, and then no more."""
+        deferred = self.deferred.get(request_id)
+        if deferred is None:
+            return render_error(404, NOT_FOUND, f"No deferred completion found for request id {request_id}.")
+        if deferred.waits > 0:
+            deferred.waits -= 1
+            return Answer("", 202)
+        return self.deferred.pop(request_id).answer
+
+    def tokenize(self, request: RecordedRequest) -> Answer:
+        """Cut a text into tokens, all of four characters but the last."""
+        body = check_object(request, "text", "model")
+        find_model(self.models, str(body["model"]))
+        pieces = re.findall(r".{1,4}", str(body["text"]), re.DOTALL)
+        tokens = [
+            {"token_id": number, "string_token": piece, "token_bytes": list(piece.encode())}
+            for number, piece in enumerate(pieces)
+        ]
+        return Answer({"token_ids": tokens})
 
     def render_model(self, model: XAIModel) -> Json:
         """Render an entry of the list without prices."""
@@ -94,6 +146,24 @@ class XAI(CompatibleService[XAIModel]):
             "x-ratelimit-remaining-tokens": "9999999",
             "x-request-id": str(UUID(int=request.number)),
         }
+
+
+def render_key(key: str) -> Json:
+    """Render what xAI knows of a key."""
+    return {
+        "redacted_api_key": f"xai-...{key[-4:]}",
+        "user_id": TEAM,
+        "name": "simulator",
+        "create_time": "2026-01-01T00:00:00.000000Z",
+        "modify_time": "2026-01-01T00:00:00.000000Z",
+        "modified_by": TEAM,
+        "team_id": TEAM,
+        "acls": ["api-key:endpoint:*", "api-key:model:*"],
+        "api_key_id": TEAM,
+        "team_blocked": False,
+        "api_key_blocked": False,
+        "api_key_disabled": False,
+    }
 
 
 def refuse_key(key: str) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 from uuid import UUID
 
 from tertulia_simulator.models import XAIModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_list
-from tertulia_simulator.services import xai_schema
+from tertulia_simulator.services import xai_history, xai_schema
 from tertulia_simulator.services.api import Generation
 from tertulia_simulator.services.chat import ChatAPI, render_output_details
 from tertulia_simulator.services.service import Answer, RefusedError, Turn
@@ -32,6 +33,10 @@ class XAIChat(ChatAPI[XAIModel]):
         xai_schema.check_limits(body, "max_tokens", "max_completion_tokens")
         for index, message in enumerate(body["messages"]):
             check_message(as_object(message), f"messages[{index}]")
+            for part in map(as_object, as_list(as_object(message).get("content"))):
+                xai_history.check_file_id(as_object(part.get("file")).get("file_id"), self.orders.files)
+        xai_history.check_tools(body, is_chat=True)
+        xai_history.check_format(body.get("response_format"), is_chat=True)
         return body
 
     def check_parameters(self, body: Json, model: XAIModel) -> None:
@@ -42,9 +47,31 @@ class XAIChat(ChatAPI[XAIModel]):
             raise xai_schema.refuse_argument("Empty messages")
         xai_schema.check_unsupported(body, model, body.get("reasoning_effort"), REFUSED)
 
+    def check_history(self, request: RecordedRequest, model: XAIModel) -> None:
+        """Refuse calls without answers and answers without calls."""
+        messages = as_list(as_object(request.body).get("messages"))
+        xai_history.check_messages([as_object(message) for message in messages])
+
+    def reasons(self, body: Json, model: XAIModel) -> bool:
+        """Whether the model may think before it answers."""
+        return xai_schema.reasons(body.get("reasoning_effort"), model)
+
+    def refuse_parameter(self, name: str) -> RefusedError:
+        """Refuse a parameter as one that this model does not know."""
+        return xai_schema.refuse_argument(f"Argument not supported on this model: {name}")
+
     def find_model(self, name: str) -> XAIModel:
         """Find a model by any of its names, or refuse the request."""
-        return xai_schema.find_model(name)
+        return xai_schema.find_model(self.orders.models, name)
+
+    def render_call_deltas(self, generation: Generation[XAIModel]) -> Iterator[Json]:
+        """Render the calls whole, each in one piece."""
+        for index, call in enumerate(self.render_calls(generation)):
+            yield {"index": index, **call}
+
+    def render_call_id(self, number: int, index: int) -> str:
+        """Make the id of a call."""
+        return f"call-{UUID(int=number)}-{index}"
 
     def render_common(self, generation: Generation[XAIModel], kind: str) -> Json:
         """Render what all carry; a retired name stays in it."""
@@ -78,9 +105,9 @@ class XAIChat(ChatAPI[XAIModel]):
             "cost_in_usd_ticks": model.cost(turn.input_tokens, turn.output_tokens),
         }
 
-    def render_overflow(self, model: XAIModel, turn: Turn) -> Answer:
+    def render_overflow(self, model: XAIModel, tokens: int) -> Answer:
         """Render the refusal of more input than the model takes."""
-        return xai_schema.render_overflow(model, turn)
+        return xai_schema.render_overflow(model, tokens)
 
 
 def check_message(message: Json, place: str) -> None:

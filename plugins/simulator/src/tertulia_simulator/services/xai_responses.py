@@ -7,10 +7,10 @@ from uuid import UUID
 
 from tertulia_simulator.models import XAIModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_list
-from tertulia_simulator.services import xai_schema
+from tertulia_simulator.services import xai_history, xai_schema
 from tertulia_simulator.services.api import Generation
 from tertulia_simulator.services.responses import ResponsesAPI
-from tertulia_simulator.services.service import Answer, Turn
+from tertulia_simulator.services.service import Answer, RefusedError, Turn
 
 PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "frequencyPenalty"}
 
@@ -51,6 +51,9 @@ class XAIResponses(ResponsesAPI[XAIModel]):
         parts = [part for item in as_list(given) for part in as_list(as_object(item).get("content"))]
         for part in map(as_object, parts):
             xai_schema.check_image(part.get("image_url"))
+            xai_history.check_file_id(part.get("file_id"), self.orders.files)
+        xai_history.check_tools(body, is_chat=False)
+        xai_history.check_format(as_object(body.get("text")).get("format"), is_chat=False)
         return body
 
     def check_parameters(self, body: Json, model: XAIModel) -> None:
@@ -62,9 +65,42 @@ class XAIResponses(ResponsesAPI[XAIModel]):
             raise xai_schema.refuse_argument("Argument not supported: reasoning.summary")
         xai_schema.check_unsupported(body, model, reasoning.get("effort"), PENALTIES)
 
+    def check_history(self, request: RecordedRequest, model: XAIModel) -> None:
+        """Refuse calls without answers, answers without calls, and thoughts of others."""
+        xai_history.check_items([as_object(item) for item in as_list(as_object(request.body).get("input"))])
+
+    def reasons(self, body: Json, model: XAIModel) -> bool:
+        """Whether the model may think before it answers."""
+        return xai_schema.reasons(as_object(body.get("reasoning")).get("effort"), model)
+
+    def refuse_parameter(self, name: str) -> RefusedError:
+        """Refuse a parameter as one that this model does not know."""
+        return xai_schema.refuse_argument(f"Argument not supported on this model: {name}")
+
+    def wants_summary(self, body: Json) -> bool:
+        """Tell thoughts in words always: nobody can ask for it."""
+        return True
+
+    def wants_state(self, generation: Generation[XAIModel]) -> bool:
+        """Give sealed thoughts away when asked for them; the newest model does it always."""
+        return generation.model.gives_state or super().wants_state(generation)
+
+    def seal_reasoning(self, generation: Generation[XAIModel]) -> str:
+        """Seal a thought, to know it again."""
+        turn, number = generation.turn, generation.request.number
+        return xai_history.seal_thought(generation.model.id, turn.reasoning, number)
+
+    def split_arguments(self, arguments: str) -> list[str]:
+        """Send the arguments of a call in one piece."""
+        return [arguments]
+
+    def render_reasoning(self, generation: Generation[XAIModel]) -> Json:
+        """Render what was thought; here, thoughts have a status."""
+        return super().render_reasoning(generation) | {"status": "completed"}
+
     def find_model(self, name: str) -> XAIModel:
         """Find a model by any of its names, or refuse the request."""
-        return xai_schema.find_model(name)
+        return xai_schema.find_model(self.orders.models, name)
 
     def render_response(self, generation: Generation[XAIModel], status: str) -> Json:
         """Render the response object; the metadata are xAI's own."""
@@ -74,20 +110,29 @@ class XAIResponses(ResponsesAPI[XAIModel]):
             "service_tier": "priority" if generation.body.get("service_tier") == "priority" else "default",
         }
 
-    def render_id(self, prefix: str, number: int) -> str:
+    def render_id(self, prefix: str, number: int, index: int = 0) -> str:
         """Make a UUID, which is a response's id as it stands."""
         identity = str(UUID(int=number))
-        return identity if prefix == "resp" else f"{prefix}_{identity}"
+        match prefix:
+            case "resp":
+                return identity
+            case "call":
+                return f"call-{identity}-{index}"
+            case "fc" | "ws":
+                return f"{prefix}_{identity}_{index}"
+            case _:
+                return f"{prefix}_{identity}"
 
     def render_usage(self, model: XAIModel, turn: Turn) -> Json:
         """Render the counts with the exact cost."""
         return super().render_usage(model, turn) | {
             "num_sources_used": 0,
-            "num_server_side_tools_used": 0,
-            "cost_in_usd_ticks": model.cost(turn.input_tokens, turn.output_tokens),
+            "num_server_side_tools_used": len(turn.searches),
+            "cost_in_usd_ticks": model.cost(turn.input_tokens, turn.output_tokens, len(turn.searches)),
+            **xai_schema.render_searches(turn),
             "context_details": {"input_tokens": turn.input_tokens, "output_tokens": turn.output_tokens},
         }
 
-    def render_overflow(self, model: XAIModel, turn: Turn) -> Answer:
+    def render_overflow(self, model: XAIModel, tokens: int) -> Answer:
         """Render the refusal of more input than the model takes."""
-        return xai_schema.render_overflow(model, turn)
+        return xai_schema.render_overflow(model, tokens)

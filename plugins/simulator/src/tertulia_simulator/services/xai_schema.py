@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tertulia_simulator.images import decode, identify
-from tertulia_simulator.models import XAI_MODELS, XAIModel
+from tertulia_simulator.models import XAIModel
 from tertulia_simulator.recording import Json, RecordedRequest, is_object
 from tertulia_simulator.services.service import Answer, RefusedError, Turn
 
@@ -13,6 +13,15 @@ TEAM = "00000000-0000-0000-0000-000000000000"
 INVALID_ARGUMENT = "Client specified an invalid argument"
 NOT_FOUND = "Some requested entity was not found"
 IMAGE_TYPES = ("image/jpeg", "image/png")
+HOSTED_CALLS = (
+    "web_search_calls",
+    "x_search_calls",
+    "code_interpreter_calls",
+    "file_search_calls",
+    "mcp_calls",
+    "document_search_calls",
+    "image_generation_calls",
+)
 LARGEST_IMAGE = 20 * 2**20
 
 
@@ -35,6 +44,8 @@ def check_limits(body: Json, *names: str) -> None:
 
 def check_unsupported(body: Json, model: XAIModel, effort: object, spellings: Mapping[str, str]) -> None:
     """Refuse an effort that the model does not know, and what no model supports that reasons."""
+    if effort is not None and not model.takes_effort:
+        raise refuse_argument(f"Model {model.id} does not support parameter reasoningEffort.")
     if effort is not None and model.efforts and effort not in model.efforts:
         raise refuse_argument(f"This model does not support 'reasoning_effort' value '{effort}'.")
     for name, spelling in spellings.items():
@@ -58,9 +69,9 @@ def check_image(address: object) -> None:
         raise refuse_argument("Downloaded response does not contain a valid JPG or PNG image.")
 
 
-def find_model(name: str) -> XAIModel:
+def find_model(models: Iterable[XAIModel], name: str) -> XAIModel:
     """Find a model by its id, an alias or a name it retired, or refuse the request."""
-    for model in XAI_MODELS:
+    for model in models:
         if name in (model.id, *model.aliases, *model.retired):
             return model
     message = (
@@ -77,9 +88,22 @@ def name_model(body: Json, model: XAIModel) -> str:
     return asked if asked in model.retired else model.id
 
 
+def render_searches(turn: Turn) -> Json:
+    """Render which tools of its own xAI used; nothing where it used none."""
+    if not turn.searches:
+        return {}
+    used = dict.fromkeys(HOSTED_CALLS, 0) | {"web_search_calls": len(turn.searches)}
+    return {"server_side_tool_usage_details": used}
+
+
 def refuse_argument(message: str) -> RefusedError:
     """Refuse a parameter that is not supported."""
     return RefusedError(render_error(400, INVALID_ARGUMENT, message))
+
+
+def reasons(effort: object, model: XAIModel) -> bool:
+    """Whether a model may think before it answers."""
+    return bool(model.efforts) and effort != "none"
 
 
 def refuse_body(problem: str) -> RefusedError:
@@ -88,11 +112,10 @@ def refuse_body(problem: str) -> RefusedError:
     return RefusedError(Answer({"error": message}, 422))
 
 
-def render_overflow(model: XAIModel, turn: Turn) -> Answer:
+def render_overflow(model: XAIModel, tokens: int) -> Answer:
     """Render the refusal of more input than the model takes."""
     message = (
-        f"This model's maximum prompt length is {model.max_input} "
-        f"but the request contains {turn.input_tokens} tokens."
+        f"This model's maximum prompt length is {model.max_input} but the request contains {tokens} tokens."
     )
     return render_error(400, INVALID_ARGUMENT, message)
 
