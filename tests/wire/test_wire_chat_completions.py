@@ -53,7 +53,7 @@ CALL = ToolCall("call_1", "get_weather", {"city": "Lisbon"})
 CALL_ITEM = {
     "id": "call_1",
     "type": "function",
-    "function": {"name": "get_weather", "arguments": '{"city": "Lisbon"}'},
+    "function": {"name": "get_weather", "arguments": '{"city":"Lisbon"}'},
 }
 DOT = b"\x89PNG\r\n\x1a\n"
 
@@ -162,7 +162,7 @@ def test_a_whole_history():
             ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
-        {"role": "tool", "tool_call_id": "call_2", "content": "?"},
+        {"role": "tool", "tool_call_id": "call_2", "content": "Error: ?"},
         {"role": "assistant", "content": None, "tool_calls": [CALL_ITEM]},
         USER_HELLO,
         USER_HELLO,

@@ -41,11 +41,15 @@ from tertulia import (
 )
 from tertulia.wire import ErrorAnswer, StreamEnd
 from tertulia_gemini import GeminiProvider
-from tertulia_gemini.safety import CATEGORIES, THRESHOLDS
-from tertulia_gemini.wire import GeminiStream, parse_response, parse_usage, render_request
+from tertulia_gemini.answers import GeminiStream, parse_response
+from tertulia_gemini.contents import FOREIGN_CALL_SIGNATURE
+from tertulia_gemini.safety import CATEGORIES, NOTED, REFUSED, THRESHOLDS
+from tertulia_gemini.usage import parse_usage
+from tertulia_gemini.wire import render_request
 
 HELLO = Message.of("user", "Hello")
 USER_HELLO = {"role": "user", "parts": [{"text": "Hello"}]}
+NOTHING = [{"role": "user", "parts": [{"text": ""}]}]
 OPENING = {"role": "user", "parts": [{"text": "(The conversation begins with your message.)"}]}
 HARASSMENT, HATE = "HARM_CATEGORY_HARASSMENT", "HARM_CATEGORY_HATE_SPEECH"
 
@@ -70,36 +74,12 @@ def test_the_smallest_request():
     assert {"contents": [USER_HELLO]} == render(HELLO)
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "expected"),
-    [
-        ("temperature", 0.0, {"generationConfig": {"temperature": 0.0}}),
-        ("top_p", 0.9, {"generationConfig": {"topP": 0.9}}),
-        ("top_k", 40, {"generationConfig": {"topK": 40}}),
-        ("max_output_tokens", 100, {"generationConfig": {"maxOutputTokens": 100}}),
-        ("stop", ("END", "STOP"), {"generationConfig": {"stopSequences": ["END", "STOP"]}}),
-        ("seed", 0, {"generationConfig": {"seed": 0}}),
-        ("presence_penalty", -0.5, {"generationConfig": {"presencePenalty": -0.5}}),
-        ("frequency_penalty", 0.5, {"generationConfig": {"frequencyPenalty": 0.5}}),
-        ("service_tier", "flex", {"serviceTier": "flex"}),
-    ],
-)
-def test_an_option_is_one_member(option, value, expected):
+@pytest.mark.parametrize("history", [(), (Message.of("system", "Be kind."),), (Message.of("user", ""),)])
+def test_nothing_said_is_an_empty_turn(history):
     """
-    Each option has its own name and place, and is sent alone when it alone is set.
+    Gemini answers to nothing but an instruction, while a request without any turn is refused.
     """
-    assert {"contents": [USER_HELLO], **expected} == render(HELLO, options=Options(**{option: value}))
-
-
-def test_every_option_that_the_driver_names_is_sent():
-    """
-    The list of options that the driver knows is the list that the format can say.
-    """
-    values = {"stop": ("END",), "safety_settings": {HATE: "OFF"}, "service_tier": "flex"}
-    for name in GeminiProvider(ProviderConfig("mine", "gemini")).OPTIONS:
-        options = Options(**{name: values.get(name, 1)})
-
-        assert {"contents": [USER_HELLO]} != render_with({}, options)
+    assert NOTHING == render(*history)["contents"]
 
 
 def test_system_messages_stand_apart():
@@ -198,6 +178,34 @@ def test_a_call_that_gemini_did_not_make_skips_the_validator():
     assert {"functionCall": {"id": "2", "name": "b", "args": {}}} == second
 
 
+STEP = answer(ToolCall("1", "a", {}))
+RESULT = Message(Role.TOOL, (ToolResult("1", "a", "x"),))
+
+
+@pytest.mark.parametrize(
+    ("model", "marked"),
+    [
+        ("gemini-3.5-flash", True),
+        ("brand-new", True),
+        ("gemini-2.5-pro", False),
+        ("models/gemini-2.0-flash", False),
+        ("gemma-4-27b-it", False),
+    ],
+)
+def test_every_step_is_marked_for_models_that_look(model, marked):
+    """
+    Each step of the open turn, and of those before, begins with a signature or the word that stands for one.
+
+    Models before Gemini 3 do not look for it, and were never seen to take the word.
+    """
+    history = (HELLO, STEP, RESULT, STEP, RESULT, Message.of("assistant", "Done."), HELLO, STEP, RESULT)
+
+    contents = render_request(Request(Target("mine", model), history), {}).body["contents"]
+
+    calls = [part for content in contents for part in content["parts"] if "functionCall" in part]
+    assert [marked] * 3 == ["thoughtSignature" in call for call in calls]
+
+
 def test_opaque_state_of_others_stays_away():
     """
     Another provider's thoughts, items and empty texts are left out; its words are sent plain.
@@ -216,64 +224,20 @@ def test_opaque_state_of_others_stays_away():
     assert [USER_HELLO, {"role": "model", "parts": [{"text": "Hi."}, {"text": "No."}]}] == rendered.body[
         "contents"
     ]
-    assert ("1 compaction part(s) that cannot be sent to this provider were left out",) == rendered.notes
+    assert (
+        "1 reasoning part(s) that cannot be sent to this provider were left out",
+        "1 compaction part(s) that cannot be sent to this provider were left out",
+    ) == rendered.notes
 
 
 DOT = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        pytest.param(
-            Image(DOT, "image/png"),
-            {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
-            id="bytes",
-        ),
-        pytest.param(
-            Image(url="https://example.org/a.png"),
-            {"fileData": {"fileUri": "https://example.org/a.png"}},
-            id="address",
-        ),
-        pytest.param(
-            Image(media_type="image/png", url="https://example.org/a"),
-            {"fileData": {"mimeType": "image/png", "fileUri": "https://example.org/a"}},
-            id="address with a type",
-        ),
-    ],
-)
-def test_an_image_is_a_part_of_its_turn(image, expected):
+def test_an_image_in_an_answer_of_another_is_left_out():
     """
-    Bytes stand in the request, and Google fetches an address itself.
+    A picture that somebody else drew is no part of what Gemini said.
     """
-    body = render(Message(Role.USER, (image, Text("What is this?"))))
-
-    assert [{"role": "user", "parts": [expected, {"text": "What is this?"}]}] == body["contents"]
-
-
-@pytest.mark.parametrize(
-    ("details", "notes"),
-    [
-        ((None, "auto"), ()),
-        (("low", "high"), ("the detail of images was left out: Gemini chooses it by model",)),
-    ],
-)
-def test_the_detail_of_an_image_is_left_out(details, notes):
-    """
-    What differs by model with Google is not sent, and the reply says so once.
-    """
-    images = tuple(Image(DOT, "image/png", detail=detail) for detail in details)
-
-    rendered = render_request(Request(Target("mine", "some-model"), (Message(Role.USER, images),)), {})
-
-    assert notes == rendered.notes
-
-
-def test_an_image_in_an_answer_is_left_out():
-    """
-    Only users can show something.
-    """
-    reply = answer(Text("Look."), Image(DOT, "image/png"))
+    reply = answer(Text("Look."), Image(DOT, "image/png", opaque=OpaqueState("theirs", {})))
 
     rendered = render_request(Request(Target("mine", "some-model"), (HELLO, reply)), {})
 
@@ -323,7 +287,7 @@ def test_any_history_is_turns_that_gemini_accepts(history):
         content["role"] for content in contents
     ]
     assert all(content["parts"] for content in contents)
-    assert all(part.get("text") != "" or "thoughtSignature" in part for part in parts)
+    assert contents == NOTHING or all(part.get("text") != "" or "thoughtSignature" in part for part in parts)
     assert "".join(message.text for message in spoken) == "".join(
         part["text"] for part in parts if "text" in part and "thought" not in part
     )
@@ -342,6 +306,33 @@ def test_any_history_is_turns_that_gemini_accepts(history):
     ]
     assert [message.text for message in history if message.role is Role.SYSTEM] == [
         part["text"] for part in body.get("systemInstruction", {"parts": []})["parts"]
+    ]
+
+
+@settings(deadline=None)
+@given(histories)
+def test_any_history_begins_its_steps_with_a_signature(history):
+    """
+    However calls are mixed, the first of an answer is signed, and one that nobody signed carries the word.
+    """
+    steps = [message.tool_calls for message in history if message.role is Role.ASSISTANT]
+    expected = [
+        [
+            state.value["thoughtSignature"]
+            if (state := call.opaque) is not None and state.provider == "mine"
+            else FOREIGN_CALL_SIGNATURE
+            if place == 0
+            else None
+            for place, call in enumerate(step)
+        ]
+        for step in steps
+    ]
+
+    assert [signature for step in expected for signature in step] == [
+        part.get("thoughtSignature")
+        for content in render(*history)["contents"]
+        for part in content["parts"]
+        if "functionCall" in part
     ]
 
 
@@ -386,8 +377,8 @@ def test_no_safety_settings_are_sent_unless_somebody_sets_them():
     assert {"contents": [USER_HELLO]} == render_with({}, Options(safety_settings={}))
 
 
-@pytest.mark.parametrize("threshold", sorted(THRESHOLDS))
-@pytest.mark.parametrize("category", sorted(CATEGORIES))
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("category", [*CATEGORIES, *NOTED])
 def test_every_category_takes_every_threshold(category, threshold):
     """
     All documented categories and thresholds can be configured, and asked for.
@@ -412,12 +403,70 @@ def test_a_request_overrides_the_configuration_by_category():
     ] == body["safetySettings"]
 
 
+def test_a_category_that_gemini_takes_but_does_not_mean_has_a_note():
+    """
+    An obsolete category, and one of Vertex AI, are sent, and the reply says what they are.
+    """
+    safety = {"HARM_CATEGORY_JAILBREAK": "OFF", HATE: "OFF", "HARM_CATEGORY_CIVIC_INTEGRITY": "OFF"}
+
+    rendered = render_request(Request(Target("mine", "some-model"), (HELLO,)), safety)
+
+    assert list(safety) == [setting["category"] for setting in rendered.body["safetySettings"]]
+    assert (
+        "harm category HARM_CATEGORY_JAILBREAK is meant for Vertex AI: the Gemini API may refuse it",
+        "harm category HARM_CATEGORY_CIVIC_INTEGRITY is obsolete: Gemini takes it and ignores it",
+    ) == rendered.notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "next_step"),
+    [
+        pytest.param(
+            {"HARM_CATEGORY_IMAGE_HATE": "OFF"},
+            "harm category 'HARM_CATEGORY_IMAGE_HATE' exists on Vertex AI only",
+            f"use one of {', '.join(CATEGORIES)}",
+            id="Vertex AI",
+        ),
+        pytest.param(
+            {"HARM_CATEGORY_TOXICITY": "OFF"},
+            "harm category 'HARM_CATEGORY_TOXICITY' went with the PaLM models",
+            f"use one of {', '.join(CATEGORIES)}",
+            id="PaLM",
+        ),
+        pytest.param(
+            {"hate speech": "OFF"},
+            "there is no harm category 'hate speech'",
+            "did you mean 'HARM_CATEGORY_HATE_SPEECH'?",
+            id="in words",
+        ),
+        pytest.param(
+            {HATE: "block_only_hihg"},
+            "there is no threshold 'block_only_hihg'",
+            "did you mean 'BLOCK_ONLY_HIGH'?",
+            id="misspelt",
+        ),
+        pytest.param(
+            {HATE: 5}, "there is no threshold 5", f"use one of {', '.join(THRESHOLDS)}", id="a number"
+        ),
+    ],
+)
+def test_an_invalid_safety_setting_says_what_to_write(settings, message, next_step):
+    """
+    The error tells a word that never was from one that is gone and from one of another service.
+    """
+    with pytest.raises(ConfigurationError) as caught:
+        render_with(settings, Options())
+
+    assert (f"provider 'mine': {message}", next_step) == (caught.value.message, caught.value.next_step)
+
+
 INVALID_SETTINGS = [
-    {"HARM_CATEGORY_TOXICITY": "OFF"},
+    *({category: "OFF"} for category in REFUSED),
     {"harassment": "OFF"},
     {HATE: "BLOCK_SOME"},
     {HATE: "off"},
     {HATE: ""},
+    {HATE: ["OFF"]},
 ]
 
 
@@ -546,7 +595,19 @@ def test_a_pause_says_how_to_go_on():
     )
 
 
-@pytest.mark.parametrize("reason", ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY"])
+BLOCK_REASONS = (
+    "SAFETY",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "IMAGE_SAFETY",
+    "MODEL_ARMOR",
+    "JAILBREAK",
+    "BORED",
+)
+
+
+@pytest.mark.parametrize("reason", BLOCK_REASONS)
 def test_a_blocked_prompt_is_an_outcome(reason):
     """
     Vector 22: no candidate and a block reason are a typed outcome of the prompt, and its tokens are counted.

@@ -48,7 +48,7 @@ CALL_ITEM = {
     "type": "function_call",
     "call_id": "call_1",
     "name": "get_weather",
-    "arguments": '{"city": "Lisbon"}',
+    "arguments": '{"city":"Lisbon"}',
 }
 
 
@@ -58,12 +58,16 @@ def render(*messages: Message, dialect: Dialect = OPENAI, **request: Any) -> dic
 
 
 def render_all(
-    *messages: Message, dialect: Dialect = OPENAI, reasons: bool = False, stream: bool = False, **request: Any
+    *messages: Message,
+    dialect: Dialect = OPENAI,
+    reasons: bool | None = None,
+    stream: bool = False,
+    **request: Any,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     rendered = render_request(
         Request(Target("mine", "some-model"), messages, stream=stream, **request),
         dialect,
-        encrypted_reasoning=reasons,
+        reasons=reasons,
     )
     return rendered.body, rendered.notes
 

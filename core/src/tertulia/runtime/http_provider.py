@@ -5,23 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, overload
 from urllib.parse import urlsplit
 
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig, Secret, is_same_origin
-from tertulia.domain.exchange import (
-    Delta,
-    ProviderReply,
-    ReasoningDelta,
-    Request,
-    TextDelta,
-    ToolCallDelta,
-    Translated,
-)
+from tertulia.domain.exchange import Delta, ProviderReply, Request, Translated
+from tertulia.domain.model import Capability
 from tertulia.domain.options import Timeouts
 from tertulia.errors import (
     ConfigurationError,
@@ -33,7 +25,9 @@ from tertulia.errors import (
     TertuliaError,
     UnsupportedParameterError,
 )
+from tertulia.runtime.answers import Answer, StreamedAnswer, WholeAnswer
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
+from tertulia.runtime.refusals import Refusals
 from tertulia.runtime.serialization import decode_json, encode_json
 from tertulia.wire.errors import (
     MOST_SHOWN,
@@ -43,12 +37,12 @@ from tertulia.wire.errors import (
     classify,
     parse_error_body,
 )
-from tertulia.wire.protocol import Json, StreamEnd, StreamReader, Wire, read_object
-from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
+from tertulia.wire.protocol import Json, Rendered, Wire, read_object
 
 _JSON_TYPES = frozenset({"application/json", "text/json", ""})
 _ANSWER_MEMBERS = frozenset({"output", "candidates", "choices"})
 _EXCERPT = 200
+_ACCEPTED = 202
 _HOST = re.compile(r"[\w-]{1,63}([.][\w-]{1,63})*[.]?|[0-9a-f.]*:[0-9a-f:.]*(%[\w.-]+)?")
 _BASE64 = re.compile(r"(?<=;base64,)[\w+/=-]+|[\w+/-]{65,}=*", re.ASCII)  # longer than any digest
 
@@ -80,6 +74,7 @@ class HTTPProvider(Provider):
         _check_key(config)
         self.wire = self.make_wire()
         self.OPTIONS = self.OPTIONS or self.wire.options
+        self._refusals = Refusals()
         self._http: HTTPClient | None = None
         self._owns_http = False
 
@@ -106,17 +101,47 @@ class HTTPProvider(Provider):
         """Whether it is at the vendor's own origin, or at a host below it."""
         return is_same_origin(self.base_url, self.BASE_URL)
 
+    @property
+    def vendor(self) -> str | None:
+        """The driver's name at its vendor's own address; whoever else answers charges what he likes."""
+        return self.config.driver if self.is_at_origin else None
+
     def render_key(self, key: Secret) -> dict[str, Secret]:
         """Return the headers that carry the key: a bearer token, unless the vendor wants it otherwise."""
         return {"authorization": Secret(f"Bearer {key.reveal()}")}
 
-    def render_headers(self) -> dict[str, str]:
-        """Return further headers of every call; secrets do not belong here."""
+    def render_headers(self, request: Request | None) -> dict[str, str]:
+        """
+        Return further headers of a call; secrets do not belong here.
+
+        Args:
+            request: What is sent; None for a call that sends no message.
+        """
         return {}
+
+    def reasons(self, model: str) -> bool | None:
+        """Say whether a model thinks before it speaks; None where nobody knows."""
+        info = self.find_model(model)
+        if info is None or info.capabilities is None:
+            return None
+        return Capability.REASONING in info.capabilities
 
     def annotate(self, reply: ProviderReply) -> ProviderReply:
         """Add what only this vendor's driver reads in an answer, for example what it says the call cost."""
         return reply
+
+    async def resolve_answer(self, body: object, request: Request) -> object:
+        """
+        Return the whole answer to a call, as its service writes it.
+
+        Args:
+            body: What the call was answered with: the answer, unless the service gave a ticket for it.
+            request: What was asked.
+
+        Raises:
+            ProviderError: The answer could not be had.
+        """
+        return body
 
     def advise(self, error: ProviderError, model: str | None) -> None:
         """Add what only this vendor's driver knows about an error, for example a better next step."""
@@ -140,41 +165,42 @@ class HTTPProvider(Provider):
         )
 
     async def send_message(self, request: Request) -> AsyncIterator[Delta]:
-        """Send a request and yield the answer: deltas, then one :class:`tertulia.ProviderReply`."""
-        answer: HTTPAnswer | None = None
-        failure: ProviderError | None = None
-        events: Sequence[ServerSentEvent] = ()
-        event: ServerSentEvent | None = None
-        try:
-            rendered = self.wire.render_request(request)
-            if rendered.notes:
-                yield Translated(rendered.notes)
-            answer = await self._open(
-                self.wire.get_path(request), encode_json(rendered.body), request.timeouts, request.deadline
-            )
-            del rendered  # a history with images is large, and answers take long
-            await self._raise_for_status(answer)
-            if answer.media_type == "text/event-stream":
-                read = _StreamedAnswer(answer, self.wire.read_stream())
-                while events := await read.next_events():
+        """
+        Send a request and yield the answer: deltas, then one :class:`tertulia.ProviderReply`.
+
+        What the model refuses and nobody misses is left out, and the rest sent once more.
+        """
+        told = 0
+        for is_last in (False, True):
+            answer: HTTPAnswer | None = None
+            failure: ProviderError | None = None
+            event: Any = None
+            events: Sequence[Any] = ()
+            has_begun = False
+            try:
+                rendered = self._refusals.leave_out(self.wire.render_request(request), request)
+                if notes := rendered.notes[told:]:
+                    told = len(rendered.notes)
+                    yield Translated(notes)
+                answer = await self._post(request, rendered)
+                del rendered  # a history with images is large, and answers take long
+                reading = await self._begin(answer, request)
+                while events := await reading.next_events():
                     for event in events:
-                        for delta in read.read_event(event):
+                        for delta in reading.read_event(event):
+                            has_begun = True
                             yield delta
-                reply = await read.end()
-            else:
-                reply = self.wire.parse_response(await self._read_json(answer))
-                for delta in _deltas(reply):
-                    yield delta
-            yield self.annotate(reply)
-        except Exception as error:  # noqa: BLE001  # explained below, or raised again
-            failure = self._explain(error, request.target.model, answer)
-        finally:
-            if answer is not None:
-                answer.close()
-        if failure is not None:
-            # Raised out here it has no context, and nothing the provider may have echoed is in its frames.
-            events, event = (), None
-            raise failure
+                yield self.annotate(await reading.end())
+                return
+            except Exception as error:  # noqa: BLE001  # explained below, or raised again
+                failure = self._explain(error, request.target.model, answer)
+            finally:
+                if answer is not None:
+                    answer.close()
+            if is_last or has_begun or not self._learn(failure, request):
+                # Raised out here it has no context, and nothing that was echoed is in its frames.
+                events, event = (), None
+                raise failure
 
     async def get_json(self, path: str, *, member: str, timeouts: Timeouts | None = None) -> Json:
         """
@@ -218,12 +244,37 @@ class HTTPProvider(Provider):
         Raises:
             ProviderError: It could not be had.
         """
+        content = None if body is None else encode_json(body)
+        found = await self._exchange(path, content, timeouts or self.config.timeouts, deadline, model)
+        return Json() if found is None else found
+
+    async def poll(
+        self,
+        path: str,
+        *,
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+        model: str | None = None,
+    ) -> Json | None:
+        """
+        Fetch a JSON object that may not be there yet; arguments and errors as of :meth:`call`.
+
+        Returns:
+            None when the service says so, with status 202.
+        """
+        return await self._exchange(path, None, timeouts or self.config.timeouts, deadline, model)
+
+    async def _exchange(
+        self, path: str, body: bytes | None, timeouts: Timeouts, deadline: float | None, model: str | None
+    ) -> Json | None:
         answer: HTTPAnswer | None = None
         failure: ProviderError | None = None
         try:
-            content = None if body is None else encode_json(body)
-            answer = await self._open(path, content, timeouts or self.config.timeouts, deadline)
+            answer = await self._open(path, body, timeouts, deadline)
             await self._raise_for_status(answer)
+            if answer.status == _ACCEPTED:
+                await answer.drain()
+                return None
             return read_object(await self._read_json(answer))
         except Exception as error:  # noqa: BLE001  # explained, or raised again
             failure = self._explain(error, model, answer)
@@ -245,23 +296,50 @@ class HTTPProvider(Provider):
             self._owns_http = True
         return self._http
 
-    def _make_call(self, method: str, path: str, body: bytes | None) -> HTTPCall:
+    def _learn(self, failure: ProviderError, request: Request) -> bool:
+        """Whether the request can be sent again, without what was refused."""
+        if not isinstance(failure, UnsupportedParameterError):
+            return False
+        return self._refusals.learn(failure, self.wire.render_request(request), request)
+
+    async def _post(self, request: Request, rendered: Rendered) -> HTTPAnswer:
+        return await self._open(
+            self.wire.get_path(request),
+            encode_json(rendered.body),
+            request.timeouts,
+            request.deadline,
+            request=request,
+        )
+
+    async def _begin(self, answer: HTTPAnswer, request: Request) -> Answer:
+        await self._raise_for_status(answer)
+        if answer.media_type == "text/event-stream":
+            return StreamedAnswer(answer, self.wire.read_stream())
+        body = await self.resolve_answer(await self._read_json(answer), request)
+        return WholeAnswer(self.wire.parse_response(body))
+
+    def _make_call(self, method: str, path: str, body: bytes | None, request: Request | None) -> HTTPCall:
         key = self.config.api_key
         if key is None and self.needs_key:
             raise MissingKeyError(
                 f"provider {self.name!r}: no key is set, so nothing was sent",
                 next_step=f"set {' or '.join(self.KEY_VARIABLES)}, or pass api_key",
             )
-        headers = (
-            {"content-type": "application/json", **self.render_headers()} if body else self.render_headers()
-        )
+        headers = {"content-type": "application/json"} if body else {}
+        headers.update(self.render_headers(request))
         secrets: Mapping[str, Secret] = {} if key is None else self.render_key(key)
         return HTTPCall(method, self.base_url + path, headers, secrets, body)
 
     async def _open(
-        self, path: str, body: bytes | None, timeouts: Timeouts, deadline: float | None = None
+        self,
+        path: str,
+        body: bytes | None,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+        *,
+        request: Request | None = None,
     ) -> HTTPAnswer:
-        call = self._make_call("GET" if body is None else "POST", path, body)
+        call = self._make_call("GET" if body is None else "POST", path, body, request)
         return await self._client.open(call, timeouts, deadline)
 
     def _explain(self, error: Exception, model: str | None, answer: HTTPAnswer | None) -> ProviderError:
@@ -276,12 +354,8 @@ class HTTPProvider(Provider):
         return self._name(unreadable, model, answer)
 
     def _suggest_model(self, model: str) -> str:
-        known = [info.id for info in self.MODELS if self.find_model(info.id)]
-        if close := difflib.get_close_matches(model, known, n=1):
-            return f"did you mean {close[0]!r}?"
-        if known:
-            return f"choose another, for example {known[0]!r}"
-        return "set model to one that list_models() names, and check that the base_url is right"
+        default = "set model to one that list_models() names, and check that the base_url is right"
+        return self.suggest_model(model) or default
 
     async def _read_json(self, answer: HTTPAnswer) -> Any:
         if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
@@ -409,96 +483,6 @@ def _find_problem(url: str) -> str | None:
     return None
 
 
-class _StreamedAnswer:
-    """An event stream between the socket and the wire format."""
-
-    def __init__(self, answer: HTTPAnswer, reader: StreamReader) -> None:
-        self._answer = answer
-        self._reader = reader
-        self._events = ServerSentEvents()
-        self._end: StreamEnd | None = None
-        self._failure: ProviderError | None = None
-
-    async def next_events(self) -> list[ServerSentEvent]:
-        """Return the next events, at least one; none once the answer is complete or the stream is over."""
-        while self._end is None and not self._reader.complete:
-            if chunk := await self._next_chunk():
-                events = self._events.feed(chunk)
-            elif self._failure is not None:
-                self._end = StreamEnd.BROKEN
-                return []
-            else:
-                self._end = StreamEnd.CLOSED
-                events = self._events.end()
-            if events:
-                return events
-        return []
-
-    def read_event(self, event: ServerSentEvent) -> Sequence[Delta]:
-        """Return what an event tells the caller; what comes after ``[DONE]`` is no part of the answer."""
-        if event.data.strip() == b"[DONE]":
-            self._end = StreamEnd.DONE
-        # Some proxies wrap their keep-alive comments in data.
-        if self._end is StreamEnd.DONE or event.data.startswith(b":"):
-            return ()
-        body = decode_json(event.data)
-        if not isinstance(body, dict):
-            _raise_error(body)
-            return ()
-        deltas = self._reader.read(body)  # pyright: ignore[reportUnknownArgumentType]
-        if deltas:
-            self._answer.content_arrived()
-        return deltas
-
-    async def end(self) -> ProviderReply:
-        """Return the whole answer, and leave the connection fit for the next one."""
-        if self._failure is not None:
-            with suppress(ProtocolError):
-                return self._reader.end(StreamEnd.BROKEN)
-            raise self._failure
-        if self._events.stray:
-            # A service that fails in mid-stream may write its error as a bare document.
-            with suppress(ProtocolError):
-                _raise_error(decode_json(self._events.stray))
-        reply = self._reader.end(self._end or StreamEnd.CLOSED)
-        await self._answer.drain()
-        return reply
-
-    async def _next_chunk(self) -> bytes:
-        """The next bytes; none at the end, and none when the connection broke: that may come too late."""
-        try:
-            return await self._answer.read_chunk()
-        except ProviderError as error:
-            self._failure = error
-            return b""
-
-
-def _raise_error(body: object) -> None:
-    if (error := parse_error_body(body)) is not None:
-        raise ErrorAnswer(error)
-
-
 def _is_only_error(body: object) -> bool:
     """An error under status 200, and no answer that has an ``error`` beside its other members."""
     return not isinstance(body, dict) or not body.keys() & _ANSWER_MEMBERS
-
-
-def _deltas(reply: ProviderReply) -> Iterator[Delta]:
-    """The deltas of an answer that came whole, so that callers see one shape."""
-    from tertulia.domain.message import Reasoning, Refusal, Text, ToolCall
-
-    calls = 0
-    for part in reply.parts:
-        match part:
-            case Text() | Refusal():
-                yield TextDelta(part.text)
-            case Reasoning() if part.text:
-                yield ReasoningDelta(part.text)
-            case ToolCall():
-                arguments = (
-                    part.raw_arguments if part.arguments is None else encode_json(part.arguments).decode()
-                )
-                yield ToolCallDelta(calls, part.id, part.name, arguments or "")
-                calls += 1
-            case _:
-                pass

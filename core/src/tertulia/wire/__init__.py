@@ -21,12 +21,14 @@ from tertulia.wire.protocol import (
     StreamEnd,
     StreamReader,
     Wire,
+    merge_extra,
     read_count,
     read_list,
     read_object,
     read_text,
     read_texts,
-    render_image_url,
+    render_base64,
+    render_media_url,
     subtract_known,
 )
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
@@ -45,6 +47,7 @@ __all__ = [
     "StreamReader",
     "Wire",
     "classify",
+    "merge_extra",
     "parse_error_body",
     "parse_retry_after",
     "read_count",
@@ -52,6 +55,7 @@ __all__ = [
     "read_object",
     "read_text",
     "read_texts",
-    "render_image_url",
+    "render_base64",
+    "render_media_url",
     "subtract_known",
 ]

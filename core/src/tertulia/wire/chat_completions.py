@@ -1,81 +1,43 @@
 """
-The Chat Completions format: OpenAI's older one, and the one that most other servers speak.
+The Chat Completions format, and its answers: OpenAI's older one, and the one that most servers speak.
 
-Stateless by nature: the whole history is in the request. There is no way to send reasoning back.
+What is sent is in :mod:`tertulia.wire.chat_messages`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, cast
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import attrs
 
 from tertulia.domain.exchange import Delta, ProviderReply, ReasoningDelta, Request, SafetyOutcome, TextDelta
-from tertulia.domain.media import Image
-from tertulia.domain.message import (
-    FinishReason,
-    Message,
-    Part,
-    Reasoning,
-    Refusal,
-    Role,
-    Text,
-    ToolCall,
-    ToolResult,
-    join_text,
-)
+from tertulia.domain.message import FinishReason, Part, Reasoning, Refusal, Text, ToolCall, join_text
 from tertulia.domain.usage import Billing, Usage
 from tertulia.errors import ProtocolError
 from tertulia.wire.chat_calls import ToolCallFragments, parse_calls, read_calls
+from tertulia.wire.chat_messages import OPTIONS, Dialect, render_request
 from tertulia.wire.errors import ErrorAnswer, parse_error_body
 from tertulia.wire.protocol import (
     Json,
-    LeftOut,
     Rendered,
     StreamEnd,
     read_count,
     read_list,
     read_object,
     read_text,
-    render_image_url,
     subtract_known,
 )
 
-OPTIONS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_output_tokens",
-        "stop",
-        "seed",
-        "presence_penalty",
-        "frequency_penalty",
-        "service_tier",
-    }
-)
-"""The options of :class:`tertulia.Options` that the format has."""
-
-
-@attrs.frozen
-class Dialect:
-    """
-    Where the speakers of the format differ. The defaults are what most servers understand.
-
-    Attributes:
-        answer_limit: The member that limits the tokens of an answer.
-
-        reasoning_in_completion: Whether ``completion_tokens`` includes reasoning, where the total of an
-            answer does not tell.
-
-        members: What is in every request besides, such as ``{"store": False}``.
-    """
-
-    answer_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    reasoning_in_completion: bool = True
-    members: Mapping[str, Any] = MappingProxyType({})
+__all__ = [
+    "OPTIONS",
+    "ChatCompletionsStream",
+    "ChatCompletionsWire",
+    "Dialect",
+    "parse_response",
+    "parse_usage",
+    "render_request",
+]
 
 
 @attrs.frozen
@@ -88,8 +50,12 @@ class ChatCompletionsWire:
     """
 
     provider: str
-    dialect: Dialect = Dialect()
-    options: ClassVar[frozenset[str]] = OPTIONS
+    dialect: Dialect = Dialect()  # noqa: RUF009  # a frozen value
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Those of the format, without those that the speaker does not have."""
+        return OPTIONS - self.dialect.without
 
     def get_path(self, request: Request) -> str:
         """One path for all models."""
@@ -106,79 +72,6 @@ class ChatCompletionsWire:
     def read_stream(self) -> ChatCompletionsStream:
         """Return a reader for one stream of chunks."""
         return ChatCompletionsStream(self.dialect)
-
-
-def render_request(request: Request, dialect: Dialect) -> Rendered:
-    """Render a request."""
-    writer = _MessagesWriter(request.target.provider)
-    body: Json = {"model": request.target.model, **dialect.members}
-    body["messages"] = [item for message in request.messages for item in writer.render_message(message)]
-    for name, value in request.options.chosen().items():
-        body[dialect.answer_limit if name == "max_output_tokens" else name] = value
-    if request.options.stop is not None:
-        body["stop"] = list(request.options.stop)
-    if request.stream:
-        body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
-    return Rendered(body, writer.left_out.notes)
-
-
-class _MessagesWriter:
-    """Renders messages for one provider and remembers what it could not say."""
-
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-        self.left_out = LeftOut()
-
-    def render_message(self, message: Message) -> Sequence[Json]:
-        match message.role:
-            case Role.SYSTEM:
-                return ({"role": "system", "content": message.text},)
-            case Role.USER:
-                return ({"role": "user", "content": self._render_content(message.parts)},)
-            case Role.ASSISTANT:
-                return self._render_answer(message)
-            case Role.TOOL:
-                return [_tool_result(part) for part in message.parts if isinstance(part, ToolResult)]
-
-    def _render_content(self, parts: tuple[Part, ...]) -> str | list[Json]:
-        """A plain string where there is one text: some servers understand nothing else."""
-        if len(parts) == 1 and isinstance(words := parts[0], Text):
-            return words.text
-        return [item for part in parts if (item := self._render_input(part)) is not None]
-
-    def _render_input(self, part: Part) -> Json | None:
-        match part:
-            case Text():
-                return {"type": "text", "text": part.text}
-            case Image():
-                detail = {} if part.detail is None else {"detail": part.detail}
-                return {"type": "image_url", "image_url": {"url": render_image_url(part), **detail}}
-            case _:
-                self.left_out.add(part)
-                return None
-
-    def _render_answer(self, message: Message) -> Sequence[Json]:
-        words = message.text
-        calls = [_tool_call(part) for part in message.parts if isinstance(part, ToolCall)]
-        for part in message.parts:
-            # A provider's own thoughts are not missed: the format has no place for them.
-            is_own_thought = isinstance(part, Reasoning) and message.provider == self._provider
-            if not is_own_thought and not isinstance(part, Text | Refusal | ToolCall):
-                self.left_out.add(part)
-        if not words and not calls:
-            return ()
-        item: Json = {"role": "assistant", "content": words or None}
-        return ({**item, "tool_calls": calls} if calls else item,)
-
-
-def _tool_call(call: ToolCall) -> Json:
-    arguments = call.raw_arguments if call.arguments is None else json.dumps(dict(call.arguments))
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments or ""}}
-
-
-def _tool_result(part: ToolResult) -> Json:
-    return {"role": "tool", "tool_call_id": part.call_id, "content": part.output}
 
 
 def parse_response(body: Json, dialect: Dialect) -> ProviderReply:
@@ -205,7 +98,12 @@ def parse_response(body: Json, dialect: Dialect) -> ProviderReply:
         finish_reason=finish,
         raw_finish_reason=reason,
         usage=parse_usage(usage, dialect),
-        billing=Billing(service_tier=read_text(body, "service_tier"), raw=usage),
+        billing=Billing(
+            service_tier=read_text(body, "service_tier"),
+            cache_write_12h_tokens=read_count(usage, "prompt_tokens_details", "ttl_12h_tokens") or 0,
+            audio_input_tokens=read_count(usage, "prompt_tokens_details", "audio_tokens") or 0,
+            raw=usage,
+        ),
         model=read_text(body, "model"),
         request_id=identifier,
         safety=_safety(finish, reason, parts),

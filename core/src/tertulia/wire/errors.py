@@ -255,14 +255,21 @@ def _kind(rules: ErrorRules, body: ErrorBody, status: int | None) -> ErrorKind:
 
 def _with_particulars(error: ProviderError, body: ErrorBody) -> ProviderError:
     if isinstance(error, UnsupportedParameterError):
-        named = re.search(r"(?:parameter:?|Unknown name) ['\"]?([A-Za-z_.]+)", body.message)
-        error.parameter = body.parameter or (named[1] if named else None)
+        named = _NAMED.search(body.message)
+        error.parameter = body.parameter or (named[1] or named[2] if named else None)
     if isinstance(error, TooLargeError):
         error.side = "request"
     if isinstance(error, ContextLengthError):
         error.limit, error.requested = _read_lengths(body.message)
     return error
 
+
+_NAMED = re.compile(
+    r"""(?:parameter:?|Unknown name|property|argument(?: supplied)?:) ['"]?([A-Za-z_][\w.\[\]]*)"""
+    # A server that is written with pydantic says where in the request.
+    r"""|["']loc["']: ?[\[(]["']body["'], ?["'](\w+)"""
+)
+"""How the parameter is named that is refused."""
 
 _LIMIT, _REQUESTED = r"(?P<limit>\d{1,18})", r"(?P<requested>\d{1,18})"
 _LENGTHS = (

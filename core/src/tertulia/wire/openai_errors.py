@@ -51,9 +51,17 @@ ERROR_RULES: ErrorRules = (
         statuses=frozenset({400, 404}),
     ),
     ErrorRule(
-        ErrorKind.UNSUPPORTED_PARAMETER, codes=frozenset({"unsupported_parameter", "unsupported_value"})
+        ErrorKind.UNSUPPORTED_PARAMETER,
+        codes=frozenset({"unsupported_parameter", "unsupported_value", "unknown_parameter"}),
     ),
-    ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern="unsupported parameter: '"),
+    ErrorRule(
+        ErrorKind.UNSUPPORTED_PARAMETER,
+        # The last are Groq's and, of servers that are written with pydantic, Mistral's and vLLM's.
+        pattern="(unsupported|unknown) parameter: '|unrecognized request argument"
+        r"|not supported with this model|property '\w+' is unsupported"
+        "|extra inputs are not permitted|extra_forbidden",
+        statuses=frozenset({400, 422, None}),
+    ),
     ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"server_is_overloaded", "service_unavailable_error"})),
     ErrorRule(
         ErrorKind.PERMISSION, pattern="country, region, or territory not supported|ip .*not authorized"

@@ -12,14 +12,15 @@ import math
 import re
 from binascii import b2a_base64
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, ClassVar, Protocol, TypeAlias, cast
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
 
 from tertulia.domain.exchange import Delta, ProviderReply, Request
-from tertulia.domain.media import Image
+from tertulia.domain.media import Media
 from tertulia.domain.message import Foreign, Part
 
 Json: TypeAlias = dict[str, Any]
@@ -79,12 +80,12 @@ class Wire(Protocol):
     A format as one provider speaks it: what a call is, and how its answer is read.
 
     It keeps no state of a conversation; one is made for each provider.
-
-    Attributes:
-        options: Names of the fields of :class:`tertulia.Options` that can be said in it.
     """
 
-    options: ClassVar[frozenset[str]]
+    @property
+    def options(self) -> frozenset[str]:
+        """Names of the fields of :class:`tertulia.Options`, and parts of a request, that it can say."""
+        ...
 
     def get_path(self, request: Request) -> str:
         """Return the path of the call below the base URL, query included."""
@@ -118,10 +119,31 @@ class Rendered:
         body: The JSON to send; not shown, because it may hold whole images.
 
         notes: What was converted or could not be represented, a sentence each.
+
+        added: The members that nobody asked for, so that nobody misses one that a model refuses.
+
+        asked: The options that members come from, by where they are: ``{"reasoning.effort":
+            "reasoning_effort"}``.
     """
 
     body: Json = attrs.field(repr=False)
     notes: tuple[str, ...] = ()
+    added: frozenset[str] = frozenset()
+    asked: Mapping[str, str] = MappingProxyType({})
+
+
+def merge_extra(body: Json, request: Request) -> None:
+    """Add the members that the caller has for this provider: objects member by member, all else as it is."""
+    body.update(_merge(body, (request.options.extra or {}).get(request.target.provider, {})))
+
+
+def _merge(owner: Json, members: Mapping[str, Any]) -> Json:
+    merged = dict(owner)
+    for name, value in members.items():
+        mine = owner.get(name)
+        is_object = isinstance(value, Mapping) and isinstance(mine, dict)
+        merged[name] = _merge(cast("Json", mine), cast("Json", value)) if is_object else value
+    return merged
 
 
 class LeftOut:
@@ -143,12 +165,17 @@ class LeftOut:
         )
 
 
-def render_image_url(image: Image) -> str:
-    """Write an image as a URL: its own, or a ``data:`` URL of its bytes."""
-    if image.data is None:
-        return image.url or ""
-    head = f"data:{image.media_type or 'application/octet-stream'};base64,"
-    return head + b2a_base64(image.data, newline=False).decode("ascii")
+def render_media_url(media: Media) -> str:
+    """Write what is attached as a URL: its own, or a ``data:`` URL of its bytes."""
+    if media.data is None:
+        return media.url or ""
+    head = f"data:{media.media_type or 'application/octet-stream'};base64,"
+    return head + render_base64(media.data)
+
+
+def render_base64(data: bytes) -> str:
+    """Write bytes as base64, in one line."""
+    return b2a_base64(data, newline=False).decode("ascii")
 
 
 def read_object(body: object, *path: str) -> Json:
@@ -190,7 +217,7 @@ def parse_arguments(raw: str) -> dict[str, Any] | None:
         that no float can hold, or too many levels. Half a character becomes U+FFFD.
     """
     try:
-        arguments = json.loads(raw or "{}", parse_constant=_refuse, parse_float=_read_float)
+        arguments = json.loads(raw or "{}", parse_constant=_refuse, parse_float=read_finite)
     except (ValueError, RecursionError):
         return None
     if not isinstance(arguments, dict) or is_too_deep(cast("object", arguments)):
@@ -225,7 +252,8 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _read_float(number: str) -> float:
+def read_finite(number: str) -> float:
+    """Read a number as JSON has it; ValueError for one that no float can hold."""
     found = float(number)
     if math.isinf(found):
         raise ValueError(f"{number} is too large")

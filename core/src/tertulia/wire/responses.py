@@ -1,15 +1,14 @@
 """
-OpenAI's Responses API, which xAI speaks as well.
+OpenAI's Responses API, which xAI speaks as well: the format, and its answers.
 
-Always stateless: ``store`` is false and the whole history is in the request. Opaque reasoning items go
-back to the provider that wrote them, directly before the item that followed them.
+What is sent is in :mod:`tertulia.wire.responses_input`.
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, cast
+from typing import cast
 
 import attrs
 
@@ -22,18 +21,15 @@ from tertulia.domain.exchange import (
     TextDelta,
     ToolCallDelta,
 )
-from tertulia.domain.media import Image, OpaqueState
+from tertulia.domain.media import OpaqueState
 from tertulia.domain.message import (
     FinishReason,
     Foreign,
-    Message,
     Part,
     Reasoning,
     Refusal,
-    Role,
     Text,
     ToolCall,
-    ToolResult,
     join_text,
 )
 from tertulia.domain.usage import Billing, Usage
@@ -41,7 +37,6 @@ from tertulia.errors import ProtocolError
 from tertulia.wire.errors import ErrorAnswer, ErrorBody, parse_error_body
 from tertulia.wire.protocol import (
     Json,
-    LeftOut,
     Rendered,
     StreamEnd,
     parse_arguments,
@@ -49,29 +44,22 @@ from tertulia.wire.protocol import (
     read_list,
     read_object,
     read_text,
-    render_image_url,
     subtract_known,
 )
+from tertulia.wire.responses_input import OPTIONS, Dialect, render_request
 
-OPTIONS = frozenset({"temperature", "top_p", "max_output_tokens", "service_tier"})
-"""The options of :class:`tertulia.Options` that the format has."""
+__all__ = [
+    "OPTIONS",
+    "TERMINAL_EVENTS",
+    "Dialect",
+    "ResponsesStream",
+    "ResponsesWire",
+    "parse_response",
+    "parse_usage",
+    "render_request",
+]
 
 TERMINAL_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.done"})
-
-
-@attrs.frozen
-class Dialect:
-    """
-    Where the speakers of the format differ.
-
-    Attributes:
-        system_as_instructions: System messages go into ``instructions``; else they are items of ``input``.
-
-        assistant_as_string: Earlier answers are sent as plain strings; else as ``output_text`` parts.
-    """
-
-    system_as_instructions: bool = True
-    assistant_as_string: bool = False
 
 
 @attrs.frozen
@@ -82,13 +70,18 @@ class ResponsesWire:
     Attributes:
         provider: The configured name that opaque state is tagged with.
 
-        reasons: Tells of a model whether it reasons, and so may be asked for encrypted reasoning.
+        reasons: Tells of a model whether it reasons, and so may be asked for encrypted reasoning; None of
+            one that nobody knows.
     """
 
     provider: str
-    reasons: Callable[[str], bool]
-    dialect: Dialect = Dialect()
-    options: ClassVar[frozenset[str]] = OPTIONS
+    reasons: Callable[[str], bool | None]
+    dialect: Dialect = Dialect()  # noqa: RUF009  # a frozen value
+
+    @property
+    def options(self) -> frozenset[str]:
+        """Those of the format, without those that the speaker does not have."""
+        return OPTIONS - self.dialect.without
 
     def get_path(self, request: Request) -> str:
         """One path for all models."""
@@ -96,8 +89,7 @@ class ResponsesWire:
 
     def render_request(self, request: Request) -> Rendered:
         """Render a request."""
-        reasons = self.reasons(request.target.model)
-        return render_request(request, self.dialect, encrypted_reasoning=reasons)
+        return render_request(request, self.dialect, reasons=self.reasons(request.target.model))
 
     def parse_response(self, body: object) -> ProviderReply:
         """Read a whole answer."""
@@ -106,110 +98,6 @@ class ResponsesWire:
     def read_stream(self) -> ResponsesStream:
         """Return a reader for one stream of events."""
         return ResponsesStream(self.provider)
-
-
-def render_request(request: Request, dialect: Dialect, *, encrypted_reasoning: bool) -> Rendered:
-    """
-    Render a request.
-
-    Args:
-        dialect: The speaker's habits.
-        encrypted_reasoning: Whether to ask for reasoning items that can be sent back; models that do not
-            reason refuse the question.
-    """
-    writer = _InputWriter(request.target.provider, dialect)
-    system = [message.text for message in request.messages if message.role is Role.SYSTEM]
-    body: Json = {"model": request.target.model, "store": False}
-    if system and dialect.system_as_instructions:
-        body["instructions"] = "\n\n".join(system)
-    body["input"] = [item for message in request.messages for item in writer.render_message(message)]
-    if encrypted_reasoning:
-        body["include"] = ["reasoning.encrypted_content"]
-    if request.conversation_id is not None:
-        body["prompt_cache_key"] = str(request.conversation_id)
-    body.update(request.options.chosen())
-    if request.stream:
-        body["stream"] = True
-    return Rendered(body, writer.left_out.notes)
-
-
-class _InputWriter:
-    """Renders messages for one provider and remembers what it could not say."""
-
-    def __init__(self, provider: str, dialect: Dialect) -> None:
-        self._provider = provider
-        self._dialect = dialect
-        self.left_out = LeftOut()
-
-    def render_message(self, message: Message) -> Sequence[Json]:
-        if message.role is Role.USER:
-            content = [item for part in message.parts if (item := self._render_input(part)) is not None]
-            return ({"role": "user", "content": content},)
-        if message.role is Role.ASSISTANT:
-            return self._render_answer(message.parts)
-        if message.role is Role.TOOL:
-            return [_tool_result(part) for part in message.parts if isinstance(part, ToolResult)]
-        return () if self._dialect.system_as_instructions else ({"role": "system", "content": message.text},)
-
-    def _render_input(self, part: Part) -> Json | None:
-        match part:
-            case Text():
-                return {"type": "input_text", "text": part.text}
-            case Image():
-                detail = {} if part.detail is None else {"detail": part.detail}
-                return {"type": "input_image", "image_url": render_image_url(part), **detail}
-            case _:
-                self.left_out.add(part)
-                return None
-
-    def _render_answer(self, parts: tuple[Part, ...]) -> Sequence[Json]:
-        if len(parts) == 1 and isinstance(words := parts[0], Text) and words.text:
-            return (self._render_words(words),)  # the usual answer, a thousand times in a long history
-        items = [item for part in parts if (item := self._render_part(part)) is not None]
-        # A reasoning item without its follower is a 400: an answer that broke off may end with one.
-        while items and items[-1].get("type") == "reasoning":
-            items.pop()
-        return items
-
-    def _render_part(self, part: Part) -> Json | None:
-        match part:
-            case Text() | Refusal():
-                # An empty text is there for another provider's signature; xAI answers 400 to one.
-                return self._render_words(part) if part.text else None
-            case ToolCall():
-                arguments = part.raw_arguments if part.arguments is None else json.dumps(dict(part.arguments))
-                return {
-                    "type": "function_call",
-                    "call_id": part.id,
-                    "name": part.name,
-                    "arguments": arguments or "",
-                }
-            case Reasoning() | Foreign() if self._is_ours(part.opaque):
-                return dict(part.opaque.value) if part.opaque else None
-            case _:
-                self.left_out.add(part)
-                return None
-
-    def _render_words(self, part: Text | Refusal) -> Json:
-        if self._dialect.assistant_as_string:
-            return {"role": "assistant", "content": part.text}
-        is_text = isinstance(part, Text)
-        content = (
-            {"type": "output_text", "text": part.text}
-            if is_text
-            else {"type": "refusal", "refusal": part.text}
-        )
-        item: Json = {"role": "assistant", "content": [content]}
-        if part.opaque is not None and self._is_ours(part.opaque):
-            item.update(part.opaque.value)
-        return item
-
-    def _is_ours(self, opaque: OpaqueState | None) -> bool:
-        return opaque is not None and opaque.provider == self._provider
-
-
-def _tool_result(part: ToolResult) -> Json:
-    return {"type": "function_call_output", "call_id": part.call_id, "output": part.output}
 
 
 def parse_response(body: Json, provider: str) -> ProviderReply:
@@ -240,7 +128,7 @@ def parse_response(body: Json, provider: str) -> ProviderReply:
         finish_reason=finish,
         raw_finish_reason=raw_reason,
         usage=parse_usage(body.get("usage")),
-        billing=Billing(service_tier=read_text(body, "service_tier"), raw=body.get("usage")),
+        billing=_parse_billing(body),
         model=read_text(body, "model"),
         request_id=read_text(body, "id"),
         safety=_safety(finish, raw_reason, parts),
@@ -270,6 +158,40 @@ def parse_usage(usage: object) -> Usage:
         output_tokens=subtract_known(read_count(usage, "output_tokens"), reasoning),
         reasoning_tokens=reasoning,
     )
+
+
+_PAID_CALLS = {
+    "web_search_call": "web_search",
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_interpreter",
+    "image_generation_call": "image_generation",
+}
+"""Items of an answer that have a fee, and what the price rows call it."""
+
+
+def _parse_billing(body: Json) -> Billing:
+    details = read_object(body, "usage", "input_tokens_details")
+    return Billing(
+        service_tier=read_text(body, "service_tier"),
+        cache_write_12h_tokens=read_count(details, "ttl_12h_tokens") or 0,
+        audio_input_tokens=read_count(details, "audio_tokens") or 0,
+        tool_calls=_count_calls(body),
+        raw=body.get("usage"),
+    )
+
+
+def _count_calls(body: Json) -> dict[str, int]:
+    """How often each hosted tool was called, as far as it costs something."""
+    kinds = [
+        _PAID_CALLS.get(read_text(item, "type") or "")
+        for item in read_list(body, "output")
+        if item.get("status") in ("completed", None)
+    ]
+    calls = Counter(kind for kind in kinds if kind is not None)
+    searches = read_count(body, "tool_usage", "web_search", "num_requests")
+    if searches is not None:
+        calls["web_search"] = searches
+    return {name: count for name, count in calls.items() if count}
 
 
 def _finish_reason(status: str | None, reason: str | None, parts: tuple[Part, ...]) -> FinishReason:

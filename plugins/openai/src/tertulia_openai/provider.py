@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from tertulia import Billing, Capability, ChatCompletionsProvider, Cost, ModelInfo, Usage
-from tertulia.wire import Wire, read_count
+import attrs
+
+from tertulia import (
+    ChatCompletionsProvider,
+    ModelInfo,
+    Price,
+    ProviderConfig,
+    ProviderReply,
+    Request,
+    TokenWeights,
+)
+from tertulia.wire import Json, Wire, read_count, read_list, read_text
 from tertulia.wire.chat_completions import ChatCompletionsWire, Dialect
 from tertulia.wire.responses import ResponsesWire
+from tertulia_openai import media
 from tertulia_openai.models import DEFAULT_MODEL, MODELS
 from tertulia_openai.prices import PRICES
+from tertulia_openai.tokens import find_weights
 
-CHAT_DIALECT = Dialect(answer_limit="max_completion_tokens", members={"store": False})
-"""OpenAI's own; a server that is compatible with it knows neither of the two."""
+CHAT_DIALECT = Dialect(
+    answer_limit="max_completion_tokens",
+    members={"store": False},
+    end_user="safety_identifier",
+    strict_tools=True,
+    prompt_cache_key=True,
+)
+"""OpenAI's own; a server that is compatible with it knows little of this."""
+
+COUNTED = frozenset(
+    {
+        "model",
+        "instructions",
+        "input",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "text",
+        "reasoning",
+        "truncation",
+    }
+)
+"""The members of a request that the service counts."""
 
 
 class OpenAIProvider(ChatCompletionsProvider):
@@ -33,6 +67,13 @@ class OpenAIProvider(ChatCompletionsProvider):
     MODELS = MODELS
     PRICES = PRICES
 
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        speaks_responses = self.api == "responses"
+        self.IMAGES = media.IMAGES if speaks_responses else type(self).IMAGES
+        self.DOCUMENTS = media.DOCUMENTS if speaks_responses else media.CHAT_DOCUMENTS
+        self.AUDIO = media.AUDIO
+
     @property
     def api(self) -> str:
         """Which of OpenAI's two formats it speaks: ``"responses"`` or ``"chat"``."""
@@ -49,17 +90,35 @@ class OpenAIProvider(ChatCompletionsProvider):
         """A compatible server may want none."""
         return self.is_openai
 
+    @property
+    def region(self) -> str | None:
+        """The region that data stays in, ``eu`` at ``eu.api.openai.com``; None at the general host."""
+        host, own = (urlsplit(url).hostname or "" for url in (self.base_url, self.BASE_URL))
+        return host.removesuffix(f".{own}") if host.endswith(f".{own}") else None
+
     def make_wire(self) -> Wire:
         """Responses, or Chat Completions in the dialect that the server understands."""
         if self.api == "responses":
-            return ResponsesWire(self.name, lambda model: self.can(model, Capability.REASONING))
+            return ResponsesWire(self.name, self.reasons)
         return ChatCompletionsWire(self.name, CHAT_DIALECT if self.is_openai else Dialect())
 
-    def find_model(self, model: str) -> ModelInfo | None:
-        """Return the bundled facts; of a compatible server none are known, whatever its models are called."""
-        return super().find_model(model) if self.is_openai else None
+    @property
+    def bundled_models(self) -> Sequence[ModelInfo]:
+        """Of a compatible server nothing is bundled, whatever its models are called."""
+        return self.MODELS if self.is_openai else ()
 
-    def render_headers(self) -> dict[str, str]:
+    @property
+    def bundled_prices(self) -> Sequence[Price]:
+        """Of a compatible server none, whatever its models are called."""
+        return self.PRICES if self.is_openai else ()
+
+    def find_token_weights(self, model: str) -> TokenWeights:
+        """By the model: an image is from 85 tokens to 30,000. Of a compatible server nothing is known."""
+        if not self.is_openai:
+            return self.TOKEN_WEIGHTS
+        return find_weights(model, reasons=self.reasons(model) is not False)
+
+    def render_headers(self, request: Request | None) -> dict[str, str]:
         """The organisation and the project, where they are set."""
         names = {"organization": "openai-organization", "project": "openai-project"}
         return {
@@ -68,23 +127,66 @@ class OpenAIProvider(ChatCompletionsProvider):
             if name in self.config.settings
         }
 
-    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
-        """
-        Price by the dated rows.
+    def find_refusal(self, model: str, option: str, value: object) -> str | None:
+        """Say why a model is known to refuse an option; Chat Completions know no ``"max"``."""
+        if (option, value) == ("reasoning_effort", "max") and self.is_openai and self.api == "chat":
+            return "Chat Completions have no 'max'"
+        return super().find_refusal(model, option, value)
 
-        Returns:
-            None also for what no row prices: tokens cached for 12 hours, the hosts of a region, and a
-            compatible server, whatever its models are called.
-        """
-        if not self.is_openai:
-            return None
-        details = ("input_tokens_details", "prompt_tokens_details")
-        kept_long = any(read_count(billing.raw, name, "ttl_12h_tokens") for name in details)
-        if kept_long or self._is_regional:
-            return None
-        return super().calculate_cost(model, usage, billing, at)
+    def annotate(self, reply: ProviderReply) -> ProviderReply:
+        """Say in which region the answer was made, for which some models cost more."""
+        if self.region is None:
+            return reply
+        return attrs.evolve(reply, billing=attrs.evolve(reply.billing, region=self.region))
 
-    @property
-    def _is_regional(self) -> bool:
-        """Whether data stays in a region (``eu.api.openai.com``), for which some models cost 10 % more."""
-        return (urlsplit(self.base_url).hostname or "").endswith(f".{urlsplit(self.BASE_URL).hostname}")
+    async def list_models(self) -> Sequence[ModelInfo]:
+        """List the models of the key; the list has dates, and all else comes from the bundled table."""
+        body = await self.get_json("/models", member="data")
+        return [
+            _with_dates(self.describe(identifier), item)
+            for item in read_list(body, "data")
+            if (identifier := read_text(item, "id"))
+        ]
+
+    async def count_input_tokens(self, request: Request) -> int | None:
+        """Ask OpenAI how many tokens a request is; None where only Chat Completions are spoken."""
+        if self.api != "responses":
+            return None
+        rendered = self.wire.render_request(request)
+        counted = {name: value for name, value in rendered.body.items() if name in COUNTED}
+        answer = await self.call(
+            "/responses/input_tokens",
+            counted,
+            timeouts=request.timeouts,
+            deadline=request.deadline,
+            model=request.target.model,
+        )
+        return read_count(answer, "input_tokens")
+
+
+def _with_dates(info: ModelInfo, item: Json) -> ModelInfo:
+    """When the model came, and when it goes, where the list says it."""
+    created, shutdown = read_count(item, "created"), _read_day(item, "shutdown_date")
+    return attrs.evolve(
+        info,
+        created=info.created if created is None else _read_moment(created),
+        shutdown_on=shutdown or info.shutdown_on,
+    )
+
+
+def _read_moment(seconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _read_day(item: Json, name: str) -> date | None:
+    """A day, whether it is written as one, as a moment, or in seconds."""
+    if (seconds := read_count(item, name)) is not None:
+        moment = _read_moment(seconds)
+        return None if moment is None else moment.date()
+    try:
+        return date.fromisoformat((read_text(item, name) or "")[:10])
+    except ValueError:
+        return None

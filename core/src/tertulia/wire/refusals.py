@@ -1,0 +1,61 @@
+"""Going on without what a model refuses: which members of a request are meant, and the rest of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from tertulia.wire.protocol import Json, Rendered, read_object
+
+_INDEX = re.compile(r"\[\w*\]")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def find_refused(rendered: Rendered, parameter: str) -> tuple[str, ...]:
+    """
+    Find the members of a request that an error means, among those that can be left out.
+
+    Services name them by their place (``reasoning.effort``, ``include[0]``), by the object around them
+    (``reasoning``), or in another spelling (``reasoningEffort``).
+    """
+    named = _normalise(parameter)
+    options = {path: rendered.asked.get(path, path) for path in (*rendered.added, *rendered.asked)}
+    return tuple(sorted(path for path, option in options.items() if _is_meant(path, option, named)))
+
+
+def _normalise(name: str) -> str:
+    """``generationConfig.topP`` and ``generation_config.top_p`` are one name."""
+    return _HUMP.sub("_", _INDEX.sub("", name)).lower().removeprefix("body.")
+
+
+def _is_meant(path: str, option: str, named: str) -> bool:
+    own = _normalise(path)
+    return (
+        named in (own, own.replace(".", "_"), own.rpartition(".")[2], option)
+        or own.startswith(f"{named}.")
+        or named.startswith(f"{own}.")
+    )
+
+
+def leave_out(rendered: Rendered, paths: Iterable[str]) -> Rendered:
+    """Render a request without some of its members; what is left empty goes with them."""
+    body = rendered.body
+    for path in paths:
+        body = _without(body, path.split("."))
+    return attrs.evolve(rendered, body=body)
+
+
+def read_member(body: Json, path: str) -> object:
+    """Follow a path of names to a value; None where there is none."""
+    *parents, last = path.split(".")
+    return read_object(body, *parents).get(last)
+
+
+def _without(owner: Json, path: list[str]) -> Json:
+    name, *rest = path
+    if rest and not isinstance(owner.get(name), dict):
+        return owner
+    left = _without(read_object(owner, name), rest) if rest else Json()
+    return {key: left if key == name else value for key, value in owner.items() if key != name or left}

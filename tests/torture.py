@@ -1,0 +1,10 @@
+"""How much of a thing the suite does, and how much ``make torture`` does."""
+
+from __future__ import annotations
+
+import os
+
+
+def scale(number: int) -> int:
+    """So many in the suite; times ``TERTULIA_TORTURE`` where that is set."""
+    return number * int(os.environ.get("TERTULIA_TORTURE", "1"))
