@@ -13,16 +13,15 @@ from tertulia import LongContext, Price, Rates
 
 _READ_ON = date(2026, 11, 22)
 _LONG_PROMPT = 200_001  # more than 200,000 prompt tokens
-
-AUDIO_PRICED_APART = (
-    "gemini-3.1-flash-lite",
-    "gemini-3-flash-preview",
-    "gemini-2.5-flash",
-    "gemini-2.5-flash-lite",
-)
-"""Models whose audio input has a price of its own."""
+_SOURCE = "Gemini API pricing page"
 
 _TIERS = {"batch": Decimal("0.5"), "flex": Decimal("0.5"), "priority": Decimal("1.8")}
+
+# Gemini 3 charges each query of a search, 2.5 each prompt that was answered with one; of 4 neither is known.
+_FEES = {
+    "gemini-3": {"google_search": Decimal(14), "grounded_prompt": Decimal(0)},
+    "gemini-2": {"google_search": Decimal(0), "grounded_prompt": Decimal(35)},
+}
 
 
 def _price(
@@ -41,8 +40,9 @@ def _price(
         tiers=_TIERS,
         valid_from=valid_from,
         valid_until=valid_until,
-        source="Gemini API pricing page",
+        source=_SOURCE if rates.audio_cache_read is None else f"{_SOURCE}; cached sound: genai-prices 0.2.3",
         read_on=_READ_ON,
+        fees=_FEES.get(model[: len("gemini-N")], {}),
     )
 
 
@@ -50,9 +50,14 @@ def _changing(model: str, day: date, before: Rates, after: Rates) -> tuple[Price
     return _price(model, before, valid_until=day), _price(model, after, valid_from=day)
 
 
+def _hearing(*rates: str, audio: str, cached: str) -> Rates:
+    return Rates.per_million(*rates, audio_input=audio, audio_cache_read=cached)
+
+
 _rates = Rates.per_million
 
-# input, output, cache read, cache write (there is no such class at Google)
+# input, output, cache read; there is no class of cache writes at Google, and its caches cost by the hour
+# besides, which no answer tells.
 PRICES: tuple[Price, ...] = (
     *_changing("gemini-4-argon", date(2026, 12, 1), _rates("2", "10", "0.1"), _rates("4", "20", "0.2")),
     *(
@@ -65,9 +70,9 @@ PRICES: tuple[Price, ...] = (
     _price("gemini-3.5-flash", _rates("1.5", "9", "0.15")),
     _price("gemini-3.5-flash-lite", _rates("0.3", "2.5", "0.03")),
     _price("gemini-3.1-pro-preview", _rates("2", "12", "0.2"), _rates("4", "18", "0.4")),
-    _price("gemini-3.1-flash-lite", _rates("0.25", "1.5", "0.025")),
-    _price("gemini-3-flash-preview", _rates("0.5", "3", "0.05")),
+    _price("gemini-3.1-flash-lite", _hearing("0.25", "1.5", "0.025", audio="0.5", cached="0.05")),
+    _price("gemini-3-flash-preview", _hearing("0.5", "3", "0.05", audio="1", cached="0.1")),
     _price("gemini-2.5-pro", _rates("1.25", "10", "0.125"), _rates("2.5", "15", "0.25")),
-    _price("gemini-2.5-flash", _rates("0.3", "2.5", "0.03")),
-    _price("gemini-2.5-flash-lite", _rates("0.1", "0.4", "0.01")),
+    _price("gemini-2.5-flash", _hearing("0.3", "2.5", "0.03", audio="1", cached="0.1")),
+    _price("gemini-2.5-flash-lite", _hearing("0.1", "0.4", "0.01", audio="0.3", cached="0.03")),
 )

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import ClassVar, cast
 from urllib.parse import quote
 
 import attrs
 
 from tertulia import (
-    Billing,
+    Capability,
     ConfigurationError,
-    Cost,
+    Delta,
     ErrorKind,
     HTTPProvider,
-    MediaLimits,
     ModelInfo,
     ModelNotFoundError,
     ProtocolError,
     ProviderError,
+    ProviderReply,
+    Request,
     Secret,
-    Usage,
+    TokenWeights,
 )
 from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
+from tertulia_gemini.continuing import LongAnswer
+from tertulia_gemini.limits import AUDIO, DOCUMENTS, IMAGES, VIDEO
 from tertulia_gemini.models import DEFAULT_MODEL, MODELS
-from tertulia_gemini.prices import AUDIO_PRICED_APART, PRICES
+from tertulia_gemini.prices import PRICES
 from tertulia_gemini.safety import find_problem
-from tertulia_gemini.wire import GenerateContentWire
+from tertulia_gemini.thinking import guess_efforts
+from tertulia_gemini.tokens import find_weights
+from tertulia_gemini.wire import GenerateContentWire, render_model_path
 
 MOST_PAGES = 100
 """Of a thousand models each: a list that goes on is none."""
@@ -66,12 +71,15 @@ class GeminiProvider(HTTPProvider):
     SETTINGS = frozenset({"safety_settings", "api_version"})
     MODELS = MODELS
     PRICES = PRICES
-    IMAGES = MediaLimits(
-        frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"}),
-        max_total_bytes=100 * 2**20,
-        urls=True,
-    )
+    IMAGES = IMAGES
+    DOCUMENTS = DOCUMENTS
+    AUDIO = AUDIO
+    VIDEO = VIDEO
     ERROR_RULES = ERROR_RULES
+
+    def find_token_weights(self, model: str) -> TokenWeights:
+        """By the generation of the model."""
+        return find_weights(model)
 
     def make_wire(self) -> Wire:
         """``generateContent``, with the safety settings of every request."""
@@ -87,11 +95,34 @@ class GeminiProvider(HTTPProvider):
             raise ConfigurationError(
                 f"provider {self.name!r}: {problem[0]}", provider=self.name, next_step=problem[1]
             )
-        return GenerateContentWire(self.name, self._version, safety)
+        return GenerateContentWire(self.name, self._version, safety, self.base_url)
 
     def render_key(self, key: Secret) -> dict[str, Secret]:
         """The key goes into a header of Google's own, never into the URL, which ends up in logs."""
         return {"x-goog-api-key": key}
+
+    async def send_message(self, request: Request) -> AsyncIterator[Delta]:
+        """
+        Send a request and yield the answer, however many calls it takes.
+
+        Where Gemini pauses it is asked to go on, each time with the time that is left. The answer ends with
+        finish reason ``pause`` only where it would go on without an end.
+        """
+        answer = LongAnswer(request)
+        next_request: Request | None = request
+        while next_request is not None:
+            call = cast("AsyncGenerator[Delta]", super().send_message(next_request))
+            try:
+                async with aclosing(call) as hop:
+                    async for delta in hop:
+                        if isinstance(delta, ProviderReply):
+                            next_request = answer.add(delta)
+                        elif (passed := answer.pass_on(delta)) is not None:
+                            yield passed
+            except ProviderError as error:
+                answer.charge(error)
+                raise
+        yield answer.join()
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List the models that generate, page by page, with the limits Google names."""
@@ -110,16 +141,31 @@ class GeminiProvider(HTTPProvider):
             page = f"&pageToken={quote(token, safe='')}"
         raise ProtocolError(f"provider {self.name!r}: the list of models has no end", provider=self.name)
 
-    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
-        """Price by the dated rows; unknown where audio was sent to a model that prices it apart."""
-        spoken = any(
-            item.get("modality") == "AUDIO" and read_count(item, "tokenCount")
-            for item in read_list(billing.raw, "promptTokensDetails")
+    async def verify(self) -> None:
+        """Ask for a list of one model, which is free and needs the key."""
+        await self.get_json(f"/{self._version}/models?pageSize=1", member="models")
+
+    async def count_input_tokens(self, request: Request) -> int | None:
+        """Ask Google, which counts tools and the system instruction along."""
+        model = request.target.model
+        body = {"model": f"models/{model.removeprefix('models/')}", **self.wire.render_request(request).body}
+        answer = await self.call(
+            f"{render_model_path(self._version, model)}:countTokens",
+            {"generateContentRequest": body},
+            timeouts=request.timeouts,
+            deadline=request.deadline,
+            model=model,
         )
+        return read_count(answer, "totalTokens")
+
+    def find_refusal(self, model: str, option: str, value: object) -> str | None:
+        """As the table of models says, and where it says nothing of efforts, as the words there are."""
         info = self.find_model(model)
-        if spoken and info is not None and info.id in AUDIO_PRICED_APART:
-            return None
-        return super().calculate_cost(model, usage, billing, at)
+        if option == "reasoning_effort" and (info is None or info.reasoning_efforts is None):
+            efforts = guess_efforts(model)
+            if value not in efforts:
+                return f"{model} takes {', '.join(efforts) or 'none'}"
+        return super().find_refusal(model, option, value)
 
     def advise(self, error: ProviderError, model: str | None) -> None:
         """Say where the ``-latest`` names are."""
@@ -143,4 +189,14 @@ class GeminiProvider(HTTPProvider):
             context_window=window or info.context_window,
             max_input_tokens=window or info.max_input_tokens,
             max_output_tokens=read_count(item, "outputTokenLimit") or info.max_output_tokens,
+            capabilities=_parse_capabilities(item, info),
+            gone_at=None,
         )
+
+
+def _parse_capabilities(item: Json, info: ModelInfo) -> frozenset[Capability] | None:
+    """What is known, and whether it thinks, which the list says of every model."""
+    if info.capabilities is None or not isinstance(item.get("thinking"), bool):
+        return info.capabilities
+    thinks = frozenset({Capability.REASONING})
+    return info.capabilities | thinks if item["thinking"] else info.capabilities - thinks
