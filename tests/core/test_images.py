@@ -106,10 +106,13 @@ def test_an_image_does_not_show_its_bytes():
         (Image(b"", "image/png"), "image is empty"),
         (bytearray(PNG), "a bytearray cannot be attached"),
         (None, "a NoneType cannot be attached"),
-        (b"%PDF-1.7", "bytes is not an image of a known type"),
+        (b"\x00\x01\x02", "bytes is of no known type, and no UTF-8 text"),
+        (Image(b"%PDF-1.7"), "image is application/pdf, so it is no image"),
         ("data:image/png;base64,@@@", "a data URL cannot be read"),
         ("data:image/png", "a data URL cannot be read: it has no comma"),
-        ("https://", "'https://' is no address"),
+        ("https://", "'https://' is no address that anybody fetches"),
+        (Image(url="file:///etc/passwd"), "'file:///etc/passwd' is no address that anybody fetches"),
+        ("https://me:pw@example.com/a.png", "'https://example.com/a.png' has a user or a password in it"),
         ("https://[", "'https://[' is no address"),
         ("a\0b", "cannot be read"),
     ],
@@ -120,10 +123,13 @@ def test_an_image_does_not_show_its_bytes():
         "empty image",
         "bytearray",
         "none",
-        "pdf",
+        "unknown",
+        "no picture",
         "not base64",
         "no comma",
         "no host",
+        "file",
+        "password",
         "no address",
         "zero byte",
     ],
@@ -168,6 +174,20 @@ def test_what_an_image_says_of_itself_stays():
     """An image without a type gets one, and keeps how closely it is to be looked at."""
     assert Image(PNG, "image/png", detail="low") == tertulia.load_image(Image(PNG, detail="low"))
     assert Image(PNG, "image/x-mine") == tertulia.load_image(Image(PNG, "image/x-mine"))
+
+
+@pytest.mark.parametrize("source", [b"%PDF-1.7", "data:,words", "https://example.com/a.pdf"])
+def test_what_is_asked_for_as_an_image_is_one(source):
+    """Whatever else could be attached is refused where an image is wanted."""
+    with pytest.raises(AttachmentError, match="is not an image; load_attachment"):
+        tertulia.load_image(source)
+
+
+def test_an_uploaded_file_may_be_an_image():
+    """Nobody can look into it, so it is what it is asked for as."""
+    file = tertulia.ProviderFile("openai", "file-1")
+
+    assert Image(file=file) == tertulia.load_image(file)
 
 
 def test_a_path_may_be_of_bytes(tmp_path: Path):
@@ -226,8 +246,8 @@ async def test_an_image_needs_no_words(client, seeing):
     [
         ("blind", PNG, UnsupportedMediaError, "blind/scripted-1 takes no images"),
         ("seeing", GIF, UnsupportedMediaError, "takes image/png, and not image/gif"),
-        ("seeing", PNG + bytes(100), TooLargeError, "an image of 170 bytes is more than the 100"),
-        ("seeing", [PNG] * 3, TooLargeError, "images of 210 bytes together is more than the 180"),
+        ("seeing", PNG + bytes(100), TooLargeError, "170 bytes. is more than the 100 bytes"),
+        ("seeing", [PNG] * 3, TooLargeError, "attachments of 210 bytes together is more than the 180"),
     ],
     ids=["no images", "not this type", "too large", "too large together"],
 )
@@ -314,7 +334,7 @@ async def test_earlier_images_become_a_note_where_they_cannot_be_seen(client, bl
     note = "[image/png, 70 bytes] which you cannot see"
     assert (Text(note), Text("What is this?")) == blind.requests[0].messages[0].parts
     assert (
-        "[image/png, 70 bytes] was replaced by a note: blind/scripted-1 does not take it",
+        "[image/png, 70 bytes] was replaced by a note: blind/scripted-1 takes no images",
     ) == reply.warnings
     await conversation.switch("seeing")
     await conversation.send("Which colour?")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -153,37 +155,41 @@ def _check_source(part: Media) -> None:
 def _describe(part: Media, kind: str) -> str:
     name = part.name if isinstance(part, Document) else None
     what = " ".join(filter(None, (part.media_type or kind, name)))
-    if part.data is not None:
-        return f"[{what}, {_size(part.data)}]"
-    return f"[{what} at {part.url}]" if part.file is None else f"[{what}, {part.file}]"
+    if part.url is not None:
+        return f"[{what} at {hide_query(part.url)}]"
+    return f"[{what}, {_size(part.data) if part.file is None else part.file}]"
 
 
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-)
-_HEIF_BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"), "image/heic"),
-    **dict.fromkeys((b"mif1", b"msf1", b"heif"), "image/heif"),
-    **dict.fromkeys((b"avif", b"avis"), "image/avif"),
-}
+def hide_query(url: str) -> str:
+    """An address as people and models may see it: what follows its ``?`` is often a signature, and secret."""
+    shown = re.sub(r"(?<=//)[^/?#]*@", "", re.split("[?#]", url, maxsplit=1)[0])
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
 
 
-def detect_image_type(data: bytes) -> str | None:
+def clean_name(name: str) -> str | None:
     """
-    Tell an image's type from its first bytes, whatever its file is called; None when it is none we know.
+    Make a file's name one that is safe to show, to send and to save under; None when nothing is left of it.
+
+    Folders are cut off, and so is whatever cannot be seen: control characters, and marks that turn the
+    direction of the text, behind which ``exe.txt`` may be a ``txt.exe``.
 
     Example:
-        >>> detect_image_type(b"GIF89a...")
-        'image/gif'
+        >>> clean_name("../../etc/passwd")
+        'passwd'
     """
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    if data[4:8] == b"ftyp":
-        return _HEIF_BRANDS.get(data[8:12])
-    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+    last = re.split(r"[/\\]", name)[-1]
+    seen = "".join(
+        letter for letter in last if letter.isspace() or unicodedata.category(letter) not in _UNSEEN
+    )
+    plain = " ".join(seen.split()).strip(". ")
+    if len(plain) > _LONGEST_NAME:
+        stem, dot, extension = plain.rpartition(".")
+        end = f"{dot}{extension}" if stem and len(extension) <= _LONGEST_EXTENSION else ""
+        plain = plain[: _LONGEST_NAME - len(end)].rstrip(". ") + end
+    return plain or None
+
+
+_LONGEST_SHOWN = 200
+_LONGEST_NAME = 100
+_LONGEST_EXTENSION = 10
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})

@@ -9,7 +9,8 @@ headers, keys included.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from tertulia.domain.config import Secret
 from tertulia.domain.options import Timeouts
@@ -33,6 +36,7 @@ MAX_BODY_BYTES = 64 * 2**20
 DRAIN_SECONDS = 0.05
 _LARGE_BODY = 2**20
 _CONNECTIONS = 512
+_OK = 200
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -288,6 +292,94 @@ class HTTPClient:
             bypassed = host in _LOOPBACK or bool(proxy_bypass(host))
             self._proxies[origin] = None if bypassed else getproxies().get(parts.scheme)
         return self._proxies[origin]
+
+
+@attrs.frozen
+class Fetched:
+    """
+    What is at an address.
+
+    Attributes:
+        location: Where it has gone instead; None where it says nothing of that.
+    """
+
+    status: int
+    location: str | None
+    body: bytes = attrs.field(repr=False)
+
+
+async def fetch_once(url: str, host: str, addresses: Sequence[str], *, max_bytes: int) -> Fetched:
+    """
+    Get what is at an address of the Internet, with nothing of ours: no proxy, cookie or key, no redirect.
+
+    Args:
+        url: Where to get it.
+        host: The host in it, as it was checked.
+        addresses: The host's; no other is connected to.
+        max_bytes: Of a larger answer nothing is kept.
+
+    Raises:
+        ProviderError: No answer came, or one that is too large or cannot be read.
+    """
+    target = URL(url, encoded=True)
+    if target.raw_host != host:  # what was checked and what is connected to are one thing
+        raise _unsendable()
+    connector = aiohttp.TCPConnector(resolver=_Pinned(host, addresses), use_dns_cache=False, force_close=True)
+    # The standard accept-encoding would let a few bytes unfold into many.
+    headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "tertulia"}
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            ) as session,
+            session.get(target, headers=headers, allow_redirects=False) as response,
+        ):
+            body = await _read_body(response, max_bytes) if response.status == _OK else b""
+            return Fetched(response.status, response.headers.get("location"), body)
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise _describe(error) from None
+
+
+async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProtocolError("it came compressed, which was not asked for")
+    too_large = TooLargeError(f"it is larger than {max_bytes:,} bytes", status=response.status)
+    if (response.content_length or 0) > max_bytes:
+        raise too_large
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
+class _Pinned(AbstractResolver):
+    """Knows one host, by the addresses that were checked."""
+
+    def __init__(self, host: str, addresses: Sequence[str]) -> None:
+        self._host = host
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if host != self._host:
+            raise OSError(f"{host} was not checked")
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 def _payload(body: bytes | None) -> bytes | BytesIO | None:

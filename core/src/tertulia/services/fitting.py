@@ -1,4 +1,4 @@
-"""What one provider can take: options it does not know and images it cannot see."""
+"""What one provider can take: options it does not know and attachments it cannot read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import Any
 
 import attrs
 
+from tertulia.contracts.provider import Provider
+from tertulia.domain.context import Context
 from tertulia.domain.exchange import Request, Target
-from tertulia.domain.media import Image
+from tertulia.domain.media import Audio, Document, Image, Media, ProviderFile, Video
+from tertulia.domain.media_type import is_among, is_text_type
 from tertulia.domain.message import Message, Part, Text
 from tertulia.domain.model import Capability, MediaLimits
 from tertulia.domain.tool import HostedTool, Tool
-from tertulia.errors import ProviderError, TooLargeError, UnsupportedMediaError, UnsupportedParameterError
+from tertulia.errors import (
+    AttachmentError,
+    ContextOverflowError,
+    ProviderError,
+    TooLargeError,
+    UnsupportedMediaError,
+    UnsupportedParameterError,
+)
 from tertulia.services.core import Core
 
 
@@ -45,7 +55,8 @@ def fit_options(core: Core, request: Request) -> tuple[Request, list[str]]:
             parameter=name,
             next_step='leave it out, or set unsupported="warn" to go on without it',
         )
-        raise _not_sent(error)
+        error.sent = False
+        raise error
     return _leave_out(request, refused), [
         f"option {name!r} was left out: {why}" for name, why in refused.items()
     ]
@@ -75,107 +86,222 @@ _PART_OF: dict[type, str] = {Tool: "tools", HostedTool: "hosted_tools"}
 _PARTS = frozenset({*_PART_OF.values(), "response_schema"})
 
 
-def fit_images(
-    core: Core, messages: Sequence[Message], target: Target, *, newest: Message
+async def fit_attachments(
+    core: Core, context: Context, target: Target, *, newest: Message, deadline: float
 ) -> tuple[tuple[Message, ...], list[str]]:
     """
-    Refuse images of the newest message that the provider does not take; replace earlier ones by a note.
+    Refuse attachments of the newest message that the provider does not take; note what earlier ones were.
 
-    Of images that are too many together the earliest go first.
+    A text that the provider takes no other way is sent as words. Where the caller allows it, an address that
+    the provider does not fetch is fetched here. Of attachments that are too many together the earliest go
+    first.
+
+    Args:
+        context: What was chosen to be sent.
+        newest: The user message that opened the turn.
+        deadline: On the loop's clock.
 
     Returns:
-        The messages as they can be sent, and what was replaced, a sentence each.
+        The messages as they can be sent, and what was changed, a sentence each.
 
     Raises:
-        UnsupportedMediaError: The provider, or the model, does not take an image of the newest message.
+        UnsupportedMediaError: The provider, or the model, does not take an attachment of the newest message.
         TooLargeError: One is larger than it takes, or all of them together.
+        ContextOverflowError: What was fetched is more than was reckoned with.
     """
-    gauge = _Gauge(target, _find_limits(core, target))
-    fitted = [gauge.fit(message, newest=newest) for message in reversed(messages)]
-    return tuple(reversed(fitted)), gauge.warnings()
+    gauge = _Gauge(core, target, deadline)
+    fitted = [await gauge.fit(message, newest=newest) for message in reversed(context.messages)]
+    messages = tuple(reversed(fitted))
+    if gauge.has_fetched:
+        _check_budget(core, messages, target, context.report.budget)
+    return messages, gauge.warnings
 
 
-def _find_limits(core: Core, target: Target) -> MediaLimits | None:
+def _check_budget(core: Core, messages: Sequence[Message], target: Target, budget: int | None) -> None:
+    """Nobody knew how long it is when the context was chosen."""
+    if budget is None or (tokens := core.plugins.count_tokens(target, messages)) <= budget:
+        return
+    raise ContextOverflowError(
+        f"what was fetched makes {tokens:,} tokens, and {budget:,} are allowed, so nothing was sent",
+        provider=target.provider,
+        budget=budget,
+        parts={"request": tokens},
+        next_step="attach less, or allow more max_context_tokens",
+    )
+
+
+@attrs.frozen
+class _Kind:
+    """What the attachments of one kind are called, and what a model has to be able to do."""
+
+    words: str
+    needed: Capability
+
+
+_KINDS: dict[type[Media], _Kind] = {
+    Image: _Kind("images", Capability.VISION),
+    Document: _Kind("documents", Capability.DOCUMENTS),
+    Audio: _Kind("sound", Capability.AUDIO),
+    Video: _Kind("films", Capability.VIDEO),
+}
+
+
+def _find_limits(provider: Provider, target: Target, part: Media) -> MediaLimits | None:
     """What a model takes; one that is not in the table is believed to take what its provider does."""
-    provider = core.plugins.get_provider(target.provider)
     info = provider.find_model(target.model)
-    if info is not None and info.capabilities is not None and Capability.VISION not in info.capabilities:
+    known = None if info is None else info.capabilities
+    if known is not None and _KINDS[type(part)].needed not in known:
         return None
-    return provider.IMAGES
+    match part:
+        case Image():
+            return provider.IMAGES
+        case Document():
+            return provider.DOCUMENTS
+        case Audio():
+            return provider.AUDIO
+        case Video():
+            return provider.VIDEO
 
 
 class _Gauge:
-    """Measures the images of one request, the newest first."""
+    """Measures the attachments of one request, the newest first."""
 
-    def __init__(self, target: Target, limits: MediaLimits | None) -> None:
+    def __init__(self, core: Core, target: Target, deadline: float) -> None:
+        self.warnings: list[str] = []
+        self.has_fetched = False
+        self._deadline = deadline
+        self._fetcher = core.fetcher
+        self._provider = core.plugins.get_provider(target.provider)
         self._target = target
-        self._limits = limits
         self._total = 0
-        self._replaced: list[Image] = []
 
-    def fit(self, message: Message, *, newest: Message) -> Message:
-        if not any(isinstance(part, Image) for part in message.parts):
+    async def fit(self, message: Message, *, newest: Message) -> Message:
+        if not any(isinstance(part, Media) for part in message.parts):
             return message
-        if message.id == newest.id:
-            for image in _images(message.parts):
-                if (error := self._find_problem(image)) is not None:
-                    raise _not_sent(error)
-            return message
-        return attrs.evolve(message, parts=tuple(map(self._fit_part, message.parts)))
+        fitted: list[Part] = []
+        for part in message.parts:
+            try:
+                fitted.append(await self._fit_part(part) if isinstance(part, Media) else part)
+            except ProviderError as error:
+                if message.id == newest.id:
+                    error.message = f"{error.message}, so nothing was sent"
+                    error.sent = False
+                    raise
+                fitted.append(Text(f"{part} which you cannot see"))
+                self.warnings.append(f"{part} was replaced by a note: {error.message}")
+        return attrs.evolve(message, parts=tuple(fitted))
 
-    def _fit_part(self, part: Part) -> Part:
-        if not isinstance(part, Image) or self._find_problem(part) is None:
+    async def _fit_part(self, part: Media) -> Part:
+        """
+        Return a part as it can be sent, and count it.
+
+        Raises:
+            ProviderError: It cannot.
+        """
+        limits = _find_limits(self._provider, self._target, part)
+        if part.url is not None and not (limits and limits.urls):
+            part = await self._fetch(part, limits)
+        try:
+            self._check(part, limits)
+        except UnsupportedMediaError:
+            words = _find_words(part)
+            if words is None:
+                raise
+            self.warnings.append(f"{part} was sent as words: {self._target} does not take it as a file")
+            return words
+        return part
+
+    async def _fetch(self, part: Media, limits: MediaLimits | None) -> Media:
+        """Put the bytes in the place of an address, where the caller allows it and it helps."""
+        takes_data = isinstance(part, Document) or (limits is not None and limits.data)
+        if self._fetcher is None or not takes_data:
             return part
-        self._replaced.append(part)
-        return Text(f"{part} which you cannot see")
+        try:
+            fetched = await self._fetcher.fetch(part, deadline=self._deadline)
+        except AttachmentError as error:
+            why = f"{error.message}, and {self._target} fetches no addresses itself"
+            raise self._unsupported(part, why, "attach the file itself, or ask another provider") from error
+        self.has_fetched = True
+        return fetched
 
-    def _find_problem(self, image: Image) -> ProviderError | None:
-        """Say why an image cannot be sent; None when it can, and is counted then."""
-        limits = self._limits
+    def _check(self, part: Media, limits: MediaLimits | None) -> None:
+        words = _KINDS[type(part)].words
         if limits is None:
-            return self._unsupported(image, f"{self._target} takes no images")
-        if image.data is None:
-            return None if limits.urls else self._unsupported(image, f"{self._target} fetches no addresses")
-        if image.media_type not in limits.media_types:
+            raise self._unsupported(part, f"{self._target} takes no {words}")
+        if part.media_type is not None and not is_among(part.media_type, limits.media_types):
             known = ", ".join(sorted(limits.media_types))
-            return self._unsupported(image, f"{self._target} takes {known}, and not {image.media_type}")
-        size, total = len(image.data), self._total + len(image.data)
+            raise self._unsupported(part, f"{self._target} takes {known}, and not {part.media_type}")
+        if part.file is not None:
+            self._check_file(part, part.file, limits)
+        elif part.url is not None and not limits.urls:
+            raise self._unsupported(
+                part,
+                f"{self._target} fetches no addresses",
+                "attach the file itself, or open the client with fetch_urls=True",
+            )
+        elif part.data is not None:
+            self._check_data(part, part.data, limits)
+
+    def _check_file(self, part: Media, file: ProviderFile, limits: MediaLimits) -> None:
+        if file.provider != self._target.provider:
+            raise self._unsupported(
+                part,
+                f"{file} cannot be read by {self._target}",
+                f"ask {file.provider}, or attach the file itself",
+            )
+        if not limits.files:
+            words = _KINDS[type(part)].words
+            raise self._unsupported(
+                part, f"{self._target} takes no {words} that were uploaded before", "attach the file itself"
+            )
+
+    def _check_data(self, part: Media, data: bytes, limits: MediaLimits) -> None:
+        words = _KINDS[type(part)].words
+        if not limits.data:
+            raise self._unsupported(
+                part,
+                f"{self._target} takes {words} only from an address or uploaded before",
+                "attach its address, or ask another provider",
+            )
+        if part.media_type is None:
+            raise self._unsupported(part, f"nobody knows of what type {part} is", "set its media_type")
+        size, total = len(data), self._total + len(data)
         if limits.max_bytes is not None and size > limits.max_bytes:
-            return self._too_large(f"an image of {size:,} bytes", limits.max_bytes)
+            raise self._too_large(f"{part}", limits.max_bytes, "attach a smaller version")
         if limits.max_total_bytes is not None and total > limits.max_total_bytes:
-            return self._too_large(f"images of {total:,} bytes together", limits.max_total_bytes)
+            what = f"attachments of {total:,} bytes together"
+            raise self._too_large(what, limits.max_total_bytes, "attach smaller versions, or fewer")
         self._total = total
-        return None
 
-    def warnings(self) -> list[str]:
-        return [
-            f"{image} was replaced by a note: {self._target} does not take it" for image in self._replaced
-        ]
-
-    def _unsupported(self, image: Image, why: str) -> UnsupportedMediaError:
+    def _unsupported(
+        self, part: Media, why: str, next_step: str = "convert it, or ask another provider"
+    ) -> UnsupportedMediaError:
         return UnsupportedMediaError(
-            f"{why}, so nothing was sent",
+            why,
             provider=self._target.provider,
             model=self._target.model,
             parameter="attach",
-            media_type=image.media_type,
-            next_step="convert the image, or ask another provider",
+            media_type=part.media_type,
+            next_step=next_step,
         )
 
-    def _too_large(self, what: str, limit: int) -> TooLargeError:
+    def _too_large(self, what: str, limit: int, next_step: str) -> TooLargeError:
         return TooLargeError(
-            f"{what} is more than the {limit:,} that {self._target} takes, so nothing was sent",
+            f"{what} is more than the {limit:,} bytes that {self._target} takes",
             provider=self._target.provider,
             model=self._target.model,
             side="request",
-            next_step="attach a smaller version, or fewer images",
+            next_step=next_step,
         )
 
 
-def _images(parts: Iterable[Part]) -> list[Image]:
-    return [part for part in parts if isinstance(part, Image)]
-
-
-def _not_sent(error: ProviderError) -> ProviderError:
-    error.sent = False
-    return error
+def _find_words(part: Media) -> Text | None:
+    """A text document as words, whole and with its name; None for what is no text."""
+    if not isinstance(part, Document) or part.data is None or not is_text_type(part.media_type or ""):
+        return None
+    try:
+        words = part.data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    name = (part.name or "document").replace('"', "'")
+    return Text(f'<document name="{name}" type="{part.media_type}">\n{words}\n</document>\n')
