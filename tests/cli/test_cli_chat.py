@@ -80,10 +80,11 @@ def test_switching_before_and_after_the_first_message(chat):
     ended = chat("/switch openai", "My name is John.", "/switch xai grok-4.3", "What is my name?")
 
     assert ended.out == "Hello John.\nYour name is John.\n"
-    assert ended.err.splitlines()[:4] == [
+    assert ended.err.splitlines()[:5] == [
         "openai answers from now on",
         "openai/gpt-6.1-sol, $0.000046",
         "xai/grok-4.3 answers from now on",
+        "note: what 'openai' alone can read of 1 part(s) was kept back; it is sent again to 'openai'",
         "xai/grok-4.3, $0.00004125",
     ]
 
@@ -261,16 +262,16 @@ def test_a_path_may_be_quoted_or_escaped(chat, tmp_path: Path, path: str):
 
 def test_what_cannot_be_attached_is_said_at_once(chat, simulated: Simulator, tmp_path: Path):
     """
-    A file that is none, or no image, is an error before anything is sent.
+    A file that is none, or nothing known, is an error before anything is sent.
     """
-    (tmp_path / "notes.txt").write_text("Milk, eggs.")
+    (tmp_path / "notes.bin").write_bytes(b"\x00\x01")
 
-    ended = chat(f"/attach {tmp_path}/none.png", f"/attach {tmp_path}/notes.txt", "/attach 'half")
+    ended = chat(f"/attach {tmp_path}/none.png", f"/attach {tmp_path}/notes.bin", "/attach 'half")
 
     assert ended.code == 1
     assert [line.partition("; ")[0] for line in ended.err.splitlines()] == [
         f"error: {tmp_path}/none.png cannot be read: No such file or directory",
-        f"error: {tmp_path}/notes.txt is not an image of a known type",
+        f"error: {tmp_path}/notes.bin is of no known type, and no UTF-8 text",
         "error: 'half cannot be read: No such file or directory",
     ]
     assert [] == simulated.requests

@@ -197,7 +197,7 @@ def test_an_answer_that_broke_off_says_so(fill, tertulia_command, simulator: Sim
 
 def test_json_is_one_conversation(fill, tertulia_command):
     """
-    Messages are whole but for the bytes of their images.
+    Messages are whole but for the bytes of what is attached.
     """
     clock = StandingClock()
     identifier = fill(talk, clock)
@@ -215,7 +215,8 @@ def test_json_is_one_conversation(fill, tertulia_command):
         "cost": "0.001461",
         "unknown_costs": 0,
     }
-    assert question["images"] == [{"media_type": "image/png", "bytes": 78, "url": None}]
+    nowhere = {"name": None, "url": None, "file": None}
+    assert question["attachments"] == [{"type": "image", "media_type": "image/png", "bytes": 78, **nowhere}]
     assert (system["role"], failed["status"]) == ("system", "failed")
     del answer["id"]
     assert answer == {
@@ -223,7 +224,9 @@ def test_json_is_one_conversation(fill, tertulia_command):
         "role": "assistant",
         "status": "complete",
         "text": "Hello John.",
-        "images": [],
+        "attachments": [],
+        "tool_calls": [],
+        "tool_results": [],
         "provider": "gemini",
         "model": "gemini-3.5-flash",
         "finish_reason": "stop",

@@ -84,7 +84,7 @@ async def test_a_picture_that_is_gone_is_named(talk, meddle, damage, state):
     for reading in (talk.history, lambda: talk.store.get_message(OWNER, talk.id, first_id)):
         with pytest.raises(StoreCorruptError) as caught:
             await reading()
-        assert f"the bytes of the image {NAME} are {state}, so its message cannot be read" == (
+        assert f"the bytes of the attachment {NAME} are {state}, so its message cannot be read" == (
             caught.value.message
         )
         assert talk.store.location == caught.value.location

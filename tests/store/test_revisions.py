@@ -12,15 +12,18 @@ from uuid import UUID
 
 import attrs
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from tertulia import StoreError
 from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.revisions import _make_config
 from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata
 from tertulia.builtin.sql.sqlite import make_engine
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.domain.message import Message, Text, ToolCall
+from tertulia.domain.model import ModelInfo
 from tertulia.domain.usage import CostTotal, Money
 from tertulia.testing import StandingClock
 
@@ -29,13 +32,19 @@ BOB = UUID("01a20320-e850-7000-8000-00000000000e")
 LATE = "main-late-01a20320-e468-7000-8000-00000000000c"
 
 
-@pytest.fixture
-def old_database(tmp_path: Path) -> str:
-    """The URL of a database of revision 0001."""
+@pytest.fixture(params=["0001", "0002"])
+def old_database(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a database of an earlier revision."""
     path = tmp_path / "conversations.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(Path(__file__).with_name("database_0001.sql").read_text())
-    return f"sqlite:///{path}"
+    url = f"sqlite:///{path}"
+    if request.param != "0001":
+        with make_engine(Address.parse(url), writes=True).begin() as connection:
+            config = _make_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, request.param)
+    return url
 
 
 async def test_everything_is_found_again(old_database):
@@ -74,6 +83,8 @@ async def test_everything_is_found_again(old_database):
     assert ("Is anybody there?", "failed") == (question.text, question.status)
     following = Message.of("user", "Hello?")
     await store.add_message("bob", BOB, "main", _with_id(following, clock))
+    await store.replace_models("bob", "openai", [ModelInfo("openai", "gpt-6.1-sol")], clock.now())
+    assert [ModelInfo("openai", "gpt-6.1-sol")] == await store.get_models("bob")
     assert ["failed", "complete"] == [each.status for each in await store.get_messages("bob", BOB, "main")]
     await store.aclose()
 
@@ -95,15 +106,15 @@ async def test_the_tables_are_those_of_a_new_database(old_database, tmp_path):
 
 async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_path):
     """Where a table of ours is in the way, the database stays what it was, whole."""
-    meddle("CREATE TABLE checkpoint (elsewhere TEXT)")
+    meddle("CREATE TABLE model (elsewhere TEXT)")
     tables = _read_tables(tmp_path / "conversations.db")
 
     for _ in range(2):
-        with pytest.raises(StoreError, match="table checkpoint already exists"):
+        with pytest.raises(StoreError, match="table model already exists"):
             await SQLStore(old_database, StandingClock()).open()
 
     assert tables == _read_tables(tmp_path / "conversations.db")
-    meddle("DROP TABLE checkpoint")
+    meddle("DROP TABLE model")
     store = SQLStore(old_database, StandingClock())
     await store.open()
     assert 6 == len(await store.get_messages("ann", ANN, "main"))

@@ -10,8 +10,10 @@ from uuid import UUID
 
 import attrs
 
+from tertulia.domain.catalogue import ModelChanges
 from tertulia.domain.conversation import Attempt, Branch, ConversationRecord
 from tertulia.domain.message import Message, MessageStatus
+from tertulia.domain.model import ModelInfo
 
 
 @attrs.frozen
@@ -92,6 +94,8 @@ class Store(ABC):
     as pending. Whoever writes next on the branch settles so for good what it left, its cost being unknown.
 
     Messages with images come back with their bytes; equal bytes of one owner are kept once.
+
+    Beside the conversations a store keeps a catalogue: what each provider's list said of its models.
     """
 
     @property
@@ -151,15 +155,28 @@ class Store(ABC):
 
     @abstractmethod
     async def add_user_message(
-        self, owner: str, conversation_id: UUID, branch: str, message: Message, attempt: Attempt
+        self,
+        owner: str,
+        conversation_id: UUID,
+        branch: str,
+        message: Message,
+        attempt: Attempt,
+        *,
+        expected_head: UUID | Literal["any"] | None = "any",
     ) -> Message:
         """
         Write ahead: append a user message to a branch, with the attempt that will answer it.
+
+        What tools returned is written ahead in the same way: a message of the role ``tool``.
+
+        Args:
+            expected_head: As of :meth:`add_message`.
 
         Returns:
             The message with its parent and depth.
 
         Raises:
+            BranchMovedError: Another message is the newest; nothing was appended.
             ConversationBusyError: An answer is still under way on the branch.
         """
 
@@ -344,3 +361,31 @@ class Store(ABC):
     @abstractmethod
     async def get_attempts(self, owner: str, conversation_id: UUID) -> list[Attempt]:
         """Return every attempt of a conversation, in the order they were started."""
+
+    @abstractmethod
+    async def replace_models(
+        self, owner: str, provider: str, models: Sequence[ModelInfo], at: datetime
+    ) -> ModelChanges:
+        """
+        Take over a provider's list of models, whole or not at all.
+
+        ``tertulia.domain.catalogue.compare_models`` decides what becomes of each entry: a model that is not
+        in the list is marked as gone, and never removed.
+
+        Args:
+            provider: The configured name.
+            models: The whole list.
+            at: When it was fetched.
+
+        Returns:
+            What is different from now on.
+        """
+
+    @abstractmethod
+    async def get_models(self, owner: str, provider: str | None = None) -> list[ModelInfo]:
+        """
+        Return the catalogue, gone models included, by provider and then by id.
+
+        Args:
+            provider: The configured name; None for all.
+        """

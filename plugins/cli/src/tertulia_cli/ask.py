@@ -33,13 +33,13 @@ class Question:
     What to ask, and of whom.
 
     Attributes:
-        attached: Images that go with it.
+        attached: Files that go with it.
     """
 
     text: str
     access: Access
     system: str | None = None
-    attached: Sequence[tertulia.Image] = ()
+    attached: Sequence[tertulia.Media] = ()
     as_json: bool = False
 
 

@@ -107,8 +107,8 @@ async def _edit(dialogue: Dialogue, argument: str) -> Result:
 
 
 async def _attach(dialogue: Dialogue, argument: str) -> Result:
-    image = tertulia.load_image(_read_path(_wanted("attach", argument)))
-    dialogue.attached = (*dialogue.attached, image)
+    attachment = tertulia.load_attachment(_read_path(_wanted("attach", argument)))
+    dialogue.attached = (*dialogue.attached, attachment)
     note(f"{' '.join(map(str, dialogue.attached))} goes with your next message")
     return None
 
@@ -142,7 +142,7 @@ COMMANDS = {
     "resume": _Entry("/resume", "ask for the rest of an answer that broke off", _resume),
     "regenerate": _Entry("/regenerate", "ask for another answer to your last message", _regenerate),
     "edit": _Entry("/edit TEXT", "say your last message differently", _edit),
-    "attach": _Entry("/attach FILE", "send an image with your next message", _attach),
+    "attach": _Entry("/attach FILE", "send a file with your next message", _attach),
     "history": _Entry("/history [N]", f"show the newest N messages, else {NEWEST}", _history),
     "title": _Entry("/title TEXT", "call the conversation something", _title),
     "help": _Entry("/help", "show this", _help),

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from tertulia_cli import versions
+from tertulia_cli.command_parts import help_alone as _help_alone
+from tertulia_cli.command_parts import json_option as _json
+from tertulia_cli.command_parts import show_examples as _examples
+from tertulia_cli.command_parts import store_option as _store
+from tertulia_cli.model_commands import models, providers
 
 C = TypeVar("C", bound=Callable[..., Any])
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def _asking(command: C) -> C:
@@ -42,15 +43,6 @@ def _asking(command: C) -> C:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def _store(command: C) -> C:
-    where = "sqlite:///PATH or memory:. Default: your own database."
-    return click.option("--store", metavar="URL", help=where)(command)
-
-
-def _json(what: str) -> Callable[[C], C]:
-    return click.option("--json", "as_json", is_flag=True, help=what)
 
 
 @click.group(
@@ -95,7 +87,7 @@ def demo() -> int:
     "attached",
     multiple=True,
     metavar="FILE",
-    help="Send an image along: a file, or an https:// address. Can be repeated.",
+    help="Send a file along: an image, a PDF, a text, sound; or an https:// address. Can be repeated.",
 )
 @_json("Print one JSON object when the answer is complete.")
 def ask(
@@ -117,7 +109,7 @@ def ask(
     to standard output; who answered, what it cost and what went wrong go to standard error. Without any key
     the services are simulated, and it says so.
     """
-    from tertulia import load_image
+    from tertulia import load_attachment
     from tertulia_cli.access import Access
     from tertulia_cli.ask import Question, ask_question
 
@@ -127,7 +119,7 @@ def ask(
             text=said,
             access=Access(provider, model, _split_names(fallback), store, simulator),
             system=system,
-            attached=[load_image(source) for source in attached],
+            attached=[load_attachment(source) for source in attached],
             as_json=as_json,
         )
     )
@@ -247,6 +239,10 @@ def branches(conversation: str, *, store: str | None, as_json: bool) -> int:
     return show_branches(conversation, store=store, as_json=as_json)
 
 
+cli.add_command(models)
+cli.add_command(providers)
+
+
 @cli.group(invoke_without_command=True, epilog=_examples("tertulia config show"))
 @click.pass_context
 def config(context: click.Context) -> None:
@@ -311,12 +307,6 @@ def plugins(as_json: bool) -> int:
     from tertulia_cli.plugins import list_plugins
 
     return list_plugins(as_json=as_json)
-
-
-def _help_alone(context: click.Context) -> None:
-    """Show what there is to a group of commands that is called without one."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
 
 
 def _read_text(text: str | None, *, may_be_empty: bool) -> str:

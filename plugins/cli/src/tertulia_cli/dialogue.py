@@ -30,7 +30,7 @@ class Dialogue:
         self.client = client
         self.system = system
         self.title: str | None = None
-        self.attached: tuple[tertulia.Image, ...] = ()
+        self.attached: tuple[tertulia.Media, ...] = ()
         self._provider = access.provider
         self._model = access.model
         self._fallback = access.fallback
@@ -82,14 +82,14 @@ class Dialogue:
         return self.conversation.resume(fallback=self._fallback)
 
     async def edit(self, text: str) -> tertulia.ReplyStream:
-        """Say the last message differently, with the same images and what else is attached."""
+        """Say the last message differently, with the same files and what else is attached."""
         history = await self.conversation.history()
         said = [message for message in history if message.role is tertulia.Role.USER]
         if not said:
             raise NothingSaidError("there is no message of yours on this branch; say something first")
-        images = [part for part in said[-1].parts if isinstance(part, tertulia.Image)]
+        files = [part for part in said[-1].parts if isinstance(part, tertulia.Media)]
         stream = self.conversation.edit(
-            said[-1], text, attach=(*images, *self.attached), fallback=self._fallback
+            said[-1], text, attach=(*files, *self.attached), fallback=self._fallback
         )
         self.attached = ()
         return stream

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ def describe_parts(message: tertulia.Message) -> str:
 
 
 def render_message(message: tertulia.Message) -> dict[str, Any]:
-    """A message for JSON, with its images named and left out."""
+    """A message for JSON, with what is attached named and left out."""
     is_answer = message.role is tertulia.Role.ASSISTANT
     return {
         "number": _number(message),
@@ -39,7 +40,11 @@ def render_message(message: tertulia.Message) -> dict[str, Any]:
         "role": message.role,
         "status": message.status,
         "text": message.text,
-        "images": [_render_image(part) for part in message.parts if isinstance(part, tertulia.Image)],
+        "attachments": [_render_media(part) for part in message.parts if isinstance(part, tertulia.Media)],
+        "tool_calls": [_render_call(call) for call in message.tool_calls],
+        "tool_results": [
+            _render_result(part) for part in message.parts if isinstance(part, tertulia.ToolResult)
+        ],
         "provider": message.provider,
         "model": message.model,
         "finish_reason": message.finish_reason,
@@ -87,21 +92,44 @@ def _describe_part(part: tertulia.Part) -> str:
     match part:
         case tertulia.Text(text=text) | tertulia.Refusal(text=text):
             return text
-        case tertulia.Image():
+        case tertulia.Image() | tertulia.Document() | tertulia.Audio() | tertulia.Video():
             return str(part)
         case tertulia.ToolCall(name=name):
-            return f"[calls {name}]"
-        case tertulia.ToolResult(name=name):
-            return f"[result of {name}]"
+            return f"[calls {name} with {_describe_arguments(part)}]"
+        case tertulia.ToolResult(name=name, output=output, is_error=is_error):
+            return f"[{name} {'failed' if is_error else 'returned'}: {output}]"
         case tertulia.Foreign(kind=kind):
             return f"[{kind}]"
         case _:
             return ""
 
 
-def _render_image(image: tertulia.Image) -> dict[str, Any]:
+def _describe_arguments(call: tertulia.ToolCall) -> str:
+    if call.arguments is None:
+        return call.raw_arguments or "nothing"
+    return json.dumps(dict(call.arguments), ensure_ascii=False)
+
+
+def _render_call(call: tertulia.ToolCall) -> dict[str, Any]:
+    arguments = call.raw_arguments if call.arguments is None else dict(call.arguments)
+    return {"id": call.id, "name": call.name, "arguments": arguments}
+
+
+def _render_result(result: tertulia.ToolResult) -> dict[str, Any]:
     return {
-        "media_type": image.media_type,
-        "bytes": None if image.data is None else len(image.data),
-        "url": image.url,
+        "call_id": result.call_id,
+        "name": result.name,
+        "output": result.output,
+        "is_error": result.is_error,
+    }
+
+
+def _render_media(part: tertulia.Media) -> dict[str, Any]:
+    return {
+        "type": type(part).__name__.lower(),
+        "media_type": part.media_type,
+        "name": part.name if isinstance(part, tertulia.Document) else None,
+        "bytes": None if part.data is None else len(part.data),
+        "url": part.url,
+        "file": None if part.file is None else part.file.id,
     }

@@ -49,7 +49,7 @@ def find_blobs(database: Database, rows: Sequence[Row], statement: ClauseElement
         if not isinstance(data, bytes) or hashlib.sha256(data).hexdigest() != name:
             state = "missing" if data is None else "damaged"
             raise StoreCorruptError(
-                f"the bytes of the image {name} are {state}, so its message cannot be read",
+                f"the bytes of the attachment {name} are {state}, so its message cannot be read",
                 next_step="restore a copy of the database",
             )
         return data

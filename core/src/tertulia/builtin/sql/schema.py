@@ -28,7 +28,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest revision in ``migrations``: what a database must be at to be used."""
 
 VERSION_TABLE = "tertulia_version"
@@ -253,4 +253,14 @@ checkpoint = Table(
     Column("thoughts", Text, nullable=False),
     PrimaryKeyConstraint("owner_id", "conversation_id", "message_id", "number"),
     _belongs_to_message(),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("provider", String(200), nullable=False),
+    Column("id", String(200), nullable=False),
+    Column("facts", Text, nullable=False),
+    PrimaryKeyConstraint("owner_id", "provider", "id"),
 )

@@ -46,6 +46,7 @@ _SEGMENT = schema.segment.c
 _BLOB = schema.blob.c
 _MESSAGE_BLOB = schema.message_blob.c
 _CHECKPOINT = schema.checkpoint.c
+_MODEL = schema.model.c
 
 
 def _bind(column: KeyedColumnElement[Any], name: str | None = None) -> ColumnElement[Any]:
@@ -358,3 +359,12 @@ _HELD = select(_MESSAGE_BLOB.sha256).where(_of(schema.message_blob))
 _IDS_ON_PATH = select(_MESSAGE.id).join(_PATH, _ON_PATH)
 GET_MESSAGE_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_is(_MESSAGE_BLOB.message_id))))
 GET_PATH_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_MESSAGE_BLOB.message_id.in_(_IDS_ON_PATH))))
+
+ADD_MODEL = insert(schema.model).values(_set(schema.model))
+UPDATE_MODEL = (
+    update(schema.model)
+    .where(_is(_MODEL.owner_id), _is(_MODEL.provider), _is(_MODEL.id))
+    .values(facts=_bind(_MODEL.facts))
+)
+GET_ALL_MODELS = select(schema.model).where(_is(_MODEL.owner_id)).order_by(_MODEL.provider, _MODEL.id)
+GET_MODELS = GET_ALL_MODELS.where(_is(_MODEL.provider))

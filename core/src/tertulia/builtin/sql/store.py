@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tertulia.builtin.sql import answers, branches, reading, statements
+from tertulia.builtin.sql import answers, branches, catalogue, reading, statements
 from tertulia.builtin.sql.address import Address
 from tertulia.builtin.sql.database import Database
 from tertulia.builtin.sql.errors import opening
@@ -23,8 +23,10 @@ from tertulia.builtin.sql.sqlite import make_engine
 from tertulia.builtin.sql.transactions import prepare, read_each, write_together
 from tertulia.builtin.sql.tree import add_conversation, explain_no_conversation, make_keys
 from tertulia.contracts.store import Checkpoint, Settlement, Store
+from tertulia.domain.catalogue import ModelChanges
 from tertulia.domain.conversation import Attempt, Branch, ConversationRecord
 from tertulia.domain.message import Message
+from tertulia.domain.model import ModelInfo
 from tertulia.runtime.clock import Clock
 
 LARGEST_GROUP = 128
@@ -112,13 +114,20 @@ class SQLStore(Store):
         )
 
     async def add_user_message(
-        self, owner: str, conversation_id: UUID, branch: str, message: Message, attempt: Attempt
+        self,
+        owner: str,
+        conversation_id: UUID,
+        branch: str,
+        message: Message,
+        attempt: Attempt,
+        *,
+        expected_head: UUID | Literal["any"] | None = "any",
     ) -> Message:
         """Append a user message to a branch, together with the attempt that will answer it."""
         keys, clock = make_keys(owner, conversation_id), self._clock
         return await self._writer.run(
             lambda database: answers.add_message(
-                database, keys, branch, message, clock.now(), attempt=attempt
+                database, keys, branch, message, clock.now(), expected_head=expected_head, attempt=attempt
             )
         )
 
@@ -253,6 +262,18 @@ class SQLStore(Store):
         await self._writer.run(
             lambda database: branches.remove_branch(database, keys, branch, at, clock.now())
         )
+
+    async def replace_models(
+        self, owner: str, provider: str, models: Sequence[ModelInfo], at: datetime
+    ) -> ModelChanges:
+        """Take over a provider's list of models."""
+        return await self._writer.run(
+            lambda database: catalogue.replace_models(database, owner, provider, models, at)
+        )
+
+    async def get_models(self, owner: str, provider: str | None = None) -> list[ModelInfo]:
+        """Return the catalogue."""
+        return await self._reader.run(lambda database: catalogue.get_models(database, owner, provider))
 
     def _connect_writer(self) -> Connection:
         with opening(self._address):

@@ -9,7 +9,7 @@ import pytest
 
 from tertulia.contracts.store import Settlement, Store
 from tertulia.domain.conversation import AttemptOutcome
-from tertulia.domain.message import MessageStatus, Role, Text
+from tertulia.domain.message import MessageStatus, Role, Text, ToolResult
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money
 from tertulia.errors import (
     BranchMovedError,
@@ -54,6 +54,27 @@ class AnswerContract:
             assert (MAIN, expected, second.id) == (error.branch, error.expected, error.actual)
         assert ["one", "two"] == await talk.texts()
         assert 2 == (await talk.record()).message_count
+
+    async def test_what_tools_returned_follows_its_call_or_nothing(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """A write-ahead with an expected head is stored there, with its attempt, or not at all."""
+        talk = await Talk.begin(store, clock)
+        calling = await talk.append("call", role=Role.ASSISTANT)
+        results = attrs.evolve(talk.make_message("", Role.TOOL), parts=(ToolResult("c", "look", "seen"),))
+        attempt = talk.make_attempt(results.id)
+        stored = await store.add_user_message(
+            OWNER, talk.id, MAIN, results, attempt, expected_head=calling.id
+        )
+        late = talk.make_message("late", Role.TOOL)
+
+        assert (calling.id, 1, [stored]) == (stored.parent_id, stored.depth, (await talk.history())[1:])
+        assert [attempt.id] == [each.id for each in await talk.attempts()]
+        with pytest.raises(BranchMovedError):
+            await store.add_user_message(
+                OWNER, talk.id, MAIN, late, talk.make_attempt(late.id), expected_head=calling.id
+            )
+        assert (2, 1) == (len(await talk.history()), len(await talk.attempts()))
 
     async def test_nothing_is_appended_to_an_unknown_branch(self, store: Store, clock: StandingClock) -> None:
         """A misspelt branch is no new one."""

@@ -75,6 +75,21 @@ class ProviderContract:
         known = provider.calculate_cost(provider.default_model, usage, Billing(), now)
         assert known is None or isinstance(known.money.pico, int)
 
+    @pytest.mark.parametrize(
+        "billing",
+        [
+            Billing(service_tier="no-such-tier"),
+            Billing(region="no-such-region"),
+            Billing(tool_calls={"no_such_tool": 1}),
+        ],
+        ids=["tier", "region", "tool"],
+    )
+    async def test_what_has_no_price_has_an_unknown_cost(self, provider: Provider, billing: Billing) -> None:
+        """A tier, a region, or a tool of the provider's own, that no row names makes a cost unknown."""
+        now, usage = datetime(2026, 11, 22, tzinfo=UTC), Usage(1000, 0, 0, 1000, 0)
+
+        assert provider.calculate_cost(provider.default_model, usage, billing, now) is None
+
     async def test_an_unknown_model_is_a_typed_error(self, provider: Provider) -> None:
         """A model that does not exist is refused by name."""
         with pytest.raises(ProviderError) as caught:
