@@ -92,7 +92,10 @@ def test_a_name_that_leads_nowhere_is_an_error():
         tertulia.open(config="~nobody-here/x.toml")
 
 
-TOP = "known are: conversation, default_provider, fallback, owner, plugins, providers, store"
+TOP = (
+    "known are: conversation, default_provider, fallback, fetch_urls, owner, plugins, prices, providers, "
+    "store"
+)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,8 @@ def test_a_mistake_is_named_with_file_line_and_key(user_file, text, message):
     with pytest.raises(ConfigurationError) as caught:
         tertulia.open()
 
-    keys = "its keys are: driver, api_key, base_url, model, fallback, timeouts, and its driver's own"
+    known = "driver, api_key, base_url, model, fallback, timeouts, price_factor"
+    keys = f"its keys are: {known}, and its driver's own"
     assert f"{user_file} {message.replace('{KEYS}', keys)}" == str(caught.value)
     assert KEY not in printed(caught.value)
 
@@ -227,9 +231,9 @@ def test_an_unknown_provider_is_named_with_its_line(user_file, text, line, provi
             "line 3: provider 'openai': base_url must begin with https:// or http://",
         ),
         (
-            "[providers.gemini]\nsafety_settings = { HARM_CATEGORY_TOXICITY = 'OFF' }",
+            "[providers.gemini]\nsafety_settings = { HARM_CATEGORY_RUDENESS = 'OFF' }",
             ConfigurationError,
-            "line 2: provider 'gemini': there is no harm category 'HARM_CATEGORY_TOXICITY'",
+            "line 2: provider 'gemini': there is no harm category 'HARM_CATEGORY_RUDENESS'",
         ),
         (
             "[providers.gemini.safety_settings]\nHARM_CATEGORY_HATE_SPEECH='OFF'\nHARM_CATEGORY_HARASSMENT='ON'",

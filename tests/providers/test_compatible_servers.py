@@ -260,7 +260,8 @@ async def test_the_models_of_a_plain_server_are_listed(simulator):
     """
     provider = openai(f"{simulator.url}/local/v1")
 
-    assert [ModelInfo("mine", "llama-sim")] == await provider.list_models()
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    assert [ModelInfo("mine", "llama-sim", created=created)] == await provider.list_models()
     await provider.aclose()
 
 

@@ -29,11 +29,13 @@ def usage_of(
     }
 
 
-def completion_usage_of(prompt: int, completion: int, *, cached: int = 0, reasoning: int = 0) -> Any:
+def completion_usage_of(
+    prompt: int, completion: int, *, cached: int = 0, written: int = 0, reasoning: int = 0
+) -> Any:
     """A usage object of the Chat Completions format as xAI writes it: the reasoning beside the completion."""
     return {
         "prompt_tokens": prompt,
-        "prompt_tokens_details": {"cached_tokens": cached},
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
         "completion_tokens": completion,
         "completion_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": prompt + completion + reasoning,
@@ -52,6 +54,19 @@ def counts_of(prompt: int, candidates: int, *, cached: int = 0, thoughts: int = 
     }
 
 
+def kept(usage: Any, details: str, tokens: int) -> Any:
+    """The same, with so many of the written tokens kept for 12 hours."""
+    return {**usage, details: {**usage[details], "ttl_12h_tokens": tokens}}
+
+
+def grounded(*queries: str) -> Any:
+    """The candidate of a ``generateContent`` answer that was searched for."""
+    content = {"role": "model", "parts": [{"text": "Rain."}]}
+    metadata = {"webSearchQueries": list(queries)}
+    return {"candidates": [{"content": content, "finishReason": "STOP", "groundingMetadata": metadata}]}
+
+
+MESSAGE = [{"type": "message", "content": [{"type": "output_text", "text": "Olá"}]}]
 SOL = usage_of(10_000, 1_000, cached=6_000, written=2_000, reasoning=400)
 
 VECTORS = [
@@ -142,7 +157,7 @@ VECTORS = [
     pytest.param(
         "openai",
         "gpt-5.6-sol",
-        {"usage": SOL, "service_tier": "ultrafast"},
+        {"usage": SOL, "service_tier": "scale"},
         Usage(2_000, 6_000, 2_000, 600, 400),
         None,
         id="an unknown tier has an unknown cost",
@@ -150,23 +165,110 @@ VECTORS = [
     pytest.param(
         "openai",
         "gpt-5.6-sol",
-        {"usage": {**SOL, "input_tokens_details": {"ttl_12h_tokens": 1}}},
-        Usage(10_000, 0, 0, 600, 400),
-        None,
-        id="tokens cached for 12 hours have an unknown cost",
+        {"usage": SOL, "service_tier": "ultrafast"},
+        Usage(2_000, 6_000, 2_000, 600, 400),
+        "0.2424",
+        id="the fastest tier is six times as dear",
     ),
     pytest.param(
-        "openai-chat",
-        "gpt-5.6-sol",
-        {
-            "usage": {
-                **completion_usage_of(10_000, 600),
-                "prompt_tokens_details": {"ttl_12h_tokens": 1},
-            }
-        },
-        Usage(10_000, 0, 0, 600, 0),
+        "openai",
+        "gpt-5.5",
+        {"usage": usage_of(272_000, 0), "service_tier": "priority"},
+        Usage(272_000, 0, 0, 0, 0),
+        "3.4",
+        id="a tier with a factor of its own",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.5",
+        {"usage": usage_of(272_001, 0), "service_tier": "priority"},
+        Usage(272_001, 0, 0, 0, 0),
         None,
-        id="nor is their cost known in the other format",
+        id="a tier that ends at the cliff",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.5",
+        {"usage": usage_of(272_001, 0), "service_tier": "flex"},
+        Usage(272_001, 0, 0, 0, 0),
+        "1.360005",
+        id="a tier that goes beyond it",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.6-sol",
+        {"usage": kept(SOL, "input_tokens_details", 500)},
+        Usage(2_000, 6_000, 2_000, 600, 400),
+        "0.0419",
+        id="tokens cached for 12 hours cost twice the input",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-5.6-sol",
+        {"usage": kept(usage_of(10_000, 1_000), "input_tokens_details", 1)},
+        Usage(10_000, 0, 0, 1_000, 0),
+        None,
+        id="more of them than were written have an unknown cost",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-6.1-sol",
+        {
+            "usage": usage_of(1_000, 0),
+            "tool_usage": {"web_search": {"num_requests": 3}},
+            "service_tier": "flex",
+        },
+        Usage(1_000, 0, 0, 0, 0),
+        "0.031",
+        id="each search has a fee, which no tier changes",
+    ),
+    pytest.param(
+        "openai",
+        "gpt-6.1-sol",
+        {"usage": usage_of(1_000, 0), "output": [*MESSAGE, {"type": "code_interpreter_call"}]},
+        Usage(1_000, 0, 0, 0, 0),
+        None,
+        id="a tool whose fee is unknown has an unknown cost",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-3.5-flash",
+        {"usageMetadata": counts_of(1_000, 0), **grounded("Lisbon weather", "Lisbon rain")},
+        Usage(1_000, 0, 0, 0, 0),
+        "0.0295",
+        id="Gemini 3 charges each query",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-2.5-flash",
+        {"usageMetadata": counts_of(1_000, 0), **grounded("Lisbon weather", "Lisbon rain")},
+        Usage(1_000, 0, 0, 0, 0),
+        "0.0353",
+        id="Gemini 2.5 charges each grounded prompt",
+    ),
+    pytest.param(
+        "gemini",
+        "gemini-4-argon",
+        {"usageMetadata": counts_of(1_000, 0), **grounded("Lisbon weather")},
+        Usage(1_000, 0, 0, 0, 0),
+        None,
+        id="what Gemini 4 charges for a search is unknown",
+    ),
+    pytest.param(
+        "xai",
+        "grok-4.3",
+        {"usage": {**usage_of(1_000, 0), "server_side_tool_usage_details": {"x_search_calls": 2}}},
+        Usage(1_000, 0, 0, 0, 0),
+        "0.01125",
+        id="xAI charges its own searches",
+    ),
+    pytest.param(
+        "xai",
+        "grok-4.3",
+        {"usage": usage_of(1_000, 0), "service_tier": "priority"},
+        Usage(1_000, 0, 0, 0, 0),
+        None,
+        id="the factor of xAI's priority is not published",
     ),
     pytest.param(
         "openai-chat",
@@ -186,8 +288,8 @@ VECTORS = [
             }
         },
         Usage(100, 0, 0, 10, 0),
-        None,
-        id="spoken tokens that are priced apart have an unknown cost",
+        "0.000118",
+        id="spoken tokens are priced apart",
     ),
 ]
 
@@ -205,6 +307,20 @@ def test_tokens_and_their_price(name, model, members, usage, dollars):
     cost = provider.calculate_cost(model, reply.usage, reply.billing, TODAY)
 
     assert (usage, dollars and Decimal(dollars)) == (reply.usage, cost and cost.usd)
+
+
+def test_tokens_kept_for_12_hours_cost_the_same_in_both_formats():
+    """
+    OpenAI's Chat Completions names what it wrote to a cache as its Responses does, and charges as much.
+    """
+    chat = DRIVERS["openai-chat"]
+    provider = chat.make(None)
+    usage = kept(completion_usage_of(10_000, 600, cached=6_000, written=2_000), "prompt_tokens_details", 500)
+
+    reply = read(provider, {**chat.whole, "usage": usage})
+    cost = provider.calculate_cost("gpt-5.6-sol", reply.usage, reply.billing, TODAY)
+
+    assert (Usage(2_000, 6_000, 2_000, 600, 0), Decimal("0.0339")) == (reply.usage, cost.usd)
 
 
 def test_the_row_that_a_cost_was_computed_from():
@@ -239,41 +355,86 @@ async def test_the_cost_that_xai_reports_is_exact(connect, name, usage):
 
 
 @pytest.mark.parametrize(
-    ("model", "modality", "count", "dollars"),
+    ("model", "modality", "heard", "cached", "dollars"),
     [
-        ("gemini-2.5-flash", "TEXT", 100, "0.00008"),
-        ("gemini-2.5-flash", "AUDIO", 0, "0.00008"),
-        ("gemini-2.5-flash", "AUDIO", 1, None),
-        ("gemini-2.5-pro", "AUDIO", 100, "0.000325"),
+        ("gemini-2.5-flash", "TEXT", 100, 0, "0.0000692"),
+        ("gemini-2.5-flash", "AUDIO", 0, 0, "0.0000692"),
+        ("gemini-2.5-flash", "AUDIO", 10, 0, "0.0000762"),
+        ("gemini-2.5-flash", "AUDIO", 60, 0, "0.0001112"),
+        ("gemini-2.5-flash", "AUDIO", 100, 40, "0.000114"),
+        ("gemini-2.5-flash", "AUDIO", 10, 40, None),
+        ("gemini-2.5-flash", "AUDIO", 90, 0, None),
+        ("gemini-2.5-pro", "AUDIO", 100, 40, "0.00028"),
     ],
 )
-def test_only_what_was_heard_is_priced_apart(model, modality, count, dollars):
+def test_only_what_was_heard_is_priced_apart(model, modality, heard, cached, dollars):
     """
-    A model that prices audio apart has an unknown cost where there was some, and no other.
+    Of 100 tokens, 40 of them cached, those of sound have their own prices, where there are such; more sound
+    than there are tokens of a class has an unknown cost.
     """
-    billing = Billing(raw={"promptTokensDetails": [{"modality": modality, "tokenCount": count}]})
-    at = datetime(2026, 11, 22, tzinfo=UTC)
-    cost = DRIVERS["gemini"].make(None).calculate_cost(model, Usage(100, 0, 0, 20, 0), billing, at)
+    details = [
+        [{"modality": modality, "tokenCount": heard}],
+        [{"modality": modality, "tokenCount": cached}],
+    ]
+    counts = {
+        **counts_of(100, 20, cached=40),
+        "promptTokensDetails": details[0],
+        "cacheTokensDetails": details[1],
+    }
+    gemini = DRIVERS["gemini"]
+    provider = gemini.make(None)
 
-    assert dollars == (None if cost is None else f"{cost.money.usd.normalize():f}")
+    reply = read(provider, {**gemini.whole, "usageMetadata": counts})
+    cost = provider.calculate_cost(model, reply.usage, reply.billing, TODAY)
+
+    assert (dollars and Decimal(dollars)) == (cost and cost.usd)
+
+
+async def test_each_request_of_a_paused_answer_has_its_own_price(connect):
+    """
+    Vector 29: two prompts of 150,000 tokens each are summed, and priced as two short ones.
+    """
+    gemini = DRIVERS["gemini"]
+    candidate = {"content": {"role": "model", "parts": [{"text": "One"}]}}
+    pause = {"candidates": [{**candidate, "finishReason": "CONTINUATION", "continuationToken": "token"}]}
+    whole = {"candidates": [{**candidate, "finishReason": "STOP"}]}
+    counts = {"usageMetadata": counts_of(150_000, 100)}
+    async with RawServer([answer({**pause, **counts})], [answer({**whole, **counts})]) as server:
+        provider = connect(gemini, server.url)
+        _, reply = await send(provider, gemini.ask(stream=False, model="gemini-3.1-pro-preview"))
+
+    cost = provider.calculate_cost("gemini-3.1-pro-preview", reply.usage, reply.billing, TODAY)
+
+    assert (Usage(300_000, 0, 0, 200, 0), Decimal("0.6024")) == (reply.usage, cost.usd)
 
 
 @pytest.mark.parametrize(
-    ("base_url", "dollars"),
+    ("name", "base_url", "model", "dollars"),
     [
-        ("https://api.openai.com/v1", "0.004"),
-        ("http://localhost/v1", "0.004"),
-        ("https://us.api.openai.com/v1", None),
-        ("https://EU.api.openai.com/v1", None),
+        ("openai", "https://api.openai.com/v1", "gpt-5.6-sol", "0.004"),
+        ("openai", "http://localhost/v1", "gpt-5.6-sol", "0.004"),
+        ("openai", "https://us.api.openai.com/v1", "gpt-5.6-sol", "0.0044"),
+        ("openai", "https://EU.api.openai.com/v1", "gpt-5.6-sol", "0.0044"),
+        ("openai-chat", "https://eu.api.openai.com/v1", "gpt-5.6-sol", "0.0044"),
+        ("openai", "https://eu.api.openai.com/v1", "gpt-5.2", "0.00175"),
+        ("openai", "https://xx.api.openai.com/v1", "gpt-5.6-sol", None),
+        ("xai", "https://api.x.ai/v1", "grok-4.3", "0.00125"),
+        ("xai", "https://us-east-1.api.x.ai/v1", "grok-4.3", "0.001375"),
+        ("xai-chat", "https://us-west-1.api.x.ai/v1", "grok-4.3", "0.001375"),
+        ("xai", "https://eu-west-1.api.x.ai/v1", "grok-4.3", None),
     ],
 )
-def test_the_hosts_of_a_region_have_an_unknown_cost(base_url, dollars):
+def test_the_hosts_of_a_region_have_their_own_price(name, base_url, model, dollars):
     """
-    Where data stays in a region some models cost 10 % more, which no row says, so nothing is computed.
+    Where data stays in a region new models of OpenAI, and all of xAI in the US, cost 10 % more; what another
+    region costs is unknown.
     """
-    provider = DRIVERS["openai"].make(base_url)
+    driver = DRIVERS[name]
+    provider = driver.make(base_url)
+    usage = completion_usage_of(1_000, 0) if name.endswith("chat") else usage_of(1_000, 0)
 
-    cost = provider.calculate_cost("gpt-5.6-sol", Usage(1_000, 0, 0, 0, 0), Billing(), TODAY)
+    reply = read(provider, {**driver.whole, "usage": usage})
+    cost = provider.calculate_cost(model, reply.usage, reply.billing, TODAY)
 
     assert (dollars and Decimal(dollars)) == (cost and cost.usd)
 
@@ -616,8 +777,8 @@ ERRORS = [
         "openai-chat",
         400,
         openai(None, "Unrecognized request argument supplied: foo"),
-        "invalid_request",
-        {},
+        "unsupported_parameter",
+        {"parameter": "foo"},
         id="an unknown argument",
     ),
     pytest.param(

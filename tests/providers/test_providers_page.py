@@ -74,4 +74,6 @@ def test_the_images_are_those_of_the_driver(name):
     limit = {"each": "max_bytes", "together": "max_total_bytes"}[which]
     types = frozenset(MEDIA[kind] for kind in row[1].split(", "))
 
-    assert MediaLimits(types, urls=row[3] == "yes", **{limit: int(size) * 2**20}) == DRIVERS[name].cls.IMAGES
+    taken = attrs.evolve(DRIVERS[name].cls.IMAGES, files=False)  # uploaded files are not in the table
+
+    assert MediaLimits(types, urls=row[3] == "yes", **{limit: int(size) * 2**20}) == taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +13,10 @@ import attrs
 from tertulia.domain.usage import PICO_PER_DOLLAR, Billing, Cost, Money, Usage, to_fraction
 
 PICO_PER_TOKEN_AT_A_DOLLAR_PER_MILLION = PICO_PER_DOLLAR // 10**6
+PICO_PER_CALL_AT_A_DOLLAR_PER_THOUSAND = PICO_PER_DOLLAR // 10**3
+
+_USUAL_TIERS = frozenset({"default", "standard", "auto"})
+_ONE = Fraction(1)
 
 
 @attrs.frozen
@@ -30,13 +34,22 @@ class Rates:
 
         cache_read: Prompt tokens read from a cache.
 
-        cache_write: Prompt tokens written to a cache.
+        cache_write: Prompt tokens written to a cache, for 30 minutes where there is a choice.
+
+        cache_write_12h: Prompt tokens written to a cache for 12 hours.
+
+        audio_input: Prompt tokens of sound; None where they cost what others cost.
+
+        audio_cache_read: The same, read from a cache; only of interest where ``audio_input`` has a price.
     """
 
     input: Decimal | None
     output: Decimal | None
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_12h: Decimal | None = None
+    audio_input: Decimal | None = None
+    audio_cache_read: Decimal | None = None
 
     @classmethod
     def per_million(
@@ -45,29 +58,42 @@ class Rates:
         output: str,
         cache_read: str | None = None,
         cache_write: str | None = None,
+        **others: str,
     ) -> Rates:
-        """Read rates written as text, so that no float comes near money."""
-        return cls(
-            *(None if rate is None else Decimal(rate) for rate in (input, output, cache_read, cache_write))
-        )
+        """Read rates written as text, so that no float comes near money; ``others`` by their names."""
+        usual = (None if rate is None else Decimal(rate) for rate in (input, output, cache_read, cache_write))
+        return cls(*usual, **{name: Decimal(rate) for name, rate in others.items()})
 
-    def amount(self, usage: Usage) -> Fraction | None:
+    def amount(self, usage: Usage, billing: Billing = Billing()) -> Fraction | None:
         """The exact pico-dollars of a usage; None when a class that was used has no price or no count."""
-        charges = (
-            (usage.input_tokens, self.input),
-            (usage.cache_read_tokens, self.cache_read),
-            (usage.cache_write_tokens, self.cache_write),
-            (usage.output_tokens, self.output),
-            (usage.reasoning_tokens, self.output),
-        )
         total = Fraction(0)
-        for tokens, rate in charges:
+        for tokens, rate in self._charges(usage, billing):
             if tokens == 0:
                 continue
-            if tokens is None or rate is None:
+            if tokens is None or tokens < 0 or rate is None:
                 return None
             total += tokens * to_fraction(rate) * PICO_PER_TOKEN_AT_A_DOLLAR_PER_MILLION
         return total
+
+    def _charges(self, usage: Usage, billing: Billing) -> Iterator[tuple[int | None, Decimal | None]]:
+        """The tokens of each class with its own rate; more in a part than in the whole is below zero."""
+        kept_long = billing.cache_write_12h_tokens
+        yield _less(usage.cache_write_tokens, kept_long), self.cache_write
+        yield kept_long, self.cache_write_12h
+        yield usage.output_tokens, self.output
+        yield usage.reasoning_tokens, self.output
+        if self.audio_input is None:
+            yield usage.input_tokens, self.input
+            yield usage.cache_read_tokens, self.cache_read
+            return
+        yield _less(usage.input_tokens, billing.audio_input_tokens), self.input
+        yield billing.audio_input_tokens, self.audio_input
+        yield _less(usage.cache_read_tokens, billing.audio_cache_read_tokens), self.cache_read
+        yield billing.audio_cache_read_tokens, self.audio_cache_read
+
+
+def _less(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None or part is None else whole - part
 
 
 @attrs.frozen
@@ -77,10 +103,13 @@ class LongContext:
 
     Attributes:
         from_tokens: The smallest prompt, in tokens of all three prompt classes, that pays them.
+
+        tiers: Factor by service tier beyond the cliff; None for those of the row.
     """
 
     from_tokens: int
     rates: Rates
+    tiers: Mapping[str, Decimal] | None = None
 
 
 @attrs.frozen
@@ -106,6 +135,11 @@ class Price:
         source: Where the figures were read.
 
         read_on: When they were read.
+
+        regions: Factor by the region that answered; one that is not named here makes the cost unknown.
+
+        fees: US dollars per 1,000 calls of a tool the provider runs itself, by its name in
+            ``Billing.tool_calls``; calls of one that is not named here make the cost unknown.
     """
 
     id: str
@@ -117,6 +151,8 @@ class Price:
     valid_until: date | None = None
     source: str = ""
     read_on: date | None = None
+    regions: Mapping[str, Decimal] = MappingProxyType({})
+    fees: Mapping[str, Decimal] = MappingProxyType({})
 
     def is_valid(self, at: date) -> bool:
         """Whether the row holds on a day."""
@@ -124,30 +160,59 @@ class Price:
             self.valid_until is None or at < self.valid_until
         )
 
-    def cost(self, usage: Usage, billing: Billing) -> Cost | None:
+    def cost(self, usage: Usage, billing: Billing = Billing()) -> Cost | None:
         """
-        Price a usage by this row, rounded half-even once.
+        Price a usage by this row, each request of it by itself, rounded half-even once.
 
         Returns:
-            None when a count, a rate or the factor of the tier is unknown.
+            None when a count, a rate, a fee, or the factor of the tier or of the region is unknown.
         """
+        total = Fraction(0)
+        for each, bill in billing.requests or ((usage, billing),):
+            amount = self._amount(each, bill)
+            if amount is None:
+                return None
+            total += amount
+        return Cost(Money(round(total)), price_row=self.id)
+
+    def _amount(self, usage: Usage, billing: Billing) -> Fraction | None:
+        """The exact pico-dollars of one request."""
         prompt = usage.prompt_tokens
-        factor = self._factor(billing)
-        if prompt is None or factor is None:
+        if prompt is None:
             return None
         cliff = self.long_context
-        rates = cliff.rates if cliff is not None and prompt >= cliff.from_tokens else self.rates
-        amount = rates.amount(usage)
-        if amount is None:
+        if cliff is None or prompt < cliff.from_tokens:
+            rates, tiers = self.rates, self.tiers
+        else:
+            rates, tiers = cliff.rates, self.tiers if cliff.tiers is None else cliff.tiers
+        amount, fees = rates.amount(usage, billing), self._fees(billing)
+        factors = (_tier_factor(tiers, billing), self._region_factor(billing))
+        if amount is None or fees is None or factors[0] is None or factors[1] is None:
             return None
-        return Cost(Money(round(amount * factor)), price_row=self.id)
+        return amount * factors[0] * factors[1] + fees
 
-    def _factor(self, billing: Billing) -> Fraction | None:
-        tier = "batch" if billing.batch else billing.service_tier
-        if tier is None or tier in {"default", "standard", "auto"}:
-            return Fraction(1)
-        factor = self.tiers.get(tier)
-        return None if factor is None else to_fraction(factor)
+    def _region_factor(self, billing: Billing) -> Fraction | None:
+        return _ONE if billing.region is None else _factor(self.regions, billing.region)
+
+    def _fees(self, billing: Billing) -> Fraction | None:
+        """Pico-dollars; neither a tier nor a region changes a fee."""
+        total = Fraction(0)
+        for name, calls in billing.tool_calls.items():
+            fee = _factor(self.fees, name)
+            if calls and fee is None:
+                return None
+            total += calls * (fee or 0) * PICO_PER_CALL_AT_A_DOLLAR_PER_THOUSAND
+        return total
+
+
+def _tier_factor(tiers: Mapping[str, Decimal], billing: Billing) -> Fraction | None:
+    tier = "batch" if billing.batch else billing.service_tier
+    return _ONE if tier is None or tier in _USUAL_TIERS else _factor(tiers, tier)
+
+
+def _factor(factors: Mapping[str, Decimal], name: str) -> Fraction | None:
+    factor = factors.get(name)
+    return None if factor is None else to_fraction(factor)
 
 
 def find_price(prices: Iterable[Price], model: str, at: date) -> Price | None:

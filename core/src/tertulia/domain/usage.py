@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -226,6 +227,9 @@ class Billing:
     """
     What changes a price and is no count of tokens, as the answer reports it.
 
+    The counts below are *of* the classes of :class:`Usage`, never beside them, and only where they have a
+    price of their own; None means that it cannot be told how many.
+
     Attributes:
         service_tier: The tier that was really used, in the provider's word; None when unsaid.
 
@@ -234,9 +238,29 @@ class Billing:
         reported: What the provider says the call cost; None when it does not.
 
         raw: The provider's own usage object, unchanged; None when there was none.
+
+        region: The region whose own host answered, as the vendor calls it; None for the general host.
+
+        cache_write_12h_tokens: Of ``cache_write_tokens``, those kept for 12 hours and not for 30 minutes.
+
+        audio_input_tokens: Of ``input_tokens``, those of sound.
+
+        audio_cache_read_tokens: Of ``cache_read_tokens``, those of sound.
+
+        tool_calls: How often the provider ran a tool of its own that has a fee, by the tool's name in the
+            price rows; tools without a fee need not be there.
+
+        requests: Where one answer took several requests, the usage and the bill of each, which are priced one
+            by one, since the length of each prompt decides its price; empty where it took one.
     """
 
     service_tier: str | None = None
     batch: bool = False
     reported: Money | None = None
     raw: Any = attrs.field(default=None, repr=False)
+    region: str | None = None
+    cache_write_12h_tokens: int | None = 0
+    audio_input_tokens: int | None = 0
+    audio_cache_read_tokens: int | None = 0
+    tool_calls: Mapping[str, int] = MappingProxyType({})
+    requests: tuple[tuple[Usage, Billing], ...] = ()

@@ -1,9 +1,16 @@
-"""What an attempt cost: as the provider says, as the price rows say, nothing, or unknown."""
+"""What an attempt cost: as the provider says, as the user or the price rows say, nothing, or unknown."""
 
 from __future__ import annotations
 
-from tertulia.domain.exchange import ProviderReply
-from tertulia.domain.usage import Cost, CostSource, Money
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+import attrs
+
+from tertulia.domain.exchange import ProviderReply, Target
+from tertulia.domain.price import Price, find_price
+from tertulia.domain.usage import Billing, Cost, CostSource, Money, Usage, to_fraction
 from tertulia.errors import PluginError, ProviderError, TertuliaError
 from tertulia.services.core import Core
 from tertulia.services.trial import Trial
@@ -24,7 +31,51 @@ def price_trial(core: Core, trial: Trial, error: TertuliaError | None = None) ->
     if trial.context is None:
         return NOT_CHARGED
     refused = isinstance(error, ProviderError) and (not error.sent or (error.status or 0) >= 400)
-    return NOT_CHARGED if refused else None
+    # An answer of several calls may be refused after some of them were charged.
+    return NOT_CHARGED if refused and getattr(error, "usage", None) is None else None
+
+
+def compute_cost(
+    core: Core,
+    target: Target,
+    usage: Usage,
+    billing: Billing,
+    at: datetime,
+    *,
+    answered_by: str | None = None,
+) -> Cost | None:
+    """
+    Compute what some tokens cost: by the user's own prices, else by what plugins and the provider know.
+
+    Args:
+        answered_by: The model as the provider names it; None for the one that was asked.
+
+    Raises:
+        PluginError: A plugin failed at it.
+    """
+    model = answered_by or target.model
+    own = find_own_price(core.config.prices, target, (model, target.model), at)
+    if own is not None:
+        return own.cost(usage, billing)
+    factor = core.plugins.get_provider(target.provider).config.price_factor
+    if factor == 0:
+        return Cost(Money(0), price_row=f"user/{target.provider}/price_factor=0")
+    cost = core.plugins.calculate_cost(target, model, usage, billing, at)
+    return cost if cost is None or factor is None or not _is_amount(cost.money) else _scale(cost, factor)
+
+
+def find_own_price(
+    prices: Iterable[Price], target: Target, models: Iterable[str], at: datetime
+) -> Price | None:
+    """Find what the user says a model costs, by the first of its names that has a row."""
+    rows = [price for price in prices if price.model.startswith(f"{target.provider}/")]
+    names = (f"{target.provider}/{model}" for model in models)
+    return next((price for name in names if (price := find_price(rows, name, at.date()))), None)
+
+
+def _scale(cost: Cost, factor: Decimal) -> Cost:
+    money = Money(round(cost.money.pico * to_fraction(factor)))
+    return attrs.evolve(cost, money=money, price_row=f"{cost.price_row} * user/price_factor={factor}")
 
 
 def _price_reply(core: Core, trial: Trial, reply: ProviderReply) -> Cost | None:
@@ -38,11 +89,9 @@ def _price_reply(core: Core, trial: Trial, reply: ProviderReply) -> Cost | None:
 
 def _compute(core: Core, trial: Trial, reply: ProviderReply) -> Cost | None:
     """A plugin that fails at the price does not take the answer with it."""
-    model = reply.model or trial.target.model
+    at = trial.attempt.started_at
     try:
-        cost = core.plugins.calculate_cost(
-            trial.target, model, reply.usage, reply.billing, trial.attempt.started_at
-        )
+        cost = compute_cost(core, trial.target, reply.usage, reply.billing, at, answered_by=reply.model)
     except PluginError as error:
         trial.warnings.append(f"the cost is unknown: {error.message}")
         return None

@@ -13,7 +13,8 @@ from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, is_s
 from tertulia.errors import ConfigurationError, DriverNotInstalledError, PluginRejectedError, TertuliaError
 from tertulia.runtime.configuration.schema import PROVIDER_KEYS, TOP_KEYS
 from tertulia.runtime.configuration.tables import KeyPath, locate, write_key
-from tertulia.runtime.plugins import installed_drivers, load_driver, unknown_provider
+from tertulia.runtime.drivers import installed_drivers, load_driver
+from tertulia.runtime.plugins import unknown_provider
 
 
 def driver_names() -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, hide_password
 from tertulia.domain.options import Timeouts
+from tertulia.domain.price import Price
 from tertulia.errors import DriverNotInstalledError, PluginRejectedError
 from tertulia.runtime.configuration.drivers import find_driver, find_key
 from tertulia.runtime.configuration.environment import Environment
@@ -56,12 +58,15 @@ def _list_common(table: Table[Setting]) -> Iterator[Setting]:
         ("owner",): default.owner,
         ("store",): own_database(),
         ("plugins",): default.plugins,
+        ("fetch_urls",): default.fetch_urls,
+        ("prices",): default.prices,
         ("conversation", "context_window"): default.context_window,
         ("conversation", "max_context_tokens"): default.max_context_tokens,
     }
     said = {path: setting for path, setting in flatten(table) if path[0] != "providers"}
     for path, setting in {**_defaults(values), **said}.items():
-        yield attrs.evolve(setting, value=hide_password(setting.value)) if path == ("store",) else setting
+        show = _SHOWN.get(path, _as_it_is)
+        yield attrs.evolve(setting, value=show(setting.value))
 
 
 def _list_provider(
@@ -73,6 +78,7 @@ def _list_provider(
         ("base_url",): None,
         ("model",): None,
         ("fallback",): None,
+        ("price_factor",): None,
         **{("timeouts", name): seconds for name, seconds in attrs.asdict(Timeouts()).items()},
     }
     key: Setting | None = None
@@ -88,7 +94,27 @@ def _list_provider(
     if key is not None:
         defaults["api_key",] = key
     for path, setting in {**defaults, **dict(flatten(table))}.items():
-        yield _hide_secret(setting, path) if path[0] in config.settings else setting
+        shown = attrs.evolve(setting, value=_SHOWN.get(path, _as_it_is)(setting.value))
+        yield _hide_secret(shown, path) if path[0] in config.settings else shown
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _name_models(prices: tuple[Price, ...]) -> tuple[str, ...]:
+    return tuple(price.model for price in prices)
+
+
+def _write_factor(factor: Decimal | None) -> str | None:
+    return None if factor is None else f"{factor:f}"
+
+
+_SHOWN: Mapping[KeyPath, Callable[[Any], Any]] = {
+    ("store",): hide_password,
+    ("prices",): _name_models,
+    ("price_factor",): _write_factor,
+}
 
 
 def _hide_secret(setting: Setting, path: KeyPath) -> Setting:

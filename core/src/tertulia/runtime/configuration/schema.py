@@ -11,6 +11,7 @@ import attrs
 
 from tertulia.domain.config import Secret, Setting
 from tertulia.domain.options import Timeouts
+from tertulia.runtime.configuration.prices import read_amount, read_prices
 from tertulia.runtime.configuration.tables import Given, Table, make_table, refuse, suggest, write_key
 
 Node: TypeAlias = Given | Table[Given]
@@ -174,6 +175,12 @@ def _names(given: Given) -> tuple[str, ...]:
     return tuple(cast("Sequence[str]", names))
 
 
+def _yes_or_no(given: Given) -> bool:
+    if not isinstance(given.value, bool):
+        raise refuse(given, "must be true or false", value=given.value)
+    return given.value
+
+
 def _positive(given: Given) -> int:
     if not isinstance(given.value, int) or isinstance(given.value, bool):
         raise refuse(given, "must be a whole number", value=given.value)
@@ -198,6 +205,7 @@ _PROVIDER: Mapping[str, Reader] = {
     "model": partial(_read_optional, _text),
     "fallback": partial(_read_optional, _names),
     "timeouts": _read_timeouts,
+    "price_factor": partial(_read_optional, read_amount),
 }
 _CONVERSATION: Mapping[str, Reader] = {
     "context_window": partial(_read, _positive),
@@ -209,6 +217,8 @@ _TOP: Mapping[str, Reader] = {
     "owner": partial(_read, _text),
     "store": partial(_read_optional, _text),
     "plugins": partial(_read, _names),
+    "fetch_urls": partial(_read, _yes_or_no),
+    "prices": partial(_read, read_prices),
     "conversation": partial(_read_table, readers=_CONVERSATION),
     "providers": _read_providers,
 }

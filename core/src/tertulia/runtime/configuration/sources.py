@@ -10,6 +10,7 @@ import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Setting, find_cycle
 from tertulia.domain.options import Timeouts
+from tertulia.domain.price import Price
 from tertulia.errors import ConfigurationError
 from tertulia.runtime.configuration.drivers import driver_names
 from tertulia.runtime.configuration.environment import read_environment
@@ -49,6 +50,8 @@ class Arguments:
     store: str | None = attrs.field(default=None, repr=False)
     max_context_tokens: int | None = None
     context_window: int | None = None
+    fetch_urls: bool | None = None
+    prices: Sequence[Price | Mapping[str, Any]] | None = None
     config: ConfigFile = None
 
 
@@ -162,6 +165,9 @@ def _named(table: Table[Setting]) -> Iterator[tuple[Setting, str]]:
         fallback = below.entries.get("fallback")
         if isinstance(fallback, Setting):
             yield from ((fallback, target.partition("/")[0]) for target in fallback.value)
+    prices = table.entries.get("prices")
+    if isinstance(prices, Setting):
+        yield from ((prices, price.model.partition("/")[0]) for price in prices.value)
 
 
 def _provider_tables(table: Table[Setting]) -> dict[str, Table[Setting]]:
@@ -183,6 +189,10 @@ def _restrict(table: Table[Setting], names: Collection[str], known: Collection[s
     default = entries.get("default_provider")
     if isinstance(default, Setting) and default.value not in known:
         del entries["default_provider"]
+    prices = entries.get("prices")
+    if isinstance(prices, Setting):
+        left_prices = tuple(price for price in prices.value if price.model.partition("/")[0] in known)
+        entries["prices"] = attrs.evolve(prices, value=left_prices)
     tables = _provider_tables(table)
     left = {name: _restrict_fallback(below, known) for name, below in tables.items() if name in names}
     entries["providers"] = attrs.evolve(get_table(table, "providers"), entries=left)

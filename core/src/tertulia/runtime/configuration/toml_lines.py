@@ -107,7 +107,8 @@ class _Reader:
         if is_array:
             self._expect("]")
         self._note(path, line, above=())
-        self.lines[path] = line  # rather than that of a table below it, which came first
+        if not is_array:  # of several tables of one name the first has the line
+            self.lines[path] = line  # rather than that of a table below it, which came first
         return path
 
     def _pair(self, table: KeyPath | None) -> None:
