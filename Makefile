@@ -6,7 +6,7 @@ EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
 MANIFESTS := pyproject.toml constraints.txt $(foreach folder,$(DISTRIBUTIONS),$(folder)/pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format bench constraints clean
+.PHONY: demo test check format bench torture constraints clean
 
 demo: .venv/runtime
 	$(BIN)/tertulia demo
@@ -21,6 +21,10 @@ check: .venv/dev
 	$(BIN)/pyright
 	PYTHONPATH=plugins/genai-prices/src:plugins/splintr/src $(BIN)/lint-imports
 	$(BIN)/python tests/wheels.py
+
+# Fifty times as much of what a test repeats: mutated bytes by the million.
+torture: .venv/dev
+	TERTULIA_TORTURE=50 $(BIN)/pytest -n auto tests/wire/test_wire_fuzz.py
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

@@ -1,21 +1,27 @@
-"""Measure everything and print the table: ``python -m benchmarks``."""
+"""
+Measure everything and print the table: ``python -m benchmarks``.
+
+With words behind it, only what has one of them in its name: ``python -m benchmarks estimator``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE
 from benchmarks.table import Row, render_table
 
 
-async def main() -> None:
+async def main(words: list[str]) -> None:
     rows: list[Row] = []
     with running_peer() as url:
         for benchmark, rounds in SUITE.items():
-            rows += await benchmark(url, rounds)
+            if not words or any(word in benchmark.__name__ for word in words):
+                rows += await benchmark(url, rounds)
     print(render_table(rows))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1:]))

@@ -56,10 +56,11 @@ async def _measure_raw(url: str, calls: int, rounds: int) -> float:
 
 async def _measure_driver(url: str, calls: int, rounds: int) -> float:
     from benchmarks import raw
-    from benchmarks.driver import ask, make_request, open_driver
+    from benchmarks.driver import ask, open_driver
+    from benchmarks.surfaces import make_request
 
     request = make_request([("user", raw.QUESTION)], stream=False)
-    async with open_driver(f"{url}/{SCENARIO}") as driver:
+    async with open_driver(url, SCENARIO) as driver:
         return await _calls_per_second(lambda _: ask(driver, request), calls, rounds)
 
 

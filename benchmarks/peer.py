@@ -10,6 +10,8 @@ It reads as little HTTP as it can and answers bytes made beforehand, by the firs
 ``/burst-N``              a stream of N deltas, written at once
 ``/paced-N``              a stream of N deltas, each written on its own, 0.2 ms apart
 ========================  ==================================================================
+
+They are in the format of Responses; ``/chat.whole`` and ``/gemini.burst-N`` are the same in another.
 """
 
 from __future__ import annotations
@@ -69,12 +71,12 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, scenario: str) -> None:
         assert self._transport is not None
-        if scenario == "slow":
+        if scenario.endswith("slow"):
             loop = asyncio.get_running_loop()
             loop.call_later(LATENCY_SECONDS, self._transport.write, answer("whole"))
-        elif scenario.startswith("paced-"):
+        elif "paced-" in scenario:
             # One thing is measured at a time, so nobody else waits while this sleeps.
-            for piece in stream(int(scenario.removeprefix("paced-"))):
+            for piece in stream(int(scenario.rpartition("paced-")[2])):
                 self._transport.write(piece)
                 time.sleep(PACE_SECONDS)
         else:
@@ -84,18 +86,23 @@ class Connection(asyncio.Protocol):
 @lru_cache
 def answer(scenario: str) -> bytes:
     """The bytes of an answer that is written at once."""
-    if scenario == "whole":
-        return _http("200 OK", answers.whole())
+    if scenario.endswith("whole"):
+        return _http("200 OK", answers.whole(_format_of(scenario)))
     if scenario == "overloaded":
         return _http("503 Service Unavailable", answers.overloaded(), "Retry-After: 20\r\n")
-    return b"".join(stream(int(scenario.removeprefix("burst-"))))
+    return b"".join(stream(int(scenario.rpartition("burst-")[2]), _format_of(scenario)))
 
 
 @lru_cache
-def stream(deltas: int) -> tuple[bytes, ...]:
+def stream(deltas: int, form: str = "responses") -> tuple[bytes, ...]:
     """The bytes of a streamed answer, a chunk for each event as vendors write them."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head, *(b"%x\r\n%s\r\n" % (len(event), event) for event in answers.events(deltas)), b"0\r\n\r\n"
+    chunks = (b"%x\r\n%s\r\n" % (len(event), event) for event in answers.events(form, deltas))
+    return head, *chunks, b"0\r\n\r\n"
+
+
+def _format_of(scenario: str) -> str:
+    return scenario.rpartition(".")[0] or "responses"
 
 
 def _http(status: str, body: bytes, headers: str = "") -> bytes:

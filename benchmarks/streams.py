@@ -1,20 +1,20 @@
-"""What each delta of a stream takes."""
+"""What each delta of a stream takes, in a driver alone and in a whole conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 
 import aiohttp
 
 from benchmarks import raw
 from benchmarks.clients import open_client
-from benchmarks.driver import make_driver, make_request
+from benchmarks.driver import count_deltas, open_driver
+from benchmarks.surfaces import make_request
 from benchmarks.table import Goal, Row
 from benchmarks.timing import compare
-from tertulia import Client, Provider, TextDelta
-from tertulia.runtime.http import HTTPClient
-from tertulia_openai import OpenAIProvider
+from tertulia import Client, HTTPProvider, TextDelta
 
 DELTAS, MANY_DELTAS = 1000, 100_000
 Reader = Callable[[str], Awaitable[int]]
@@ -28,19 +28,24 @@ async def measure_streams(url: str, rounds: int) -> list[Row]:
     Only the event loop's thread is counted: the store's threads do nothing while deltas come, and what they
     do before and after varies by more than all deltas take.
     """
-    http = HTTPClient()
     scenarios = [f"{pace}-{deltas}" for pace in ("burst", "paced") for deltas in (1, DELTAS)]
-    drivers = {name: _make_driver(f"{url}/{name}", http) for name in scenarios}
-    async with aiohttp.ClientSession() as session, open_client(url, scenarios) as client:
+    async with (
+        aiohttp.ClientSession() as session,
+        open_client(url, scenarios) as client,
+        AsyncExitStack() as stack,
+    ):
+        drivers = {
+            name: await stack.enter_async_context(open_driver(url, name))
+            for name in (*scenarios, f"burst-{MANY_DELTAS}")
+        }
         readers = {
-            "driver": lambda scenario: _read_driver(drivers[scenario]),
+            "driver": lambda scenario: count_deltas(drivers[scenario], _REQUEST),
             "conversation": lambda scenario: _read_conversation(client, scenario),
             "raw": lambda scenario: raw.read_stream(session, f"{url}/{scenario}", _BODY),
         }
         burst = await _compare_per_delta(readers, "burst", rounds)
         paced = await _compare_per_delta(readers, "paced", max(1, rounds // 2))
-        growth = await _measure_growth(_make_driver(f"{url}/burst-{MANY_DELTAS}", http), burst["driver"])
-    await http.aclose()
+        growth = await _measure_growth(drivers[f"burst-{MANY_DELTAS}"], burst["driver"])
     return [*_rows("burst", burst, Goal(0.6)), *_rows("paced", paced, Goal(1.3)), growth]
 
 
@@ -49,12 +54,6 @@ _LINEAR = Goal(2)
 _TURNS: list[raw.Turn] = [("user", raw.QUESTION)]
 _BODY = raw.render_body(_TURNS)
 _REQUEST = make_request(_TURNS, stream=True)
-
-
-def _make_driver(url: str, http: HTTPClient) -> OpenAIProvider:
-    driver = make_driver(url)
-    driver.use(http)
-    return driver
 
 
 async def _compare_per_delta(readers: Mapping[str, Reader], pace: str, rounds: int) -> dict[str, float]:
@@ -69,8 +68,8 @@ async def _compare_per_delta(readers: Mapping[str, Reader], pace: str, rounds: i
     }
 
 
-async def _measure_growth(driver: Provider, usual: float) -> Row:
-    spent = await compare({"many": lambda: _read_driver(driver)}, rounds=3, times=1)
+async def _measure_growth(driver: HTTPProvider, usual: float) -> Row:
+    spent = await compare({"many": lambda: count_deltas(driver, _REQUEST)}, rounds=3, times=1)
     per_delta = spent["many"].loop / MANY_DELTAS
     return Row("per delta of 100,000 (raw: of 1,000), driver, CPU", per_delta, usual, "µs", (_LINEAR,))
 
@@ -78,10 +77,6 @@ async def _measure_growth(driver: Provider, usual: float) -> Row:
 async def _read_all(reader: Reader, scenario: str, deltas: int) -> None:
     found = await reader(scenario)
     assert found == deltas, f"{found} deltas came of {deltas}"
-
-
-async def _read_driver(driver: Provider) -> int:
-    return sum([1 async for delta in driver.send_message(_REQUEST) if isinstance(delta, TextDelta)])
 
 
 async def _read_conversation(client: Client, provider: str) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from benchmarks.appends import measure_appends, measure_paths
 from benchmarks.conversations import measure_durable_send, measure_fallback, measure_late_turn
-from benchmarks.driver import measure_call, measure_history
+from benchmarks.driver import measure_bursts, measure_call, measure_history
+from benchmarks.estimator import measure_estimator
 from benchmarks.hooks import measure_hooks
 from benchmarks.imports import measure_imports
 from benchmarks.parallel import measure_parallel
@@ -20,8 +21,10 @@ Benchmark = Callable[[str, int], Awaitable[list[Row]]]
 SUITE: Mapping[Benchmark, int] = {
     measure_imports: 10,
     measure_hooks: 20,
+    measure_estimator: 5,
     measure_call: 20,
     measure_history: 15,
+    measure_bursts: 12,
     measure_streams: 12,
     measure_durable_send: 15,
     measure_fallback: 8,

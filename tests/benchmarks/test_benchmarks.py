@@ -8,13 +8,14 @@ import pytest
 from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE, Benchmark
 
-from benchmarks import appends, conversations, driver, parallel, streams, switching
+from benchmarks import appends, conversations, driver, estimator, parallel, streams, switching
 
 pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
 
 ROWS = {
     "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
     "measure_hooks": ["hook send_message, 3 providers", "hook calculate_cost, 50 providers"],
+    "measure_estimator": ["estimate, English (raw: splintr)"],
     "measure_call": ["one call, driver, CPU"],
     "measure_history": ["call with 1,000 earlier messages, driver, CPU"],
     "measure_streams": ["per delta, burst, driver, CPU", "per delta, paced, conversation, CPU"],
@@ -43,6 +44,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "LATE_TURN", 20)
     monkeypatch.setattr(conversations, "TIMES", 1)
     monkeypatch.setattr(driver, "EARLIER", 10)
+    monkeypatch.setattr(estimator, "REPEAT", 2)
+    monkeypatch.setattr(estimator, "TURNS", 2)
     monkeypatch.setattr(parallel, "CALLS", 2)
     monkeypatch.setattr(streams, "DELTAS", 10)
     monkeypatch.setattr(switching, "TIMES", 1)

@@ -170,7 +170,7 @@ def test_an_argument_of_the_wrong_form_is_named(arguments, message):
 
 
 URL_FORM = "write it as https://HOST/PATH"
-KEYS = "its keys are: driver, api_key, base_url, model, fallback, timeouts, and its driver's own"
+KEYS = "its keys are: driver, api_key, base_url, model, fallback, timeouts, price_factor, and its driver's own"
 NO_LOGIN = ".base_url has a user or a password in it; put the key in api_key"
 
 
@@ -260,9 +260,9 @@ async def test_a_provider_that_was_passed_in_can_be_the_default_and_a_fallback()
             "base_url must begin with https://",
         ),
         (
-            {"driver": "gemini", "safety_settings": {"HARM_CATEGORY_TOXICITY": "OFF"}},
+            {"driver": "gemini", "safety_settings": {"HARM_CATEGORY_RUDENESS": "OFF"}},
             ConfigurationError,
-            "there is no harm category 'HARM_CATEGORY_TOXICITY'",
+            "there is no harm category 'HARM_CATEGORY_RUDENESS'",
         ),
     ],
 )

@@ -70,6 +70,10 @@ def breaks_off(provider: ScriptedProvider) -> None:
     provider.fails(ProtocolError("cut"), "one", " two")
 
 
+async def look() -> str:
+    return "looked"
+
+
 ASKED: dict[str, Ask] = {
     "send": lambda trip, said: trip.send("new"),
     "stream": lambda trip, said: trip.stream("new").read(),
@@ -77,6 +81,7 @@ ASKED: dict[str, Ask] = {
     "edit": lambda trip, said: trip.edit(said[2], "new").read(),
     "regenerate": lambda trip, said: trip.regenerate(said[1]).read(),
     "resume": lambda trip, said: trip.resume().read(),
+    "call tools": lambda trip, said: trip.stream("new", tools=[look]).read(),
 }
 ANSWERS = [says, refuses, breaks_off]
 
@@ -140,6 +145,8 @@ async def test_at_every_call_of_the_store_what_is_kept_is_what_is_said(
                 one.says("B")
                 await trip.send("b")
             said = await trip.history()
+            if asks == "call tools":
+                one.calls(("look", {}))
             answers(one)
             trap.set(client._core.store)
             trap.task = asyncio.ensure_future(ASKED[asks](trip, said))

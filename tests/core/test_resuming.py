@@ -420,7 +420,7 @@ async def test_a_beginning_that_does_not_fit_is_not_gone_on_with(cut_short, two)
     ) as caught:
         await trip.resume()
 
-    assert ([], 30, "beginning of the answer") == (
+    assert ([], 30, "beginning of its answer") == (
         two.requests,
         caught.value.budget,
         [*caught.value.parts][-1],

@@ -879,7 +879,7 @@ async def test_a_message_over_the_budget_is_not_sent(one, database):
         with pytest.raises(ContextOverflowError) as caught:
             await conversation.send("word " * 100)
 
-        assert (20, {"system": 7, "newest message": 129}) == (caught.value.budget, caught.value.parts)
+        assert (20, {"system": 7, "newest message": 104}) == (caught.value.budget, caught.value.parts)
         assert [] == one.requests
         assert MessageStatus.FAILED is (await conversation.history())[-1].status
 

@@ -72,12 +72,12 @@ async def test_a_name_inside_the_window_is_remembered(open_client, database, sim
 
     assert "Your name is John." == reply.text
     assert "My name is John." in simulator.sent_to("openai").texts
-    # 47 messages were said. A pair about counting takes 14 tokens, so four of the older ones fit.
-    assert 15 == len(simulator.sent_to("openai").texts)
+    # 47 messages were said. A pair about counting takes 19 tokens, so two of the older ones fit.
+    assert 11 == len(simulator.sent_to("openai").texts)
     assert "Count to 3." == simulator.sent_to("openai").texts[0]
     (dropped,) = reply.context.dropped
-    assert (32, "over the token budget") == (len(dropped.message_ids), dropped.reason)
-    assert 107 == reply.context.tokens
+    assert (36, "over the token budget") == (len(dropped.message_ids), dropped.reason)
+    assert 109 == reply.context.tokens
 
 
 async def test_a_conversation_outlives_its_client(open_client, database, simulator):

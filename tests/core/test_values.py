@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tertulia import (
     Billing,
     Foreign,
-    Message,
     Money,
     OpaqueState,
     Price,
@@ -20,7 +19,6 @@ from tertulia import (
     Rates,
     Reasoning,
     Refusal,
-    Role,
     Text,
     ToolCall,
     ToolResult,
@@ -28,7 +26,6 @@ from tertulia import (
 )
 from tertulia.runtime.clock import SystemClock, make_uuid7
 from tertulia.runtime.serialization import decode_json, decode_parts, encode_json, encode_parts
-from tertulia.services.context.tokens import estimate_messages, estimate_text
 
 text = st.text(st.characters(codec="utf-8"))
 json_value = st.recursive(
@@ -188,37 +185,3 @@ def test_a_million_prices_add_up():
     total = sum([Money.from_usd("0.0000001")] * 1_000_000, Money(0))
 
     assert Decimal("0.1") == total.usd
-
-
-@pytest.mark.parametrize(
-    ("sample", "tokens"),
-    [
-        ("The quick brown fox", 4.75),
-        ("12345678", 2.8),
-        ("Grüße", 1.75),
-        ("Привет", 1.8),
-        ("नमस्ते", 2.1),
-        ("你好世界", 3.0),
-        ("🙂", 1.6),
-        ("", 0.0),
-    ],
-)
-def test_tokens_are_estimated_by_script(sample, tokens):
-    """Each script weighs its own characters."""
-    assert tokens == pytest.approx(estimate_text(sample))
-
-
-def test_every_part_counts():
-    """Calls, results and opaque state are in the estimate, with a constant for each message."""
-    message = Message(
-        Role.ASSISTANT,
-        (
-            Text("x" * 40),
-            ToolCall("1", "add", {"a": 1}),
-            ToolResult("1", "add", "y" * 40),
-            Foreign("web_search_call", OpaqueState("openai", "z" * 40)),
-        ),
-    )
-
-    # 10 of text, 0.75 + 2.1 of call, 0.75 + 10 of result, 10 of state, rounded up; and 4 for the message.
-    assert 38 == estimate_messages([message])

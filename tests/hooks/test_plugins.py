@@ -228,7 +228,7 @@ class TestFormatContext:
             with pytest.raises(tertulia.ContextOverflowError) as caught:
                 await conversation.send("Hello")
 
-        assert {"system": 0, "newest message": 6, "history": 35} == caught.value.parts
+        assert {"system": 0, "newest message": 5, "history": 59} == caught.value.parts
 
     async def test_a_strategys_own_count_is_not_evidence(self, one):
         """A choice that claims to be small is counted again."""

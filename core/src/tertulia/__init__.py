@@ -11,11 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tertulia.client import Client, open  # noqa: A004  # as in `async with tertulia.open()`
+    from tertulia.client import Client
     from tertulia.contracts.context import ContextView
     from tertulia.contracts.hookspecs import API_VERSION, DEFER, hookimpl
     from tertulia.contracts.provider import Provider
     from tertulia.contracts.store import Checkpoint, Settlement, Store
+    from tertulia.domain.catalogue import (
+        ModelChange,
+        ModelChanges,
+        SyncedProvider,
+        SyncReport,
+        Verification,
+    )
     from tertulia.domain.config import ProviderConfig, Secret, Setting
     from tertulia.domain.context import Context, ContextReport, Dropped, Window
     from tertulia.domain.conversation import (
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
         ProviderSession,
         SessionReason,
     )
+    from tertulia.domain.estimate import CostEstimate
     from tertulia.domain.event import (
         Completed,
         Event,
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         Translated,
     )
+    from tertulia.domain.measuring import measure_image
     from tertulia.domain.media import Audio, Document, Image, Media, OpaqueState, ProviderFile, Video
     from tertulia.domain.message import (
         FinishReason,
@@ -76,6 +85,7 @@ if TYPE_CHECKING:
     )
     from tertulia.domain.options import Options, Timeouts
     from tertulia.domain.price import LongContext, Price, Rates
+    from tertulia.domain.tokens import TokenCount, TokenSource, TokenWeights
     from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
     from tertulia.domain.usage import Billing, Cost, CostSource, CostTotal, Money, Usage
     from tertulia.errors import (
@@ -125,21 +135,21 @@ if TYPE_CHECKING:
         UnsupportedMediaError,
         UnsupportedParameterError,
     )
-    from tertulia.runtime.attachments import Attachable, load_image
+    from tertulia.opening import open  # noqa: A004  # as in `async with tertulia.open()`
+    from tertulia.runtime.attachments import Attachable, load_attachment, load_image
     from tertulia.runtime.chat_provider import ChatCompletionsProvider
     from tertulia.runtime.configuration.listing import read_settings
+    from tertulia.runtime.functions import FunctionTool, function_tool
     from tertulia.runtime.http_provider import HTTPProvider
     from tertulia.runtime.plugins import PluginReport
+    from tertulia.services.context.tokens import count_messages
     from tertulia.services.conversations import Conversation
     from tertulia.services.stream import ReplyStream
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "tertulia.client": (
-        "Client",
-        "open",
-    ),
+    "tertulia.client": ("Client",),
     "tertulia.contracts.context": ("ContextView",),
     "tertulia.contracts.hookspecs": (
         "API_VERSION",
@@ -151,6 +161,13 @@ _HOMES = {
         "Checkpoint",
         "Settlement",
         "Store",
+    ),
+    "tertulia.domain.catalogue": (
+        "ModelChange",
+        "ModelChanges",
+        "SyncReport",
+        "SyncedProvider",
+        "Verification",
     ),
     "tertulia.domain.config": (
         "ProviderConfig",
@@ -172,6 +189,7 @@ _HOMES = {
         "ProviderSession",
         "SessionReason",
     ),
+    "tertulia.domain.estimate": ("CostEstimate",),
     "tertulia.domain.event": (
         "Completed",
         "Event",
@@ -195,6 +213,7 @@ _HOMES = {
         "ToolCallDelta",
         "Translated",
     ),
+    "tertulia.domain.measuring": ("measure_image",),
     "tertulia.domain.media": (
         "Audio",
         "Document",
@@ -239,6 +258,11 @@ _HOMES = {
         "LongContext",
         "Price",
         "Rates",
+    ),
+    "tertulia.domain.tokens": (
+        "TokenCount",
+        "TokenSource",
+        "TokenWeights",
     ),
     "tertulia.domain.tool": (
         "HostedTool",
@@ -300,14 +324,21 @@ _HOMES = {
         "UnsupportedMediaError",
         "UnsupportedParameterError",
     ),
+    "tertulia.opening": ("open",),
     "tertulia.runtime.attachments": (
         "Attachable",
+        "load_attachment",
         "load_image",
     ),
     "tertulia.runtime.chat_provider": ("ChatCompletionsProvider",),
     "tertulia.runtime.configuration.listing": ("read_settings",),
+    "tertulia.runtime.functions": (
+        "FunctionTool",
+        "function_tool",
+    ),
     "tertulia.runtime.http_provider": ("HTTPProvider",),
     "tertulia.runtime.plugins": ("PluginReport",),
+    "tertulia.services.context.tokens": ("count_messages",),
     "tertulia.services.conversations": ("Conversation",),
     "tertulia.services.stream": ("ReplyStream",),
 }
@@ -350,6 +381,7 @@ __all__ = [
     "ConversationNotFoundError",
     "ConversationRecord",
     "Cost",
+    "CostEstimate",
     "CostReport",
     "CostSource",
     "CostTotal",
@@ -365,6 +397,7 @@ __all__ = [
     "FellBack",
     "FinishReason",
     "Foreign",
+    "FunctionTool",
     "HTTPProvider",
     "HostedTool",
     "Image",
@@ -377,6 +410,8 @@ __all__ = [
     "MessageNotFoundError",
     "MessageStatus",
     "MissingKeyError",
+    "ModelChange",
+    "ModelChanges",
     "ModelInfo",
     "ModelNotFoundError",
     "Money",
@@ -428,11 +463,16 @@ __all__ = [
     "StoreVersionError",
     "StreamInterruptedError",
     "Switched",
+    "SyncReport",
+    "SyncedProvider",
     "Target",
     "TertuliaError",
     "Text",
     "TextDelta",
     "Timeouts",
+    "TokenCount",
+    "TokenSource",
+    "TokenWeights",
     "TooLargeError",
     "Tool",
     "ToolCall",
@@ -447,10 +487,15 @@ __all__ = [
     "UnsupportedMediaError",
     "UnsupportedParameterError",
     "Usage",
+    "Verification",
     "Video",
     "Window",
+    "count_messages",
+    "function_tool",
     "hookimpl",
+    "load_attachment",
     "load_image",
+    "measure_image",
     "open",
     "read_settings",
 ]

@@ -2,107 +2,55 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import attrs
 
 from tertulia.contracts.provider import Provider
+from tertulia.domain.catalogue import SyncReport, Verification
 from tertulia.domain.config import Config
 from tertulia.domain.conversation import Branch, ConversationRecord
-from tertulia.domain.exchange import Reply
+from tertulia.domain.estimate import CostEstimate, sort_estimates
+from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, Role, Text
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.tokens import TokenCount
 from tertulia.domain.usage import CostTotal
 from tertulia.errors import (
     ConfigurationError,
-    ConversationNotFoundError,
     DriverNotInstalledError,
     PluginRejectedError,
     TertuliaError,
 )
 from tertulia.runtime.attachments import Attachable
-from tertulia.runtime.clock import Clock, SystemClock
+from tertulia.runtime.clock import Clock
 from tertulia.runtime.configuration.drivers import make_provider
-from tertulia.runtime.configuration.environment import Environment
-from tertulia.runtime.configuration.files import ConfigFile, own_database
-from tertulia.runtime.configuration.sources import Arguments, make_config, read_sources
-from tertulia.runtime.plugins import PluginReport, Plugins
-from tertulia.services.conversations import Conversation, check_title
+from tertulia.runtime.configuration.files import own_database
+from tertulia.runtime.fetching import Fetcher
+from tertulia.runtime.plugins import PluginReport, Plugins, unknown_provider
+from tertulia.services.arguments import check_title, read_id, title_of
+from tertulia.services.conversations import Conversation
 from tertulia.services.core import Core
+from tertulia.services.counting import count_tokens, to_request
 from tertulia.services.defaults import Defaults
+from tertulia.services.estimating import TYPICAL_ANSWER, estimate_first, find_priced
+from tertulia.services.models import Models
+from tertulia.services.routing.policy import parse_target
+from tertulia.services.steps import MAX_STEPS
+from tertulia.services.structured import Schema
+from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Tree
 
 if TYPE_CHECKING:
     from tertulia.runtime.http import HTTPClient
 
 FIRST_BRANCH = "main"
-
-
-def open(  # noqa: A001  # as in `async with tertulia.open() as client`
-    *,
-    store: str | None = None,
-    providers: Mapping[str, Mapping[str, Any]] | None = None,
-    default_provider: str | None = None,
-    fallback: str | Sequence[str] | None = None,
-    owner: str | None = None,
-    max_context_tokens: int | None = None,
-    context_window: int | None = None,
-    plugins: Iterable[object] = (),
-    config: ConfigFile = None,
-    environ: Mapping[str, str] | None = None,
-    clock: Clock | None = None,
-) -> Client:
-    """
-    Configure a client; ``async with`` opens it. Nothing goes over the network.
-
-    What is not said here is looked for in the environment, then in the nearest ``pyproject.toml``, then in
-    the user's own configuration file: see :func:`tertulia.read_settings`.
-
-    Args:
-        store: The store's URL: ``sqlite:///PATH``, or ``memory:`` to leave no trace. None for the database
-            in the user's data folder.
-        providers: A table for each configured name: ``driver``, ``api_key``, ``base_url``, ``model``,
-            ``fallback``, ``timeouts`` and the driver's own settings; no other provider is configured then.
-            None for those of the files, and every installed driver under its own name.
-        default_provider: Who answers when nobody is named; None for the first that has a key.
-        fallback: ``provider`` or ``provider/model``, asked in order when a send fails.
-        owner: Whose conversations these are; None for ``local``.
-        max_context_tokens: Tokens a request may hold; None for the model's own window.
-        context_window: Recent messages a request may hold; None for no limit.
-        plugins: Objects with hooks, and providers, beyond the installed ones.
-        config: The user's configuration file, which must be there; None to look for it, False to read no
-            file at all.
-        environ: Where keys and ``TERTULIA_…`` are read; None for the environment of the process. With
-            another one no file is looked for: only one that is named is read.
-        clock: Where the time comes from; None for the machine's.
-
-    Raises:
-        ConfigurationError: A value cannot be used; the error says where it was set.
-    """
-    is_own = environ is None
-    # At once: from here on no local variable shows a key when a traceback prints them.
-    environ = Environment(os.environ if environ is None else environ)
-    plugins = tuple(plugins)
-    arguments = Arguments(
-        providers=providers,
-        default_provider=default_provider,
-        fallback=fallback,
-        owner=owner,
-        store=store,
-        max_context_tokens=max_context_tokens,
-        context_window=context_window,
-        config=config,
-    )
-    registered = [plugin.name for plugin in plugins if isinstance(plugin, Provider)]
-    sources = read_sources(arguments, environ, is_own=is_own, registered=registered)
-    return Client(make_config(sources), plugins=plugins, environ=environ, clock=clock or SystemClock())
 
 
 class Client:
@@ -126,6 +74,7 @@ class Client:
         self._plugins = Plugins(Defaults(clock), self._make_provider)
         self._http: HTTPClient | None = None
         self._core: Core | None = None
+        self._models: Models | None = None
         self._trees: weakref.WeakValueDictionary[UUID, Tree] = weakref.WeakValueDictionary()
         self._has_loaded = False
         for plugin in plugins:
@@ -138,7 +87,14 @@ class Client:
             self._has_loaded = True
         store = self._plugins.open_store(self._config.store or own_database())
         await store.open()
-        self._core = Core(self._config, self._plugins, store, self._clock)
+        fetcher = Fetcher() if self._config.fetch_urls else None
+        self._core = Core(self._config, self._plugins, store, self._clock, fetcher)
+        self._models = Models(self._core)
+        try:
+            await self._models.load()
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(
@@ -148,7 +104,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Settle every open answer, then close connections and store. Safe to call twice."""
-        core, self._core = self._core, None
+        core, self._core, self._models = self._core, None, None
         if core is None:
             return
         async with AsyncExitStack() as stack:  # each step is taken, whatever the others raise
@@ -172,7 +128,7 @@ class Client:
             PluginRejectedError: It cannot be a plugin as it is.
         """
         if isinstance(plugin, Provider):
-            self._share_http(plugin)
+            self._prepare(plugin)
         return self._plugins.register(plugin, name)
 
     def plugins(self) -> list[PluginReport]:
@@ -243,7 +199,7 @@ class Client:
             ConversationNotFoundError: There is none of that id, or it is somebody else's.
             BranchNotFoundError: It has no branch of that name.
         """
-        store, owner, identifier = self._open.store, self._config.owner, _read_id(conversation_id)
+        store, owner, identifier = self._open.store, self._config.owner, read_id(conversation_id)
         record = await store.get_conversation(owner, identifier)
         if branch is not None and branch != record.branch.name:
             record = attrs.evolve(record, branch=await store.get_branch(owner, identifier, branch))
@@ -273,6 +229,9 @@ class Client:
         provider: str | None = None,
         model: str | None = None,
         system: str | None = None,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -282,10 +241,106 @@ class Client:
 
         Arguments and errors are those of :meth:`start` and of :meth:`tertulia.Conversation.send`.
         """
-        conversation = await self.start(_title_of(text), provider=provider, model=model, system=system)
+        conversation = await self.start(title_of(text), provider=provider, model=model, system=system)
         return await conversation.send(
-            text, attach=attach, options=options, fallback=fallback, timeouts=timeouts
+            text,
+            attach=attach,
+            tools=tools,
+            max_steps=max_steps,
+            schema=schema,
+            options=options,
+            fallback=fallback,
+            timeouts=timeouts,
         )
+
+    async def count_tokens(
+        self,
+        said: str | Message | Iterable[Message],
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        exact: bool = False,
+    ) -> TokenCount:
+        """
+        Count the tokens of a prompt, which is not sent.
+
+        Args:
+            said: What a user says, or the messages.
+            provider: Who would be asked; None for the default.
+            model: None for the provider's default.
+            exact: Ask the service. Where it cannot be asked the count is an estimate, and says so; without
+                it nothing goes over the network.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+            ProviderError: The service was asked, and could not say.
+        """
+        core = self._open
+        request = to_request(core, said, provider=provider or self._default_provider(), model=model)
+        return await count_tokens(core, request, exact=exact)
+
+    async def estimate_cost(
+        self,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        provider: str | None = None,
+        model: str | None = None,
+        system: str | None = None,
+        options: Options = Options(),
+    ) -> CostEstimate:
+        """
+        Estimate between what and what :meth:`ask` would cost; nothing is stored or sent.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+            AttachmentError: A file cannot be attached.
+        """
+        chosen = self._plugins.get_provider(provider or self._default_provider())
+        target = Target(chosen.name, model or chosen.default_model)
+        (found,) = await estimate_first(
+            self._open, [target], text, system=system, attached=attach, options=options
+        )
+        return found
+
+    async def compare_prices(
+        self,
+        text: str,
+        targets: Sequence[str] | None = None,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        system: str | None = None,
+        options: Options = Options(),
+    ) -> Sequence[CostEstimate]:
+        """
+        Estimate what the same question would cost elsewhere, the cheapest first, unknown ones last.
+
+        Args:
+            text: What would be asked.
+            targets: ``provider`` or ``provider/model``; None for every model a price is known for.
+            attach: What would be attached to it.
+            system: The instructions before it.
+            options: ``max_output_tokens`` is the length of the answer to compare by, else 1,000 tokens.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+        """
+        core = self._open
+        among = (
+            find_priced(core, self.providers)
+            if targets is None
+            else [parse_target(each, self._plugins) for each in targets]
+        )
+        found = await estimate_first(
+            core,
+            among,
+            text,
+            system=system,
+            attached=attach,
+            options=options,
+            answer_tokens=TYPICAL_ANSWER,
+        )
+        return sort_estimates(found)
 
     async def list_models(self, provider: str) -> Sequence[ModelInfo]:
         """
@@ -296,6 +351,67 @@ class Client:
         """
         return await self._plugins.list_models(provider)
 
+    async def sync_models(
+        self, provider: str | None = None, *, dry_run: bool = False, force: bool = False
+    ) -> SyncReport:
+        """
+        Ask providers which models they offer now, and keep what they say for every client of this store.
+
+        From then on what a list says of a model comes before what is bundled with its driver. A model that is
+        no longer listed is marked as gone and stays. Where a provider fails, its catalogue stays as it was,
+        and the report says why. A list that is empty, or lacks more than half of the models there were, is
+        taken for such a failure.
+
+        Args:
+            provider: Whom to ask; None for all that are configured, at once.
+            dry_run: Report what would change, and change nothing.
+            force: Take a list also where it lacks that much.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+        """
+        return await self._catalogue.sync(self._names(provider), dry_run=dry_run, force=force)
+
+    async def models(self, provider: str | None = None) -> Sequence[ModelInfo]:
+        """
+        List the models that are known, without asking anybody: those of the last sync, gone ones included.
+
+        Of a provider that was never synced, those that are bundled with its driver. What both know of a model
+        is put together, and where they differ the list is right. The price of each is the one that holds now.
+
+        Args:
+            provider: Whose; None for all that are configured.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+        """
+        return await self._catalogue.get_all(self._names(provider))
+
+    async def model(self, name: str) -> ModelInfo:
+        """
+        Return what is known of one model, without asking anybody.
+
+        Args:
+            name: ``provider/model``, the latter also as an alias; ``provider`` for its default model.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+            ModelNotFoundError: Neither its list nor its driver names that model.
+        """
+        return await self._catalogue.get_one(name)
+
+    async def verify(self, provider: str) -> Verification:
+        """
+        Find out whether a provider can be reached and takes the key, at no cost.
+
+        Returns:
+            What is wrong is in it, and not raised.
+
+        Raises:
+            UnknownProviderError: No provider of that name is configured.
+        """
+        return await self._catalogue.verify(provider)
+
     @property
     def _open(self) -> Core:
         if self._core is None:
@@ -303,6 +419,18 @@ class Client:
                 "the client is not open", next_step="use it inside `async with tertulia.open()`"
             )
         return self._core
+
+    @property
+    def _catalogue(self) -> Models:
+        core = self._open
+        return self._models or Models(core)
+
+    def _names(self, provider: str | None) -> Sequence[str]:
+        if provider is None:
+            return self.providers
+        if provider not in self.providers:
+            raise unknown_provider(provider, self.providers)
+        return (provider,)
 
     def _conversation(self, record: ConversationRecord) -> Conversation:
         """What is known of a conversation is shared, so that a switch is seen wherever it is held."""
@@ -341,8 +469,13 @@ class Client:
 
     def _make_provider(self, name: str) -> Provider:
         provider = make_provider(name, self._config, self._environ)
-        self._share_http(provider)
+        self._prepare(provider)
         return provider
+
+    def _prepare(self, provider: Provider) -> None:
+        self._share_http(provider)
+        if self._models is not None:
+            self._models.teach(provider)
 
     def _share_http(self, provider: Provider) -> None:
         """Give a provider that speaks HTTP the client's own connections."""
@@ -355,21 +488,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self._config.owner!r} with {', '.join(self.providers)}>"
-
-
-def _read_id(conversation_id: UUID | str) -> UUID:
-    if isinstance(conversation_id, UUID):
-        return conversation_id
-    try:
-        return UUID(str(conversation_id))  # whatever is no id is not found, of whatever type it is
-    except ValueError:
-        raise ConversationNotFoundError(
-            f"{conversation_id!r} is no conversation's id",
-            conversation_id=conversation_id,
-            next_step="an id looks like 0199a3c4-…; list the conversations there are",
-        ) from None
-
-
-def _title_of(text: str) -> str:
-    first = " ".join(text.split())
-    return first if len(first) <= 60 else f"{first[:59]}…"

@@ -24,6 +24,7 @@ from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.notice import Notice
+from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ErrorKind
 
@@ -100,13 +101,24 @@ class HookSpecifications:
         """
 
     @hookspec(firstresult=True)
-    def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
+    def calculate_cost(
+        self,
+        target: Target,
+        vendor: str | None,
+        model: str,
+        usage: Usage,
+        billing: Billing,
+        at: datetime,
+    ) -> Cost | None:
         """
         Price one attempt.
 
         Answered by an override, else by the addressed provider from its dated price rows, once per
-        settled attempt. ``at`` is when the attempt began, in UTC. ``None`` passes the question on; when
-        nobody knows, the cost is unknown, which is never zero::
+        settled attempt, and for an estimate before one; where the user's own prices have a row, nobody is
+        asked. ``target`` is who was asked for which model, ``model`` the one that answered, as the provider
+        names it. ``vendor`` is the driver's name where its vendor's own address answers, None at any other:
+        nobody can know what is charged there. ``at`` is when the attempt began, in UTC. ``None`` passes
+        the question on; when nobody knows, the cost is unknown, which is never zero::
 
             @tertulia.hookimpl
             def calculate_cost(self, model, usage):
@@ -115,12 +127,19 @@ class HookSpecifications:
         """
 
     @hookspec(firstresult=True)
-    def count_tokens(self, model: str, messages: Sequence[Message]) -> int | None:
+    def count_tokens(self, model: str, messages: Sequence[Message], weights: TokenWeights) -> int | None:
         """
-        Estimate the tokens of some messages, without the network.
+        Count the tokens of some messages, without the network.
 
-        Answered by an override, else by the addressed provider, else by the core's estimator, which
-        weighs characters by script. Called once per message that a context may hold.
+        Answered by an override, else by the addressed provider, else by the core's estimator. Called once
+        per message that a context may hold, so that the messages of a request are the sum of each.
+        ``weights`` is what the addressed provider counts besides words: images, pages, a constant per
+        message. ``None`` passes. With a vocabulary of your own::
+
+            @tertulia.hookimpl
+            def count_tokens(self, model, messages, weights):
+                if model.startswith("house-"):
+                    return tertulia.count_messages(messages, weights, count_text=self.count_text)
         """
 
     @hookspec(firstresult=True)
@@ -132,7 +151,8 @@ class HookSpecifications:
 
         Answered by an override, else by the core, once per target of a send. ``request.messages`` holds
         what must be sent, the system messages and the newest user message; ``view`` gives what came
-        before; ``window`` says how much fits. Returns the messages to send, oldest first, as a
+        before; ``window`` says how much fits. Calls of tools and their results that followed the newest
+        user message are sent after whatever is chosen, and have their place in the window already. Returns the messages to send, oldest first, as a
         ``Context`` or plainly as a sequence; ``None`` passes. May be ``async def``, and then returns
         ``DEFER`` to pass.
 

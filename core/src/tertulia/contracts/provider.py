@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 
 import attrs
 
+from tertulia.domain.catalogue import merge_models
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, Request
 from tertulia.domain.model import Capability, MediaLimits, ModelInfo, find_model
 from tertulia.domain.price import Price, find_price
+from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ConfigurationError
 
@@ -47,7 +49,7 @@ class Provider(ABC):
 
         KEY_VARIABLES: Environment variables its key is read from, the first that is set.
 
-        MODELS: Bundled facts about its models; ``provider`` is filled in by :meth:`find_model`.
+        MODELS: Bundled facts about its models.
 
         PRICES: Dated price rows.
 
@@ -59,6 +61,11 @@ class Provider(ABC):
 
         VIDEO: The films it takes; None when it takes none.
 
+        TOKEN_WEIGHTS: How it counts tokens besides those of words, for estimates.
+
+        COUNTS_WHOLE_PROMPT: Whether what the service counts is the prompt to the last token, with nothing
+            of it estimated.
+
         name: Its name in this configuration.
     """
 
@@ -67,17 +74,21 @@ class Provider(ABC):
     OPTIONS: frozenset[str] = frozenset()
     SETTINGS: ClassVar[frozenset[str]] = frozenset()
     KEY_VARIABLES: ClassVar[tuple[str, ...]] = ()
+    COUNTS_WHOLE_PROMPT: ClassVar[bool] = True
     MODELS: ClassVar[Sequence[ModelInfo]] = ()
     PRICES: ClassVar[Sequence[Price]] = ()
     IMAGES: MediaLimits | None = None
     DOCUMENTS: MediaLimits | None = None
     AUDIO: MediaLimits | None = None
     VIDEO: MediaLimits | None = None
+    TOKEN_WEIGHTS: TokenWeights = TokenWeights()
 
     def __init__(self, config: ProviderConfig) -> None:
         # Before anything is refused: whoever reads the traceback wants to know which provider it is.
         self.name = config.name
         self.config = config
+        self._listed: tuple[ModelInfo, ...] = ()
+        self._models: Sequence[ModelInfo] | None = None
         self._found: dict[str, ModelInfo | None] = {}
         unknown = sorted(set(config.settings) - self.SETTINGS)
         if unknown:
@@ -129,14 +140,66 @@ class Provider(ABC):
 
     def calculate_cost(self, model: str, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
         """Price a usage by the dated rows; None when no row, or no count, is known."""
-        price = find_price(self.PRICES, model, at.date())
+        price = self.find_price(model, at)
         return None if price is None else price.cost(usage, billing)
 
+    def find_price(self, model: str, at: datetime) -> Price | None:
+        """
+        Return the row that prices a model at a moment; None when none does.
+
+        Where the provider's own list and the bundled table differ, the one that holds since later is right.
+        """
+        day = at.date()
+        bundled, info = find_price(self.bundled_prices, model, day), self.find_model(model)
+        listed = None if info is None else info.price
+        if listed is None or not listed.is_valid(day):
+            return bundled
+        if bundled is None or _differs_since(bundled, listed):
+            return listed
+        return bundled
+
+    @property
+    def vendor(self) -> str | None:
+        """The driver's name, where its vendor is who answers and charges; None where that is not known."""
+        return self.config.driver
+
+    @property
+    def region(self) -> str | None:
+        """The region whose own host it asks, as ``Price.regions`` calls it; None at the general host."""
+        return None
+
+    @property
+    def bundled_models(self) -> Sequence[ModelInfo]:
+        """The facts that come with the driver and hold for this configuration: all by default."""
+        return self.MODELS
+
+    @property
+    def bundled_prices(self) -> Sequence[Price]:
+        """The price rows that come with the driver and hold for this configuration: all by default."""
+        return self.PRICES
+
+    @property
+    def models(self) -> Sequence[ModelInfo]:
+        """All that is known of its models: what its list said at the last sync, and what is bundled."""
+        if self._models is None:
+            self._models = merge_models(self.name, self.bundled_models, self._listed)
+        return self._models
+
+    def learn(self, models: Sequence[ModelInfo]) -> None:
+        """Take over the catalogue's entries of its models: from now on they come before what is bundled."""
+        self._listed = tuple(models)
+        self._models = None
+        self._found.clear()
+
     def find_model(self, model: str) -> ModelInfo | None:
-        """Return the bundled facts about a model; None for one that is not in the table."""
+        """Return what is known of a model; None for one that nobody has told of."""
         if model not in self._found:
-            self._found[model] = find_model(self.MODELS, model)
+            self._found[model] = find_model(self.models, model)
         return self._found[model]
+
+    def find_token_weights(self, model: str) -> TokenWeights:
+        """Return how a model counts tokens besides those of words; asked for each message that is counted."""
+        return self.TOKEN_WEIGHTS
 
     def can(self, model: str, capability: Capability) -> bool:
         """Say whether a model is known to do something; of an unknown model nothing is known."""
@@ -145,12 +208,22 @@ class Provider(ABC):
 
     def describe(self, model: str) -> ModelInfo:
         """Return the bundled facts about a model under its own name; unknown facts are None."""
-        info = self.find_model(model)
+        info = find_model(self.bundled_models, model)
         if info is None:
             return ModelInfo(self.name, model)
         return attrs.evolve(
             info, provider=self.name, id=model, aliases=() if info.id != model else info.aliases
         )
+
+    def suggest_model(self, model: str) -> str | None:
+        """Say what to ask for instead of a model that is not there; None where nothing is known."""
+        info = self.find_model(model)
+        if info is not None and info.successor is not None:
+            return f"use {info.successor!r}, which takes its place"
+        known = [each.id for each in self.models if each.gone_at is None and each.id != model]
+        if close := difflib.get_close_matches(model, known, n=1):
+            return f"did you mean {close[0]!r}?"
+        return f"choose another, for example {known[0]!r}" if known else None
 
     def find_refusal(self, model: str, option: str, value: object) -> str | None:
         """
@@ -204,3 +277,9 @@ class Provider(ABC):
     def __repr__(self) -> str:
         # A subclass may fail before it comes to our __init__, and a traceback shows it all the same.
         return f"<{type(self).__name__} {getattr(self, 'name', None)!r}>"
+
+
+def _differs_since(bundled: Price, listed: Price) -> bool:
+    if (bundled.rates, bundled.long_context) == (listed.rates, listed.long_context):
+        return False
+    return (listed.valid_from or date.min) >= (bundled.valid_from or date.min)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import attrs
 
 from tertulia.domain.options import Timeouts
+from tertulia.domain.price import Price
 
 
 class Secret:
@@ -90,6 +92,8 @@ class ProviderConfig:
 
         timeouts: How long to wait.
 
+        price_factor: What its table prices are multiplied by, 0 where nothing is charged; None for 1.
+
         settings: What only its driver understands; it may hold secrets, so only the names show.
 
         origins: Where each of its settings was set, by key path, for errors; the empty path is the provider's
@@ -103,6 +107,7 @@ class ProviderConfig:
     model: str | None = None
     fallback: tuple[str, ...] | None = None
     timeouts: Timeouts = Timeouts()
+    price_factor: Decimal | None = None
     settings: Mapping[str, Any] = attrs.field(default=MappingProxyType({}), repr=_show_names)
     origins: Mapping[tuple[str, ...], str] = attrs.field(default=MappingProxyType({}), repr=False, eq=False)
 
@@ -147,6 +152,11 @@ class Config:
         context_window: Recent messages a request may hold; None for no limit.
 
         plugins: The only installed plugins to load, by name; None for all.
+
+        fetch_urls: Whether an attachment's address is fetched here for a provider that does not fetch it.
+
+        prices: What the user says that models cost, before every table; the model of each row is
+            ``provider/model``.
     """
 
     providers: Mapping[str, ProviderConfig]
@@ -157,6 +167,8 @@ class Config:
     max_context_tokens: int | None = None
     context_window: int | None = None
     plugins: tuple[str, ...] | None = None
+    fetch_urls: bool = False
+    prices: tuple[Price, ...] = ()
 
 
 def default_database(data_folder: Path) -> str:

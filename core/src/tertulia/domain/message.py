@@ -94,6 +94,10 @@ class ToolCall:
     raw_arguments: str | None = None
     opaque: OpaqueState | None = None
 
+    def result(self, output: str, *, is_error: bool = False) -> ToolResult:
+        """Say what the call returned, or why it failed."""
+        return ToolResult(self.id, self.name, output, is_error)
+
 
 @attrs.frozen
 class ToolResult:

@@ -77,7 +77,8 @@ class ModelInfo:
 
         aliases: Other names for it.
 
-        price: What the provider's own list says it costs now; None where the list has no prices.
+        price: What it costs: in a provider's list what that says, from :meth:`Client.models` the row that
+            holds now; None when unknown.
 
         reasoning_efforts: The words for ``Options.reasoning_effort`` it takes; None when unknown, empty where
             it takes none.

@@ -39,8 +39,8 @@ from tertulia.errors import (
     TertuliaError,
     UnknownProviderError,
 )
+from tertulia.runtime.drivers import installed_drivers, rejected
 
-PROVIDER_GROUP = "tertulia.providers"
 PLUGIN_GROUP = "tertulia.plugins"
 
 _log = logging.getLogger("tertulia")
@@ -160,7 +160,7 @@ class Plugins:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
             self._manager.unregister(plugin) if self._manager.is_registered(plugin) else None
-            raise _rejected(name, str(error), "use the arguments of the hook's specification") from error
+            raise rejected(name, str(error), "use the arguments of the hook's specification") from error
         if isinstance(plugin, Provider):
             self._providers[name] = plugin
         self._callers.clear()
@@ -247,14 +247,26 @@ class Plugins:
         self, target: Target, model: str, usage: Usage, billing: Billing, at: datetime
     ) -> Cost | None:
         """Price one attempt; None when nobody knows."""
-        cost = self._call("calculate_cost", target.provider, model=model, usage=usage, billing=billing, at=at)
+        cost = self._call(
+            "calculate_cost",
+            target.provider,
+            target=target,
+            vendor=self.get_provider(target.provider).vendor,
+            model=model,
+            usage=usage,
+            billing=billing,
+            at=at,
+        )
         if cost is None or isinstance(cost, Cost):
             return cost
         raise _wrong_answer("calculate_cost", cost, "a Cost or None")
 
     def count_tokens(self, target: Target, messages: Sequence[Message]) -> int:
         """Estimate the tokens of some messages."""
-        tokens = self._call("count_tokens", target.provider, model=target.model, messages=messages)
+        weights = self.get_provider(target.provider).find_token_weights(target.model)
+        tokens = self._call(
+            "count_tokens", target.provider, model=target.model, messages=messages, weights=weights
+        )
         if not isinstance(tokens, int):
             raise _wrong_answer("count_tokens", tokens, "a whole number")
         return tokens
@@ -358,38 +370,6 @@ class Plugins:
             ) from error
 
 
-def installed_drivers() -> list[EntryPoint]:
-    """The entry points that bring providers; nothing is loaded."""
-    return sorted(entry_points(group=PROVIDER_GROUP), key=lambda point: point.name)
-
-
-def load_driver(entry_point: EntryPoint) -> type[Provider]:
-    """
-    Load a driver's class.
-
-    Raises:
-        PluginRejectedError: It cannot be imported, or is no provider.
-    """
-    try:
-        driver = entry_point.load()
-    except Exception as error:
-        raise _rejected(
-            entry_point.name,
-            f"its driver cannot be loaded: {type(error).__name__}: {error}",
-            "reinstall its package",
-        ) from error
-    if not (isinstance(driver, type) and issubclass(driver, Provider)):
-        raise _rejected(
-            entry_point.name,
-            f"its entry point {entry_point.value!r} is no subclass of tertulia.Provider",
-            "let the entry point name the provider's class",
-        )
-    if inspect.isabstract(driver):
-        missing = ", ".join(sorted(driver.__abstractmethods__))
-        raise _rejected(entry_point.name, f"its class {driver.__name__} is abstract", f"write {missing}")
-    return driver
-
-
 def restriction(environ: Mapping[str, str] = os.environ) -> frozenset[str] | None:
     """Read ``TERTULIA_PLUGINS``: the only plugins to load; None for all, an empty value for none."""
     names = environ.get("TERTULIA_PLUGINS")
@@ -404,23 +384,21 @@ def _check(plugin: object, name: str, manager: _Manager) -> None:
     try:
         hash(plugin)
     except TypeError:
-        raise _rejected(
+        raise rejected(
             name, "it is not hashable", "write @attrs.define(eq=False), or remove its __eq__"
         ) from None
     if manager.has_plugin(name) or manager.is_registered(plugin):
-        raise _rejected(
-            name, "the name is taken, or the object is registered already", "give it another name"
-        )
+        raise rejected(name, "the name is taken, or the object is registered already", "give it another name")
     version = getattr(plugin, "TERTULIA_API", API_VERSION)
     if version != API_VERSION:
-        raise _rejected(
+        raise rejected(
             name,
             f"it is written for plugin API {version}, and this is API {API_VERSION}",
             "install a release of it that fits this tertulia",
         )
     hooks = _hooks_of(plugin, manager)
     if not hooks:
-        raise _rejected(name, "it has no hook", "mark a method with @tertulia.hookimpl")
+        raise rejected(name, "it has no hook", "mark a method with @tertulia.hookimpl")
     for hook, options in hooks.items():
         _check_hook(plugin, name, hook, options, manager)
 
@@ -440,28 +418,24 @@ def _check_hook(
         advice = (
             f"did you mean {close[0]!r}?" if close else f"hooks are: {', '.join(sorted(manager.hook_names))}"
         )
-        raise _rejected(name, f"there is no hook {hook!r}", advice)
+        raise rejected(name, f"there is no hook {hook!r}", advice)
     function = getattr(plugin, method)
     is_wrapper = options["wrapper"] or options["hookwrapper"]
     if is_wrapper and hook == "observe":
-        raise _rejected(name, "'observe' has no wrappers", "write a plain observer")
+        raise rejected(name, "'observe' has no wrappers", "write a plain observer")
     if is_wrapper and inspect.isasyncgenfunction(function):
-        raise _rejected(
+        raise rejected(
             name, f"its wrapper of {hook!r} is an async generator", "write `def`, with one plain yield"
         )
     allowed = hook in _ASYNC_ALLOWED or (isinstance(plugin, Provider) and hook == "list_models")
     if inspect.iscoroutinefunction(function) and not allowed:
-        raise _rejected(name, f"{hook!r} may not be `async def`", _sync_advice(hook))
+        raise rejected(name, f"{hook!r} may not be `async def`", _sync_advice(hook))
 
 
 def _sync_advice(hook: str) -> str:
     if hook == "send_message":
         return "make it an async generator: `async def` with `yield`"
     return "write `def`"
-
-
-def _rejected(name: str, what: str, next_step: str) -> PluginRejectedError:
-    return PluginRejectedError(f"plugin {name!r} was refused: {what}", plugin=name, next_step=next_step)
 
 
 def _keep(order: Iterable[object], targets: Sequence[Target]) -> list[Target]:

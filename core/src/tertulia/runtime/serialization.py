@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, TypeAlias, get_args
 
 import orjson
@@ -15,8 +17,9 @@ from cattrs.strategies import configure_tagged_union
 
 from tertulia.domain.media import OpaqueState
 from tertulia.domain.message import Part
+from tertulia.domain.model import Capability, ModelInfo
 from tertulia.errors import ProtocolError
-from tertulia.wire.protocol import MOST_LEVELS, is_too_deep, replace_surrogates
+from tertulia.wire.protocol import MOST_LEVELS, is_too_deep, read_finite, replace_surrogates
 
 
 def _make_converter() -> Converter:
@@ -30,12 +33,37 @@ def _make_converter() -> Converter:
     )
     converter.register_unstructure_hook_func(lambda cls: cls == Mapping[str, Any], dict)
     converter.register_structure_hook_func(lambda cls: cls == Mapping[str, Any], lambda value, _: dict(value))
+    _add_facts(converter)
     for part in get_args(Part):
         converter.register_unstructure_hook(
             part, make_dict_unstructure_fn(part, converter, _cattrs_omit_if_default=True)
         )
     configure_tagged_union(Part, converter, tag_name="type", tag_generator=_tag)
     return converter
+
+
+def _add_facts(converter: Converter) -> None:
+    """What is known of models: money as text, moments in ISO 8601, sets in order."""
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, lambda value, _: Decimal(value))
+    converter.register_unstructure_hook(date, date.isoformat)
+    converter.register_structure_hook(date, lambda value, _: date.fromisoformat(value))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+    converter.register_unstructure_hook_func(
+        lambda cls: cls in (frozenset[str], frozenset[Capability]), sorted
+    )
+    converter.register_structure_hook_func(
+        lambda cls: cls == frozenset[Capability], lambda value, _: _read_capabilities(value)
+    )
+
+
+def _read_capabilities(words: Iterable[str]) -> frozenset[Capability]:
+    """A word of a later version is passed over."""
+    return frozenset(Capability(word) for word in words if word in _CAPABILITIES)
+
+
+_CAPABILITIES = frozenset(map(str, Capability))
 
 
 def _tag(part: type[Any]) -> str:
@@ -84,7 +112,7 @@ def decode_json(text: bytes | str) -> Any:
 
 def _decode_leniently(text: str) -> Any:
     try:
-        value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse)
+        value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=read_finite)
         return _plain(value) if "\\u" in text else value
     except RecursionError as error:
         raise ProtocolError(_TOO_DEEP) from error
@@ -149,6 +177,22 @@ def decode_parts(text: bytes | str, find: Find | None = None) -> tuple[Part, ...
             case _:
                 pass
     return CONVERTER.structure(plain, tuple[Part, ...])
+
+
+def encode_model(info: ModelInfo) -> bytes:
+    """Write what is known of a model as JSON, without its name and its provider's."""
+    plain: dict[str, Any] = CONVERTER.unstructure(info)
+    return encode_json({name: fact for name, fact in plain.items() if name not in {"provider", "id"}})
+
+
+def decode_model(text: bytes | str, provider: str, model: str) -> ModelInfo:
+    """
+    Read what is known of a model; the inverse of :func:`encode_model`.
+
+    Raises:
+        Exception: It is none of ours: the standard library's and cattrs' own, for the caller to explain.
+    """
+    return CONVERTER.structure({**json.loads(text), "provider": provider, "id": model}, ModelInfo)
 
 
 def _plain(value: Any) -> Any:

@@ -14,9 +14,11 @@ from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
 from tertulia.services.context.format import check_context, make_window
+from tertulia.services.context.pairs import repair_pairs
 from tertulia.services.core import Core
-from tertulia.services.fitting import fit_images, fit_options
-from tertulia.services.path import Path, holds_image
+from tertulia.services.fitting import fit_attachments, fit_options
+from tertulia.services.keeping_back import note_kept_back
+from tertulia.services.path import Path, holds_media
 from tertulia.services.questions import GO_ON, Question
 
 FIRST_CONTENT = 60.0
@@ -50,22 +52,23 @@ async def make_request(
     core: Core, outgoing: Outgoing, question: Question, *, target: Target, deadline: float
 ) -> tuple[Request, Context, list[str]]:
     """
-    Make the request for one target: windows, options, images and patience differ from target to target.
+    Make the request for one target: windows, options, attachments and patience differ from target to target.
 
     Returns:
         The request, what was chosen for it, and what was left out, a sentence each.
 
     Raises:
         UnsupportedParameterError: The provider does not know an option that is set.
-        UnsupportedMediaError, TooLargeError: The provider does not take an image of the message.
+        UnsupportedMediaError, TooLargeError: The provider does not take an attachment of the message.
         ContextOverflowError: What must be sent does not fit.
         PluginError: A plugin chose what may not be sent.
     """
     path = question.line.path
     await path.read(core, question.tree.id, question.line.name, question.message)
+    opening, history, rest = _split_turn(path.messages, question)
     asked = Request(
         target=target,
-        messages=(*path.system, question.message),
+        messages=(*path.system, opening),
         options=outgoing.options,
         stream=outgoing.stream,
         conversation_id=question.tree.id,
@@ -75,12 +78,34 @@ async def make_request(
         response_schema=outgoing.response_schema,
     )
     request, warnings = fit_options(core, asked)
-    context = await _choose_context(core, request, path, question.beginning)
+    context, notes = await _choose_context(core, request, path, history, rest)
     messages = context.messages
-    if path.has_images or holds_image(question.message):
-        messages, notes = fit_images(core, messages, target, newest=question.message)
+    warnings += notes
+    if path.has_media or holds_media(question.message):
+        messages, notes = await fit_attachments(core, context, target, newest=opening, deadline=deadline)
         warnings += notes
+    if path.states - {target.provider} and path.last_provider != target.provider:
+        warnings += note_kept_back(messages, target.provider)  # said once, when it has just changed
     return attrs.evolve(request, messages=messages), context, warnings
+
+
+def _split_turn(
+    before: Sequence[Message], question: Question
+) -> tuple[Message, Sequence[Message], Sequence[Message]]:
+    """
+    Tell the turn that is under way from the history.
+
+    Returns:
+        The user message that opened it; what was said before that; and what came after it: calls and what
+        they returned, the beginning of an answer.
+    """
+    message, rest = question.message, list[Message]()
+    if message.role is Role.TOOL:
+        opened = max((at for at, each in enumerate(before) if each.role is Role.USER), default=0)
+        before, (message, *rest) = before[:opened], (*before[opened:], message)
+    if question.beginning is not None:
+        rest += (question.beginning, Message.of(Role.USER, GO_ON))
+    return message, before, rest
 
 
 def find_timeouts(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
@@ -97,28 +122,29 @@ def _patience(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
     return attrs.evolve(timeouts, first_content=FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT)
 
 
-async def _choose_context(core: Core, request: Request, path: Path, beginning: Message | None) -> Context:
+async def _choose_context(
+    core: Core, request: Request, path: Path, history: Sequence[Message], rest: Sequence[Message]
+) -> tuple[Context, list[str]]:
+    """Choose from the history; what has happened since the turn was opened is sent whole, after it."""
     window = make_window(
         core.plugins.get_provider(request.target.provider).find_model(request.target.model),
         max_tokens=core.config.max_context_tokens,
         max_messages=core.config.context_window,
         max_output_tokens=request.options.max_output_tokens,
     )
-    view = _View(core, request.target, path)
-    if beginning is None:
-        return await _choose(core, request, window, view)
-    rest = (beginning, Message.of(Role.USER, GO_ON))
+    view = _View(core, request.target, path, history)
+    if not rest:
+        return _repair(await _choose(core, request, window, view), path)
     tokens = view.count_tokens(rest)
     try:
         context = await _choose(core, request, _leave_room(window, len(rest), tokens), view)
     except ContextOverflowError as error:
         raise ContextOverflowError(
-            f"a message and the beginning of its answer do not fit {window.max_tokens} tokens, "
-            "so nothing was sent",
+            f"a message and the {_name(rest)} do not fit {window.max_tokens} tokens, so nothing was sent",
             provider=request.target.provider,
             budget=window.max_tokens or 0,
-            parts={**error.parts, "beginning of the answer": tokens},
-            next_step="allow more max_context_tokens, or regenerate() the answer",
+            parts={**error.parts, _name(rest): tokens},
+            next_step="allow more max_context_tokens, let tools return less, or regenerate() the answer",
         ) from error
     report = context.report
     report = attrs.evolve(
@@ -127,12 +153,24 @@ async def _choose_context(core: Core, request: Request, path: Path, beginning: M
         tokens=report.tokens + tokens,
         budget=window.max_tokens,
     )
-    return Context((*context.messages, *rest), report)
+    return _repair(Context((*context.messages, *rest), report), path)
+
+
+def _name(rest: Sequence[Message]) -> str:
+    return "beginning of its answer" if rest[-1].role is Role.USER else "calls and results that follow it"
 
 
 async def _choose(core: Core, request: Request, window: Window, view: _View) -> Context:
     found = await core.plugins.format_context(view, request, window)
     return check_context(found, request, window, view.count_tokens)
+
+
+def _repair(context: Context, path: Path) -> tuple[Context, list[str]]:
+    """Let no call and no result stand alone; most conversations have neither."""
+    if not path.has_calls:
+        return context, []
+    messages, notes = repair_pairs(context.messages)
+    return (attrs.evolve(context, messages=messages) if notes else context), notes
 
 
 def _leave_room(window: Window, messages: int, tokens: int) -> Window:
@@ -147,13 +185,14 @@ def _leave_room(window: Window, messages: int, tokens: int) -> Window:
 class _View:
     """The conversation behind a request; see :class:`tertulia.ContextView`."""
 
-    def __init__(self, core: Core, target: Target, path: Path) -> None:
+    def __init__(self, core: Core, target: Target, path: Path, history: Sequence[Message]) -> None:
         self._core = core
         self._target = target
         self._path = path
+        self._history = history
 
     async def history(self, limit: int | None = None) -> Sequence[Message]:
-        messages = self._path.messages
+        messages = self._history
         return messages if limit is None else messages[max(0, len(messages) - limit) :]
 
     def count_tokens(self, messages: Sequence[Message]) -> int:

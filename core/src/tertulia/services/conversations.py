@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal
 from uuid import UUID
 
 import attrs
 
 from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
+from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply, Target
-from tertulia.domain.message import Message
+from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.notice import Switched
 from tertulia.domain.options import Options, Timeouts
-from tertulia.errors import ConfigurationError, MessageNotFoundError
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.analysis import derive_sessions, report_costs
+from tertulia.services.arguments import (
+    ONE_STEP,
+    Place,
+    check_branch_name,
+    check_results,
+    check_text,
+    check_title,
+    check_type,
+    id_of,
+    make_plan,
+)
 from tertulia.services.asking import Outgoing
 from tertulia.services.core import Core
+from tertulia.services.estimating import estimate_next
 from tertulia.services.questions import (
-    MAX_BRANCH_NAME,
+    AnsweredCalls,
     EditedQuestion,
     Move,
     NewQuestion,
@@ -31,13 +43,11 @@ from tertulia.services.questions import (
 )
 from tertulia.services.routing.policy import make_targets
 from tertulia.services.sending import Send
-from tertulia.services.stream import NOTHING_SENT, ReplyStream
+from tertulia.services.steps import MAX_STEPS, Plan, Steps
+from tertulia.services.stream import ReplyStream
+from tertulia.services.structured import Schema
+from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Line, Tree
-
-MAX_TITLE = 200
-
-Place = Reply | Message | UUID
-"""A message, however one got hold of it."""
 
 
 class Conversation:
@@ -82,6 +92,9 @@ class Conversation:
         text: str,
         *,
         attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -91,7 +104,13 @@ class Conversation:
 
         Args:
             text: What to say; may be empty when something is attached.
-            attach: Images: a path, bytes, an address, or what :func:`tertulia.load_image` returned.
+            attach: Images, documents, sound: a path, bytes, an address, or what
+                :func:`tertulia.load_attachment` returned.
+            tools: What the model may call: Python functions, which are called here, what
+                :func:`tertulia.function_tool` returned, tools of the provider, and tools without a function,
+                whose calls the reply has.
+            max_steps: How many answers there may be when they call functions.
+            schema: The shape of the answer, as a type or a JSON Schema: it is ``reply.parsed`` then.
             options: What to ask of the answer.
             fallback: ``provider`` or ``provider/model``, asked in order when the conversation's own fails;
                 None for the configured ones, an empty sequence for none.
@@ -107,15 +126,22 @@ class Conversation:
             ContextOverflowError: The message is too long for the budget; nothing was sent.
             ConversationBusyError: Another process is answering on this branch.
             StoreError: The message could not be stored, so nothing was sent; or the answer could not.
+            ToolError: A tool cannot be offered; nothing was sent.
+            ToolLoopError: Every answer called functions; all of them are stored.
+            InvalidOutputError: The answer has not the shape of the schema; it is stored.
         """
-        outgoing = self._outgoing(options, fallback, timeouts, stream=False)
-        return await self._ask(self._say(text, attach), outgoing).read()
+        plan = make_plan(tools, max_steps, schema)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, stream=False)
+        return await self._ask(self._say(text, attach), outgoing, plan).read()
 
     def stream(
         self,
         text: str,
         *,
         attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -125,7 +151,9 @@ class Conversation:
 
         Nothing happens before the stream is read. Arguments and errors are those of :meth:`send`.
         """
-        return self._ask(self._say(text, attach), self._outgoing(options, fallback, timeouts))
+        plan = make_plan(tools, max_steps, schema)
+        outgoing = self._outgoing(plan, options, fallback, timeouts)
+        return self._ask(self._say(text, attach), outgoing, plan)
 
     def edit(
         self,
@@ -133,6 +161,9 @@ class Conversation:
         text: str,
         *,
         attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -150,14 +181,18 @@ class Conversation:
             MessageNotFoundError: The conversation has no such message.
             BranchError: It is not a user's.
         """
-        _check_text(text, attach)
-        question = EditedQuestion(*self._here(), text=text, attached=attach, edited=_id_of(message))
-        return self._ask(question, self._outgoing(options, fallback, timeouts))
+        check_text(text, attach)
+        question = EditedQuestion(*self._here(), text=text, attached=attach, edited=id_of(message))
+        plan = make_plan(tools, max_steps, schema)
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
 
     def regenerate(
         self,
         message: Place | None = None,
         *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -181,13 +216,17 @@ class Conversation:
             MessageNotFoundError: The conversation has no such message.
             BranchError: There is no answer yet, or it answers no user message.
         """
-        answer = None if message is None else _id_of(message)
+        answer = None if message is None else id_of(message)
         question = RepeatedQuestion(*self._here(), answer=answer)
-        return self._ask(question, self._outgoing(options, fallback, timeouts))
+        plan = make_plan(tools, max_steps, schema)
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
 
     def resume(
         self,
         *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
@@ -197,7 +236,8 @@ class Conversation:
 
         An answer that broke off stays where it is. The provider is sent its beginning and asked for the
         rest: the stream yields the rest, and the reply is the whole, a sibling of the beginning on a new
-        branch, to which this object moves. A user message without an answer is asked again where it is.
+        branch, to which this object moves. A user message without an answer is asked again where it is, and
+        so is what tools returned. Calls that were not carried out are, when their functions are in ``tools``.
 
         Returns:
             A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
@@ -207,7 +247,44 @@ class Conversation:
             ConversationBusyError: It is still coming.
         """
         question = ResumedQuestion(*self._here())
-        return self._ask(question, self._outgoing(options, fallback, timeouts))
+        plan = make_plan(tools, max_steps, schema)
+        outgoing = self._outgoing(plan, options, fallback, timeouts)
+        return self._ask(question, outgoing, plan, resumes=True)
+
+    def submit_results(
+        self,
+        results: Sequence[ToolResult],
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        """
+        Say what the calls of the newest answer returned, and have the answer to that.
+
+        For tools without a function: ``reply.tool_calls`` are the calls, ``call.result(…)`` makes a result.
+
+        Args:
+            results: One for each call.
+            tools: What the model may call next, usually the same as before.
+            max_steps: As of :meth:`send`, and so are the others.
+            schema: The shape of the answer.
+            options: What to ask of the answer.
+            fallback: Whom to ask when the branch's own provider fails.
+            timeouts: How long to wait.
+
+        Returns:
+            A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
+
+        Raises:
+            ToolError: A result is missing, or answers no call; nothing was stored or sent.
+        """
+        plan = make_plan(tools, max_steps, schema)
+        question = AnsweredCalls(*self._here(), results=check_results(results))
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
 
     async def append(
         self, message: Message, *, expected_head: UUID | Literal["any"] | None = "any"
@@ -226,7 +303,7 @@ class Conversation:
             BranchMovedError: Another message is the newest by now; nothing was added.
             ConversationBusyError: An answer is under way on the branch.
         """
-        _check_type("what is appended", message, Message)
+        check_type("what is appended", message, Message)
         clock = self._core.clock
         message = attrs.evolve(
             message, id=message.id or clock.new_id(), created_at=message.created_at or clock.now()
@@ -234,6 +311,26 @@ class Conversation:
         return await self._core.store.add_message(
             self._core.owner, self.id, self.branch, message, expected_head=expected_head
         )
+
+    async def estimate_cost(
+        self,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        schema: Schema | None = None,
+        options: Options = Options(),
+    ) -> CostEstimate:
+        """
+        Estimate between what and what it would cost to say something now, with all that goes along with it.
+
+        Nothing is stored and no provider is asked. What is estimated is one answer: where it calls tools,
+        the next one has its own cost. Errors are those of :meth:`send` before anything is sent.
+        """
+        check_text(text, attach)
+        plan = make_plan(tools, MAX_STEPS, schema)
+        outgoing = self._outgoing(plan, options, (), None, stream=False)
+        return await estimate_next(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
 
     async def switch(self, provider: str, model: str | None = None) -> None:
         """
@@ -282,8 +379,8 @@ class Conversation:
             MessageNotFoundError: The conversation has no such message.
         """
         if name is not None:
-            _check_branch_name(name)
-        place: Where = "head" if at is None else _id_of(at)
+            check_branch_name(name)
+        place: Where = "head" if at is None else id_of(at)
         branch = await fork(self._core, self._tree, self.branch, at=place, name=name)
         return Conversation(self._core, self._tree, self._tree.line(branch))
 
@@ -312,7 +409,7 @@ class Conversation:
             BranchExistsError: The new name is taken.
             ConversationBusyError: An answer is under way on it.
         """
-        _check_branch_name(new_name)
+        check_branch_name(new_name)
         at = self._core.clock.now()
         await self._core.store.update_branch_name(self._core.owner, self.id, name, new_name, at)
         self._tree.rename(name, new_name)
@@ -358,11 +455,15 @@ class Conversation:
     def _move(self, line: Line) -> None:
         self._line = line
 
-    def _ask(self, question: Question, outgoing: Outgoing) -> ReplyStream:
-        return ReplyStream(self._core, Send(self._core, outgoing, question))
+    def _ask(
+        self, question: Question, outgoing: Outgoing, plan: Plan, *, resumes: bool = False
+    ) -> ReplyStream:
+        if plan is ONE_STEP:
+            return ReplyStream(self._core, Send(self._core, outgoing, question))
+        return ReplyStream(self._core, Steps(self._core, outgoing, question, plan, resumes=resumes))
 
     def _say(self, text: str, attach: Attachable | Sequence[Attachable]) -> NewQuestion:
-        _check_text(text, attach)
+        check_text(text, attach)
         return NewQuestion(*self._here(), text=text, attached=attach)
 
     def _here(self) -> tuple[Core, Tree, Line, Move]:
@@ -370,16 +471,24 @@ class Conversation:
 
     def _outgoing(
         self,
+        plan: Plan,
         options: Options,
         fallback: Sequence[str] | None,
         timeouts: Timeouts | None,
         *,
         stream: bool = True,
     ) -> Outgoing:
-        _check_type("options", options, Options)
+        check_type("options", options, Options)
         if timeouts is not None:
-            _check_type("timeouts", timeouts, Timeouts)
-        return Outgoing(self._targets(fallback), options, timeouts, stream)
+            check_type("timeouts", timeouts, Timeouts)
+        return Outgoing(
+            self._targets(fallback),
+            options,
+            timeouts,
+            stream,
+            plan.toolbox.offered,
+            None if plan.shape is None else plan.shape.schema,
+        )
 
     def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
         own = Target(self.provider, self.model)
@@ -387,54 +496,3 @@ class Conversation:
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} {self.title!r} on {self.branch!r} with {self.provider}/{self.model}>"
-
-
-def check_title(title: str | None) -> str | None:
-    """Return a title fit to be stored; ConfigurationError when it is too long."""
-    if title is not None and len(title) > MAX_TITLE:
-        raise ConfigurationError(
-            f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title
-        )
-    return title or None
-
-
-def _check_branch_name(name: str) -> None:
-    if not name.strip() or len(name) > MAX_BRANCH_NAME:
-        raise ConfigurationError(
-            f"a branch's name has 1 to {MAX_BRANCH_NAME} characters, and this one has {len(name.strip())}",
-            value=name,
-        )
-
-
-def _check_type(name: str, value: object, kind: type) -> None:
-    """Refuse what a type checker would, before it is stored: what it would break later is hard to find."""
-    if not isinstance(value, kind):
-        raise ConfigurationError(
-            f"{name} must be a {kind.__name__}, not a {type(value).__name__}",
-            kept=NOTHING_SENT,
-            next_step=f"pass tertulia.{kind.__name__}(…)" if kind.__module__.startswith("tertulia") else None,
-        )
-
-
-def _check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:
-    _check_type("what is said", text, str)
-    if not text.strip() and not attach:
-        raise ConfigurationError("there is nothing to send: the message is empty", value=text)
-
-
-def _id_of(place: Place) -> UUID:
-    message = place.message if isinstance(place, Reply) else place
-    identifier = message.id if isinstance(message, Message) else message
-    if identifier is not None and not isinstance(cast("object", identifier), UUID):
-        raise MessageNotFoundError(
-            f"{identifier!r} is no message",
-            message_id=identifier,
-            next_step="give a reply, a message of history(), or a message's id as a UUID",
-        )
-    if identifier is None:
-        raise MessageNotFoundError(
-            "the message is not stored, so it has no place in the conversation",
-            message_id=None,
-            next_step="take one that history() returns, or a reply",
-        )
-    return identifier

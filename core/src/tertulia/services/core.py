@@ -14,7 +14,9 @@ import attrs
 from tertulia.contracts.store import Store
 from tertulia.domain.config import Config
 from tertulia.runtime.clock import Clock
+from tertulia.runtime.fetching import Fetcher
 from tertulia.runtime.plugins import Plugins
+from tertulia.services.context.calibration import Calibration
 
 T = TypeVar("T")
 
@@ -28,6 +30,10 @@ class Core:
     The parts of an open client.
 
     Attributes:
+        fetcher: Fetches the addresses of attachments; None where nobody allowed that.
+
+        calibration: What was learned of how its providers count tokens.
+
         streams: Answers somebody holds on to; they are closed with the client.
 
         tasks: Work that goes on beside its callers; the client waits for it before it closes.
@@ -37,6 +43,8 @@ class Core:
     plugins: Plugins
     store: Store
     clock: Clock
+    fetcher: Fetcher | None = None
+    calibration: Calibration = attrs.field(factory=Calibration, repr=False)
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
     tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
 

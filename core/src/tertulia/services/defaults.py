@@ -11,10 +11,11 @@ from tertulia.contracts.store import Store
 from tertulia.domain.context import Context, Window
 from tertulia.domain.exchange import Request
 from tertulia.domain.message import Message
+from tertulia.domain.tokens import TokenWeights
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.plugins import CoreDefaults
 from tertulia.services.context.format import format_context
-from tertulia.services.context.tokens import estimate_messages
+from tertulia.services.context.tokens import count_messages
 
 
 class Defaults(CoreDefaults):
@@ -24,9 +25,9 @@ class Defaults(CoreDefaults):
         self._clock = clock
 
     @hookimpl(trylast=True)
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Weigh characters by script."""
-        return estimate_messages(messages)
+    def count_tokens(self, messages: Sequence[Message], weights: TokenWeights) -> int:
+        """Estimate words from their letters, and the rest by the provider's own weights."""
+        return count_messages(messages, weights)
 
     @hookimpl(trylast=True)
     def format_context(

@@ -8,9 +8,10 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.exchange import Target
-from tertulia.domain.media import Image
+from tertulia.domain.media import Media
 from tertulia.domain.message import Message, MessageStatus, Role
 from tertulia.services.core import Core
+from tertulia.services.keeping_back import find_states
 
 _UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})
 
@@ -28,24 +29,37 @@ class Path:
 
         messages: The others, oldest first, without what nobody answered: that never reached a model.
 
-        has_images: Whether there is an image in any of them.
+        has_media: Whether anything is attached to any of them.
+
+        has_calls: Whether one of them calls tools, or says what they returned.
+
+        states: The providers that left state of their own in any of them.
     """
 
     system: tuple[Message, ...] = ()
     messages: tuple[Message, ...] = ()
-    has_images: bool = False
+    has_media: bool = False
+    has_calls: bool = False
+    states: frozenset[str] = frozenset()
     _head_id: UUID | None = None
     _tokens: dict[Target, dict[int, int]] = attrs.field(factory=dict[Target, dict[int, int]])
+
+    @property
+    def last_provider(self) -> str | None:
+        """Who gave the newest answer; None where there is none."""
+        return next((each.provider for each in reversed(self.messages) if each.provider is not None), None)
 
     async def read(self, core: Core, conversation_id: UUID, branch: str, newest: Message) -> None:
         """Know what was said before the newest message, which has its parent and depth."""
         if newest.parent_id is not None and newest.parent_id == self._head_id:
             return
         found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=newest.depth)
-        answered = [message for message in found if message.status not in _UNANSWERED]
+        answered = [message for message in found if _was_answered(message)]
         self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
         self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
-        self.has_images = any(map(holds_image, self.messages))
+        self.has_media = any(map(holds_media, self.messages))
+        self.has_calls = any(map(_concerns_tools, self.messages))
+        self.states = find_states(self.messages)
         self._head_id = newest.parent_id
         self._tokens.clear()
 
@@ -53,12 +67,16 @@ class Path:
         """Go on after a send: with both when it was answered, else past the question that was not."""
         if question.depth is None or self._head_id != question.parent_id:
             return  # it never reached the store, or the path was not read for it
-        if answer is None:
+        if answer is None and question.role is Role.TOOL:
+            self._head_id = None  # what tools returned stays in the history, answered or not
+        elif answer is None:
             self._head_id = question.id
         elif answer.parent_id == question.id:
             asked = attrs.evolve(question, status=MessageStatus.COMPLETE)
             self.messages = (*self.messages, asked, answer)
-            self.has_images = self.has_images or holds_image(asked)
+            self.has_media = self.has_media or holds_media(asked) or holds_media(answer)
+            self.has_calls = self.has_calls or _concerns_tools(asked) or _concerns_tools(answer)
+            self.states |= find_states([answer])
             self._head_id = answer.id
 
     def count_tokens(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
@@ -72,6 +90,15 @@ class Path:
         return total + core.plugins.count_tokens(target, others) if others else total
 
 
-def holds_image(message: Message) -> bool:
-    """Whether a part of a message is an image."""
-    return any(isinstance(part, Image) for part in message.parts)
+def _was_answered(message: Message) -> bool:
+    """Whether a model has seen it; what tools returned is sent again, because it was called for."""
+    return message.status not in _UNANSWERED or message.role is Role.TOOL
+
+
+def _concerns_tools(message: Message) -> bool:
+    return message.role is Role.TOOL or (message.role is Role.ASSISTANT and bool(message.tool_calls))
+
+
+def holds_media(message: Message) -> bool:
+    """Whether anything is attached to a message; so is a picture that a model has drawn."""
+    return any(isinstance(part, Media) for part in message.parts)

@@ -12,15 +12,22 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 from uuid import UUID
 
 import attrs
 
 from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch
-from tertulia.domain.message import Message, MessageStatus, Part, Role, Text
-from tertulia.errors import BranchError, BranchExistsError, ConversationBusyError, TertuliaError
-from tertulia.runtime.attachments import Attachable, load_images
+from tertulia.domain.message import Message, MessageStatus, Part, Role, Text, ToolCall, ToolResult
+from tertulia.errors import (
+    BranchError,
+    BranchExistsError,
+    BranchMovedError,
+    ConversationBusyError,
+    TertuliaError,
+    ToolError,
+)
+from tertulia.runtime.attachments import Attachable, load_attachments
 from tertulia.services.core import Core
 from tertulia.services.stream import NOTHING_SENT
 from tertulia.services.tree import Line, Tree
@@ -48,6 +55,8 @@ class Question(ABC):
         message: The user message, once it has its place; without a depth while it is not stored.
 
         beginning: The answer that broke off and is to be gone on with; None when there is none.
+
+        move: Takes the caller's conversation to another branch.
     """
 
     message: Message
@@ -57,7 +66,7 @@ class Question(ABC):
         self.core = core
         self.tree = tree
         self.line = line
-        self._move = move
+        self.move = move
         self._is_spare = False  # whether the branch is ours alone, and nothing is on it yet
 
     @property
@@ -101,7 +110,7 @@ class Question(ABC):
         """Let the conversation go on on this branch, for the caller and for whoever opens it next."""
         core = self.core
         self._is_spare = False
-        self._move(self.line)
+        self.move(self.line)
         try:
             await core.store.update_active_branch(core.owner, self.tree.id, self.line.name, core.clock.now())
         except TertuliaError as error:  # which takes nothing of what is stored on the branch
@@ -114,7 +123,7 @@ class NewQuestion(Question):
 
     Args:
         text: What is said; may be empty when something is attached.
-        attached: Images, or where they are.
+        attached: Files, or where they are.
     """
 
     def __init__(
@@ -133,8 +142,8 @@ class NewQuestion(Question):
     async def place(self) -> None:
         """Load what is attached: what cannot be read is refused before anything is stored."""
         if self._attached not in ((), []):
-            images = await asyncio.to_thread(load_images, self._attached)
-            self.message = attrs.evolve(self.message, parts=(*images, *self.message.parts))
+            attached = await asyncio.to_thread(load_attachments, self._attached)
+            self.message = attrs.evolve(self.message, parts=(*attached, *self.message.parts))
 
     async def write_ahead(self, attempt: Attempt) -> Attempt:
         """Store the message together with the attempt."""
@@ -143,6 +152,111 @@ class NewQuestion(Question):
             core.owner, self.tree.id, self.line.name, self.message, attempt
         )
         return attempt
+
+
+class AnsweredCalls(Question):
+    """
+    What tools returned, as the message after the answer that called them.
+
+    Args:
+        results: What they returned.
+        calling: The answer that called; None for the newest message of the branch.
+
+    Attributes:
+        calling: The same, known once it has its place.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        tree: Tree,
+        line: Line,
+        move: Move,
+        *,
+        results: Sequence[ToolResult],
+        calling: Message | None = None,
+    ) -> None:
+        super().__init__(core, tree, line, move)
+        self.calling = calling
+        self.message = Message(
+            Role.TOOL,
+            tuple(results),
+            id=core.clock.new_id(),
+            status=MessageStatus.PENDING,
+            created_at=core.clock.now(),
+        )
+
+    async def place(self) -> None:
+        """Find the answer that called, and hold the results against its calls."""
+        if self.calling is not None:
+            return
+        core = self.core
+        newest = await core.store.get_messages(core.owner, self.tree.id, self.line.name, limit=1)
+        parts = _match_results(find_open_calls(newest), self.message.parts)
+        self.calling = newest[0]
+        self.message = attrs.evolve(self.message, parts=parts)
+
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Store the results and the attempt; where others went on meanwhile, on a branch of our own."""
+        assert self.calling is not None  # noqa: S101  # placed before
+        try:
+            await self._store(attempt, self.calling)
+        except BranchMovedError:
+            await self._fork(self.calling.id)
+            await self._store(attempt, self.calling)
+            await self._go_there()
+        return attempt
+
+    async def _store(self, attempt: Attempt, calling: Message) -> None:
+        core = self.core
+        self.message = await core.store.add_user_message(
+            core.owner, self.tree.id, self.line.name, self.message, attempt, expected_head=calling.id
+        )
+
+
+def find_open_calls(newest: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """The calls that a branch ends with; none where it ends otherwise, or with an answer that broke off."""
+    message = newest[-1] if newest else None
+    is_whole = message is not None and message.status is MessageStatus.COMPLETE
+    return message.tool_calls if message is not None and is_whole and message.role is Role.ASSISTANT else ()
+
+
+def _match_results(calls: Sequence[ToolCall], given: Sequence[Part]) -> tuple[ToolResult, ...]:
+    """Return the results in the order of their calls; some servers give two calls the same id."""
+    left: dict[str, list[ToolResult]] = {}
+    for result in map(check_result, given):
+        left.setdefault(result.call_id, []).append(result)
+    if not calls:
+        raise _refuse_results("the newest message calls no tools, so there is nothing to answer", None)
+    found: list[ToolResult] = []
+    for call in calls:
+        if not left.get(call.id):
+            raise _refuse_results(f"call {call.id!r} has no result", call.name)
+        found.append(left[call.id].pop(0))
+    for result in (each for results in left.values() for each in results):
+        wanted = any(call.id == result.call_id for call in calls)
+        problem = "a call has two results" if wanted else f"nobody made the call {result.call_id!r}"
+        raise _refuse_results(problem, result.name)
+    return tuple(found)
+
+
+def check_result(result: object) -> ToolResult:
+    """Refuse what is no result, or holds no text: stored, it could not be read again."""
+    if not isinstance(result, ToolResult):
+        raise _refuse_results(f"a {type(result).__name__} is no result of a call", None)
+    if not isinstance(cast("object", result.output), str):
+        problem = f"the result of call {result.call_id!r} is a {type(result.output).__name__}, and not text"
+        raise _refuse_results(problem, result.name)
+    return result
+
+
+def _refuse_results(problem: str, tool: str | None) -> ToolError:
+    return ToolError(
+        problem,
+        tool=tool,
+        kept=NOTHING_SENT,
+        next_step="give one result for each call of the newest answer: call.result(…)",
+    )
 
 
 class EditedQuestion(NewQuestion):
@@ -228,10 +342,10 @@ class RepeatedQuestion(Question):
         return await self.core.store.get_message(self.core.owner, self.tree.id, message_id)
 
     async def _asked_by(self, message: Message) -> Message:
-        """The user message that a message answers, or is."""
+        """The message that a message answers, or is: a user's, or what tools returned."""
         if message.role is Role.ASSISTANT and message.parent_id is not None:
             message = await self._get(message.parent_id)
-        if message.role is not Role.USER:
+        if message.role not in (Role.USER, Role.TOOL):
             raise self._error("holds no answer to a user's message there", "send a message")
         return message
 
@@ -256,14 +370,20 @@ class ResumedQuestion(RepeatedQuestion):
     async def place(self) -> None:
         """Take the beginning of the answer along, where there is one."""
         newest = await self._newest()
-        if newest.role is not Role.USER and newest.status is MessageStatus.COMPLETE:
-            raise self._error(
-                "ends with a complete message, so there is nothing to resume",
-                "send a message, or regenerate() the answer",
-            )
+        if newest.role not in (Role.USER, Role.TOOL) and newest.status is MessageStatus.COMPLETE:
+            raise self._explain_complete(newest)
         if newest.role is Role.ASSISTANT and newest.text:
             self.beginning = newest
         await super().place()
+
+    def _explain_complete(self, newest: Message) -> BranchError:
+        if calls := find_open_calls([newest]):
+            what = f"ends with a call of {calls[0].name!r}, which nobody here can answer"
+            return self._error(what, "resume(tools=…) calls it; submit_results() says what it returned")
+        return self._error(
+            "ends with a complete message, so there is nothing to resume",
+            "send a message, or regenerate() the answer",
+        )
 
 
 async def fork(core: Core, tree: Tree, source: str, *, at: Where, name: str | None = None) -> Branch:

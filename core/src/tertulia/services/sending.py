@@ -37,11 +37,12 @@ from tertulia.errors import (
 from tertulia.runtime.serialization import encode_json
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
+from tertulia.services.counting import learn_from_answer, learn_from_error
 from tertulia.services.keeping import LEASE, Keeper
 from tertulia.services.pricing import price_trial
 from tertulia.services.questions import Question, join_parts
 from tertulia.services.routing.policy import targets_after
-from tertulia.services.stream import NOTHING_SENT, Gate, ReplyStream
+from tertulia.services.stream import NOTHING_SENT, ReplyStream, Turn
 from tertulia.services.trial import WORDS, Trial
 
 _KEPT = "your message is stored"
@@ -59,10 +60,12 @@ class Send:
         core: The client's parts.
         outgoing: How to ask.
         question: What to ask, and where.
+        turn: The turn on the branch, where others share it; None for one of its own.
     """
 
-    def __init__(self, core: Core, outgoing: Outgoing, question: Question) -> None:
+    def __init__(self, core: Core, outgoing: Outgoing, question: Question, turn: Turn | None = None) -> None:
         self._core = core
+        self._turn = turn or Turn()
         self._outgoing = outgoing
         self._question = question
         self._keeper = Keeper(core, question)
@@ -88,7 +91,7 @@ class Send:
 
     async def events(self, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
-        gate = await self._take_turn(stream)
+        await self._take_turn(stream)
         try:
             targets = self._order(self._outgoing.targets)
             await self._write_ahead(targets[0])
@@ -110,22 +113,20 @@ class Send:
             raise
         finally:
             self._keeper.close()
-            gate.leave()
+            self._turn.end()
 
-    async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> Gate:
+    async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> None:
         """Start the clock, find out on which branch it happens, and wait for the turn there."""
         timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
         self._deadline = asyncio.get_running_loop().time() + timeouts.total
         try:
             await self._question.place()
-            gate = self._question.line.gate
-            await gate.enter(stream, self._deadline)
+            await self._turn.begin(self._question.line.gate, stream, self._deadline)
         except BaseException as error:
             await self._question.give_up()
             if isinstance(error, TertuliaError):
                 error.kept = error.kept or NOTHING_SENT
             raise
-        return gate
 
     async def _write_ahead(self, target: Target) -> None:
         trial = self._new_trial(target, number=1)
@@ -169,7 +170,8 @@ class Send:
                     if request.stream and isinstance(event, WORDS):
                         self._keeper.shown(len(event.text))
                     yield event
-        except TertuliaError:
+        except TertuliaError as error:
+            learn_from_error(self._core, request, trial.context, error)
             raise
         except Exception as error:
             raise _foreign(error, trial.target) from error
@@ -178,6 +180,7 @@ class Send:
             for each in to_close:
                 await _close(each, trial)
         trial.check_reply()
+        learn_from_answer(self._core, request, trial.context, _known(trial.reply))
 
     async def _complete(self) -> Reply:
         """Store the answer and make the reply of it."""

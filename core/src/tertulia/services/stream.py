@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, Generator
+from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -202,8 +203,14 @@ class Gate:
         Wait for the turn of a stream.
 
         Raises:
-            ConversationBusyError: It did not come before the deadline.
+            ConversationBusyError: It did not come before the deadline, or it waits for whoever asks.
         """
+        if any(turn.waits_at(self) for turn in _waiting.get()):
+            raise ConversationBusyError(
+                "the answer under way on this branch waits for the function that sends here",
+                kept=NOTHING_SENT,
+                next_step="let the function send on a fork(), or in another conversation",
+            )
         open_stream = None if self._holder is None else self._holder()
         if open_stream is not None and open_stream.was_left_by(_current_task()):
             await open_stream.stop("another message was sent meanwhile")
@@ -222,6 +229,53 @@ class Gate:
         """Let the next one in."""
         self._holder = None
         self._lock.release()
+
+
+class Turn:
+    """
+    A place on a branch: of one send, or of several that follow each other with nobody in between.
+
+    Attributes:
+        is_kept: Whether it outlives the end of a send; :meth:`leave` ends it then.
+
+        is_calling: Whether it waits for functions, which must not wait for it.
+    """
+
+    def __init__(self, *, is_kept: bool = False) -> None:
+        self.is_kept = is_kept
+        self.is_calling = False
+        self._gate: Gate | None = None
+
+    async def begin(self, gate: Gate, stream: weakref.ref[ReplyStream], deadline: float) -> None:
+        """Wait for the turn, unless it has come already; ConversationBusyError as of :meth:`Gate.enter`."""
+        if self._gate is None:
+            await gate.enter(stream, deadline)
+            self._gate = gate
+
+    def waits_at(self, gate: Gate) -> bool:
+        """Whether it has its place there, and keeps it until its functions return."""
+        return self.is_calling and self._gate is gate
+
+    def make_context(self) -> Context:
+        """The caller's context, for functions that this turn waits for."""
+        context = copy_context()
+        context.run(_waiting.set, (*_waiting.get(), self))
+        return context
+
+    def end(self) -> None:
+        """A send is over."""
+        if not self.is_kept:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let the next one in; safe to call twice."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.leave()
+
+
+# Seen by functions that a model calls, in threads as well: who waits until they return.
+_waiting: ContextVar[tuple[Turn, ...]] = ContextVar("tertulia_waiting", default=())
 
 
 def _current_task() -> asyncio.Task[object]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig
-from tertulia.domain.exchange import Delta, ProviderReply, Request, TextDelta
-from tertulia.domain.message import FinishReason, Text
+from tertulia.domain.exchange import Delta, ProviderReply, Request, TextDelta, ToolCallDelta
+from tertulia.domain.message import FinishReason, Part, Text, ToolCall
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.price import Price, Rates
 from tertulia.domain.usage import Usage
@@ -24,6 +26,10 @@ class _Line:
     pieces: tuple[str, ...]
     error: BaseException | None
     reply: ProviderReply | None
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.reply.parts if isinstance(part, ToolCall)) if self.reply else ()
 
 
 class ScriptedProvider(Provider):
@@ -42,7 +48,9 @@ class ScriptedProvider(Provider):
     """
 
     DEFAULT_MODEL = "scripted-1"
-    OPTIONS = frozenset({"temperature", "max_output_tokens"})
+    OPTIONS = frozenset(
+        {"temperature", "max_output_tokens", "tool_choice", "tools", "hosted_tools", "response_schema"}
+    )
     MODELS = (ModelInfo("scripted", "scripted-1", context_window=100_000),)
     PRICES = (Price("scripted/1", "scripted-1", Rates(Decimal(1), Decimal(2), Decimal(0), Decimal(0))),)
 
@@ -50,6 +58,7 @@ class ScriptedProvider(Provider):
         super().__init__(ProviderConfig(name, "scripted"))
         self.requests: list[Request] = []
         self._script: list[_Line] = []
+        self._call_count = 0
 
     def says(self, *pieces: str, usage: Usage = Usage(10, 0, 0, 5, 0)) -> ScriptedProvider:
         """Answer once, in these pieces."""
@@ -57,6 +66,20 @@ class ScriptedProvider(Provider):
         parts = (Text(text),) if text else ()
         reply = ProviderReply(parts, FinishReason.STOP, "stop", usage, model=self.default_model)
         self._script.append(_Line(pieces, None, reply))
+        return self
+
+    def calls(
+        self, *calls: tuple[str, Mapping[str, Any]], text: str = "", usage: Usage = Usage(10, 0, 0, 5, 0)
+    ) -> ScriptedProvider:
+        """Call tools once, each given by its name and its arguments; the calls are ``call_1``, ``call_2``, …"""
+        parts: list[Part] = [Text(text)] if text else []
+        for name, arguments in calls:
+            self._call_count += 1
+            parts.append(ToolCall(f"call_{self._call_count}", name, arguments))
+        reply = ProviderReply(
+            tuple(parts), FinishReason.TOOL_CALLS, "tool_calls", usage, model=self.default_model
+        )
+        self._script.append(_Line((text,) if text else (), None, reply))
         return self
 
     def replies(self, reply: ProviderReply, *pieces: str) -> ScriptedProvider:
@@ -88,6 +111,10 @@ class ScriptedProvider(Provider):
             yield TextDelta(piece)
         if line.error is not None:
             raise line.error
+        for index, call in enumerate(line.calls):
+            written = json.dumps(dict(call.arguments or {}))
+            yield ToolCallDelta(index, call.id, call.name, written[: len(written) // 2])
+            yield ToolCallDelta(index, arguments=written[len(written) // 2 :])
         if line.reply is not None:
             yield line.reply
 

@@ -1,66 +1,119 @@
-"""An estimate of tokens without a vocabulary: characters weighed by script."""
+"""How many tokens messages take: their words by the estimator or a vocabulary, the rest by weights."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from math import ceil
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
-from tertulia.domain.media import Image
+from tertulia.domain.measuring import count_pages, measure_seconds
+from tertulia.domain.media import Audio, Document, Image, Video
 from tertulia.domain.message import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
+from tertulia.domain.tokens import TokenWeights
+from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
+from tertulia.runtime.serialization import encode_json
+from tertulia.services.context.estimate import estimate_text
 
-TOKENS_PER_MESSAGE = 4
-TOKENS_PER_IMAGE = 1120  # what Gemini 3 takes unless told otherwise; others take as much for a photo
-_ASCII = 0.25
-_EXTRA_PER_DIGIT = 0.1  # digits weigh 0.35
+CountText: TypeAlias = Callable[[str], float]
+"""Counts, or estimates, the tokens of a text on its own."""
 
-# Tokens per character beyond the ASCII range, most frequent first. Measured against o200k these stay
-# within 0.78 to 1.26 of the truth for natural languages, where characters / 4 gives 0.30 for Chinese.
-_SCRIPTS = (
-    (re.compile("[\u0080-\u024f]"), 0.5),  # Latin with diacritics
-    (re.compile("[\u0370-\u06ff]"), 0.3),  # Greek, Cyrillic, Hebrew, Arabic
-    (re.compile("[\u0900-\u0dff]"), 0.35),  # Indic
-    (re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]"), 0.75),  # CJK, Kana, Hangul
-    (re.compile("[\u2600-\u27bf\U0001f000-\U0001faff]"), 1.6),  # emoji
-)
-_DIGIT = re.compile("[0-9]")
-_NON_ASCII = re.compile("[^\x00-\x7f]")
+_BYTES_PER_PAGE = 50_000  # of a PDF that does not tell its pages
+_BYTES_PER_SECOND_OF_SOUND = 16_000  # 128 kilobits, as most of what is compressed has
+_BYTES_PER_SECOND_OF_FILM = 250_000
+_USUAL_PAGES = 10  # of what is elsewhere
+_USUAL_SECONDS = 60.0
 
 
-def estimate_text(text: str) -> float:
+def count_messages(
+    messages: Iterable[Message],
+    weights: TokenWeights,
+    *,
+    count_text: CountText | None = None,
+) -> int:
     """
-    Estimate the tokens of a text.
+    Count the tokens of messages.
 
-    Example:
-        >>> estimate_text("eight ch"), estimate_text("你好")
-        (2.0, 1.5)
+    Each is rounded on its own, so that messages counted one by one are the same sum.
+
+    Args:
+        messages: Any of a request, also a single one.
+        weights: What the provider counts besides words.
+        count_text: A vocabulary; None for the estimator.
     """
-    digits = len(_DIGIT.findall(text)) * _EXTRA_PER_DIGIT
-    if text.isascii():
-        return len(text) * _ASCII + digits
-    beyond = len(_NON_ASCII.findall(text))
-    tokens = (len(text) - beyond) * _ASCII + digits
-    for script, weight in _SCRIPTS:
-        count = len(script.findall(text))
-        tokens += count * weight
-        beyond -= count
-    return tokens + beyond * 0.5
+    count = count_text or _make_estimator(weights)
+    return sum(
+        round(weights.per_message + sum(_count_part(part, weights, count) for part in message.parts))
+        for message in messages
+    )
 
 
-def estimate_messages(messages: Iterable[Message]) -> int:
-    """Estimate the tokens of messages, with the constant each one costs."""
-    return sum(TOKENS_PER_MESSAGE + ceil(sum(map(_estimate_part, message.parts))) for message in messages)
+def count_rest(
+    tools: Iterable[Tool | HostedTool],
+    schema: ResponseSchema | None,
+    weights: TokenWeights,
+) -> int:
+    """Count what a request takes beside its messages: its tools and its schema, which go along each time."""
+    told = [_describe(tool) for tool in tools]
+    if schema is not None:
+        told.append({"name": schema.name, "description": schema.description, "schema": schema.schema})
+    count = _make_estimator(weights)
+    return round(weights.per_request + weights.tools * sum(count(_write(each)) for each in told))
 
 
-def _estimate_part(part: Part) -> float:
+def _make_estimator(weights: TokenWeights) -> CountText:
+    return partial(estimate_text, digits_per_token=weights.digits_per_token)
+
+
+def _count_part(part: Part, weights: TokenWeights, count: CountText) -> float:
     match part:
         case Text() | Reasoning() | Refusal():
-            return estimate_text(part.text)
+            return count(part.text)
         case ToolCall():
-            return estimate_text(part.name) + estimate_text(str(part.arguments or part.raw_arguments or ""))
+            return count(part.name) + count(_write_arguments(part))
         case ToolResult():
-            return estimate_text(part.name) + estimate_text(part.output)
+            return count(part.name) + count(part.output)
         case Image():
-            return TOKENS_PER_IMAGE
+            return weights.count_image(part)
+        case Document():
+            return _count_document(part, weights, count)
+        case Audio():
+            return weights.per_audio_second * _seconds(part, _BYTES_PER_SECOND_OF_SOUND)
+        case Video():
+            return weights.per_video_second * _seconds(part, _BYTES_PER_SECOND_OF_FILM)
         case _:
-            return estimate_text(str(part.opaque.value)) if part.opaque else 0.0
+            return count(_write(part.opaque.value)) if part.opaque else 0.0
+
+
+def _count_document(document: Document, weights: TokenWeights, count: CountText) -> float:
+    """Pages are looked at as pictures; any other document is read as the text it is."""
+    if document.data is None:
+        return weights.per_page * _USUAL_PAGES
+    if document.media_type == "application/pdf":
+        pages = count_pages(document.data)
+        return weights.per_page * (pages or 1 + len(document.data) // _BYTES_PER_PAGE)
+    return count(document.data.decode(errors="replace"))
+
+
+def _seconds(part: Audio | Video, bytes_per_second: int) -> float:
+    if part.data is None:
+        return _USUAL_SECONDS
+    seconds = measure_seconds(part.data)
+    return len(part.data) / bytes_per_second if seconds is None else seconds
+
+
+def _describe(tool: Tool | HostedTool) -> Mapping[str, Any]:
+    if isinstance(tool, HostedTool):
+        return {"name": tool.name, "settings": tool.settings}
+    return {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+
+
+def _write_arguments(call: ToolCall) -> str:
+    return (call.raw_arguments or "") if call.arguments is None else _write(call.arguments)
+
+
+def _write(value: object) -> str:
+    """The JSON that is sent; what is none counts as it is written."""
+    try:
+        return encode_json(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return str(value)

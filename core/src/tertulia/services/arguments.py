@@ -1,0 +1,120 @@
+"""What callers pass, held against what it may be before anything is stored or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+from uuid import UUID
+
+from tertulia.domain.exchange import Reply
+from tertulia.domain.message import Message, ToolResult
+from tertulia.errors import ConfigurationError, ConversationNotFoundError, MessageNotFoundError, ToolError
+from tertulia.runtime.attachments import Attachable
+from tertulia.services.questions import MAX_BRANCH_NAME
+from tertulia.services.steps import Plan
+from tertulia.services.stream import NOTHING_SENT
+from tertulia.services.structured import Schema, make_shape
+from tertulia.services.tooling import AnyTool, Toolbox
+
+MAX_TITLE = 200
+
+Place: TypeAlias = Reply | Message | UUID
+"""A message, however one got hold of it."""
+
+ONE_STEP = Plan()
+
+
+def make_plan(tools: Sequence[AnyTool], max_steps: int, schema: Schema | None) -> Plan:
+    """Sort what a caller says of tools and shapes; nothing is sent where it cannot be meant."""
+    if not tools and schema is None:
+        return ONE_STEP
+    check_type("max_steps", max_steps, int)
+    if max_steps < 1:
+        raise ConfigurationError(f"max_steps is at least 1, and not {max_steps}", value=max_steps)
+    shape = None if schema is None else make_shape(schema)
+    return Plan(Toolbox.of(tools), max_steps, shape)
+
+
+def check_title(title: str | None) -> str | None:
+    """Return a title fit to be stored; ConfigurationError when it is too long."""
+    if title is not None and len(title) > MAX_TITLE:
+        raise ConfigurationError(
+            f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title
+        )
+    return title or None
+
+
+def check_branch_name(name: str) -> None:
+    """Refuse a name that no branch can have."""
+    if not name.strip() or len(name) > MAX_BRANCH_NAME:
+        raise ConfigurationError(
+            f"a branch's name has 1 to {MAX_BRANCH_NAME} characters, and this one has {len(name.strip())}",
+            value=name,
+        )
+
+
+def check_type(name: str, value: object, kind: type) -> None:
+    """Refuse what a type checker would, before it is stored: what it would break later is hard to find."""
+    if not isinstance(value, kind):
+        raise ConfigurationError(
+            f"{name} must be a {kind.__name__}, not a {type(value).__name__}",
+            kept=NOTHING_SENT,
+            next_step=f"pass tertulia.{kind.__name__}(…)" if kind.__module__.startswith("tertulia") else None,
+        )
+
+
+def check_results(results: Sequence[ToolResult]) -> tuple[ToolResult, ...]:
+    """Refuse what are no results of calls."""
+    if isinstance(cast("object", results), ToolResult | str | Mapping):
+        raise ToolError(
+            f"results is a list, and this is a {type(results).__name__}",
+            kept=NOTHING_SENT,
+            next_step="give one result for each call of the newest answer: [call.result(…)]",
+        )
+    return tuple(results)
+
+
+def check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:
+    """Refuse a message that says nothing."""
+    check_type("what is said", text, str)
+    if not text.strip() and not attach:
+        raise ConfigurationError("there is nothing to send: the message is empty", value=text)
+
+
+def id_of(place: Place) -> UUID:
+    """The id of a message, however one got hold of it; MessageNotFoundError where it has none."""
+    message = place.message if isinstance(place, Reply) else place
+    identifier = message.id if isinstance(message, Message) else message
+    if identifier is not None and not isinstance(cast("object", identifier), UUID):
+        raise MessageNotFoundError(
+            f"{identifier!r} is no message",
+            message_id=identifier,
+            next_step="give a reply, a message of history(), or a message's id as a UUID",
+        )
+    if identifier is None:
+        raise MessageNotFoundError(
+            "the message is not stored, so it has no place in the conversation",
+            message_id=None,
+            next_step="take one that history() returns, or a reply",
+        )
+    return identifier
+
+
+def read_id(conversation_id: UUID | str) -> UUID:
+    """A conversation's id, also as text; ConversationNotFoundError where it is none."""
+    if isinstance(conversation_id, UUID):
+        return conversation_id
+    try:
+        return UUID(str(conversation_id))  # whatever is no id is not found, of whatever type it is
+    except ValueError:
+        raise ConversationNotFoundError(
+            f"{conversation_id!r} is no conversation's id",
+            conversation_id=conversation_id,
+            next_step="an id looks like 0199a3c4-…; list the conversations there are",
+        ) from None
+
+
+def title_of(text: str) -> str:
+    """The first words of a message, for a title."""
+    first = " ".join(text.split())
+    return first if len(first) <= 60 else f"{first[:59]}…"

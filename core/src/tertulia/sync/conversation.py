@@ -1,0 +1,259 @@
+"""The blocking conversation."""
+
+# ruff: noqa: D102  # a method without a docstring has that of its twin
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+from uuid import UUID
+
+from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
+from tertulia.domain.estimate import CostEstimate
+from tertulia.domain.exchange import Reply
+from tertulia.domain.message import Message, ToolResult
+from tertulia.domain.options import Options, Timeouts
+from tertulia.runtime.attachments import Attachable
+from tertulia.runtime.loop_thread import LoopThread
+from tertulia.services.arguments import Place
+from tertulia.services.conversations import Conversation as AsyncConversation
+from tertulia.services.steps import MAX_STEPS
+from tertulia.services.stream import ReplyStream as AsyncReplyStream
+from tertulia.services.structured import Schema
+from tertulia.services.tooling import AnyTool
+from tertulia.sync.stream import ReplyStream
+from tertulia.sync.twins import documented_by
+
+
+@documented_by(AsyncConversation)
+class Conversation:
+    """
+    One conversation, seen from one of its branches; its calls block. Get it from a client.
+
+    Several objects may stand for one conversation, each on its own branch or on the same: what one of them
+    changes the others see.
+    """
+
+    def __init__(self, thread: LoopThread, twin: AsyncConversation) -> None:
+        self._thread = thread
+        self._twin = twin
+
+    @property
+    def id(self) -> UUID:
+        """A UUIDv7."""
+        return self._twin.id
+
+    @property
+    def title(self) -> str | None:
+        return self._twin.title
+
+    @property
+    def branch(self) -> str:
+        return self._twin.branch
+
+    @property
+    def provider(self) -> str:
+        return self._twin.provider
+
+    @property
+    def model(self) -> str:
+        return self._twin.model
+
+    def send(
+        self,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> Reply:
+        return self._thread.run(
+            self._twin.send(
+                text,
+                attach=attach,
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def stream(
+        self,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.stream(
+                text,
+                attach=attach,
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def edit(
+        self,
+        message: Place,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.edit(
+                message,
+                text,
+                attach=attach,
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def regenerate(
+        self,
+        message: Place | None = None,
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.regenerate(
+                message,
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def resume(
+        self,
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.resume(
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def submit_results(
+        self,
+        results: Sequence[ToolResult],
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.submit_results(
+                results,
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+            )
+        )
+
+    def append(self, message: Message, *, expected_head: UUID | Literal["any"] | None = "any") -> Message:
+        return self._thread.run(self._twin.append(message, expected_head=expected_head))
+
+    def estimate_cost(
+        self,
+        text: str,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        schema: Schema | None = None,
+        options: Options = Options(),
+    ) -> CostEstimate:
+        return self._thread.run(
+            self._twin.estimate_cost(text, attach=attach, tools=tools, schema=schema, options=options)
+        )
+
+    def switch(self, provider: str, model: str | None = None) -> None:
+        self._thread.run(self._twin.switch(provider, model))
+
+    def fork(self, name: str | None = None, *, at: Place | None = None) -> Conversation:
+        return Conversation(self._thread, self._thread.run(self._twin.fork(name, at=at)))
+
+    def branches(self) -> list[Branch]:
+        return self._thread.run(self._twin.branches())
+
+    def switch_branch(self, name: str) -> None:
+        self._thread.run(self._twin.switch_branch(name))
+
+    def rename_branch(self, name: str, new_name: str) -> None:
+        self._thread.run(self._twin.rename_branch(name, new_name))
+
+    def delete_branch(self, name: str) -> None:
+        self._thread.run(self._twin.delete_branch(name))
+
+    def history(self, limit: int | None = None) -> list[Message]:
+        return self._thread.run(self._twin.history(limit))
+
+    def attempts(self) -> list[Attempt]:
+        return self._thread.run(self._twin.attempts())
+
+    def sessions(self) -> list[ProviderSession]:
+        return self._thread.run(self._twin.sessions())
+
+    def cost(self) -> CostReport:
+        return self._thread.run(self._twin.cost())
+
+    def rename(self, title: str | None) -> None:
+        self._thread.run(self._twin.rename(title))
+
+    def _stream(self, begin: Callable[[], AsyncReplyStream]) -> ReplyStream:
+        return ReplyStream(self._thread, self._thread.call(begin))
+
+    def __repr__(self) -> str:
+        return f"<blocking {repr(self._twin)[1:]}"
