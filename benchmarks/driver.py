@@ -61,13 +61,13 @@ async def measure_bursts(url: str, rounds: int) -> list[Row]:
 async def _compare_calls(
     url: str, surface: Surface, turns: list[raw.Turn], *, rounds: int, times: int
 ) -> tuple[float, float]:
-    earlier = make_request(turns, stream=False)
+    first, earlier = add_question(make_request([], stream=False)), make_request(turns, stream=False)
     body = surface.form.render_body([*turns, ("user", raw.QUESTION)])
     address = surface.find_url(url, "whole", stream=False)
     async with surface.open_driver(url, "whole") as driver, aiohttp.ClientSession() as session:
         spent = await compare(
             {
-                "ours": lambda: ask(driver, add_question(earlier)),
+                "ours": lambda: ask(driver, add_question(earlier) if turns else first),
                 "raw": lambda: call(session, surface, address, body),
             },
             rounds=rounds,

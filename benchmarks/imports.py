@@ -8,8 +8,10 @@ import sys
 
 from benchmarks.table import Goal, Row
 
-HEAVY = ("aiohttp", "alembic", "mako", "orjson", "sqlalchemy")
+LATE = ("aiohttp", "alembic", "docstring_parser", "jsonschema", "mako", "msgspec", "sqlalchemy")
+HEAVY = (*LATE, "attrs", "cattrs", "orjson")
 _FEW = (Goal(40, "ours"), Goal(8))
+_NONE = (Goal(0, "ours"),)
 
 
 async def measure_imports(_url: str, rounds: int) -> list[Row]:
@@ -25,10 +27,17 @@ async def measure_imports(_url: str, rounds: int) -> list[Row]:
         Row("from tertulia import open, Client, CPU", named, bare, "ms", _FEW),
         Row(
             f"import tertulia: of {', '.join(HEAVY)}",
-            _count_heavy(codes["import"]),
+            count_loaded(codes["import"], HEAVY),
             None,
             "loaded",
-            (Goal(0, "ours"),),
+            _NONE,
+        ),
+        Row(
+            f"the same, and open, Client: of {', '.join(LATE)}",
+            count_loaded(codes["names"], LATE),
+            None,
+            "loaded",
+            _NONE,
         ),
     ]
 
@@ -40,8 +49,9 @@ def _cpu_milliseconds(code: str) -> float:
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
-def _count_heavy(code: str) -> int:
-    count = f"{code}; import sys; print(sum(name in sys.modules for name in {HEAVY!r}))"
+def count_loaded(code: str, modules: tuple[str, ...]) -> int:
+    """How many of some modules are there when a code has run."""
+    count = f"{code}; import sys; print(sum(name in sys.modules for name in {modules!r}))"
     return int(subprocess.run(_command(count), check=True, capture_output=True).stdout)
 
 

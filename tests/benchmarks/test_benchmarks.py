@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from benchmarks.imports import HEAVY, LATE, count_loaded
 from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE, Benchmark
+from benchmarks.surfaces import SURFACES
 
 from benchmarks import appends, conversations, driver, estimator, parallel, streams, switching
 
@@ -16,8 +18,11 @@ ROWS = {
     "measure_imports": ["import tertulia, CPU", "from tertulia import open, Client, CPU"],
     "measure_hooks": ["hook send_message, 3 providers", "hook calculate_cost, 50 providers"],
     "measure_estimator": ["estimate, English (raw: splintr)"],
-    "measure_call": ["one call, driver, CPU"],
-    "measure_history": ["call with 1,000 earlier messages, driver, CPU"],
+    "measure_call": [f"one call, {surface.name}, driver, CPU" for surface in SURFACES],
+    "measure_history": [
+        f"call with 1,000 earlier messages, {surface.name}, driver, CPU" for surface in SURFACES
+    ],
+    "measure_bursts": [f"per delta, burst, {surface.name}, driver, CPU" for surface in SURFACES],
     "measure_streams": ["per delta, burst, driver, CPU", "per delta, paced, conversation, CPU"],
     "measure_durable_send": ["durable send, CPU", "durable send, wall"],
     "measure_fallback": ["durable send with fallback after 503, CPU"],
@@ -44,6 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "LATE_TURN", 20)
     monkeypatch.setattr(conversations, "TIMES", 1)
     monkeypatch.setattr(driver, "EARLIER", 10)
+    monkeypatch.setattr(driver, "DELTAS", 10)
     monkeypatch.setattr(estimator, "REPEAT", 2)
     monkeypatch.setattr(estimator, "TURNS", 2)
     monkeypatch.setattr(parallel, "CALLS", 2)
@@ -60,3 +66,13 @@ async def test_a_single_round_gives_the_named_rows(benchmark: Benchmark, url: st
     rows = await benchmark(url, 1)
 
     assert set(ROWS[benchmark.__name__]) <= {row.name for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("code", "modules"), [("import tertulia", HEAVY), ("from tertulia import open, Client", LATE)]
+)
+def test_what_is_large_is_loaded_when_it_is_used(code: str, modules: tuple[str, ...]):
+    """
+    Importing the framework loads no network, no database and no schemas.
+    """
+    assert 0 == count_loaded(code, modules)

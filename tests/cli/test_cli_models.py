@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_list_that_lacks_too_much_needs_force(tertulia_command, put):
     It is an error with exit code 1 and a way out, and --force takes it.
     """
     tertulia_command("models", "list")  # so that there is a database
-    for number in range(6):
+    for number in range(12):
         put("xai", f"old-{number}", "{}")
 
     refused = tertulia_command("models", "sync", "--provider", "xai")
@@ -136,10 +137,10 @@ def test_a_list_that_lacks_too_much_needs_force(tertulia_command, put):
 
     assert (1, "") == (refused.code, refused.out)
     assert refused.err == (
-        "error: provider 'xai': its list has 5 models, and had 6; the list before is kept; "
+        "error: provider 'xai': its list has 5 models, and had 12; the list before is kept; "
         "try again later, or sync with force where it is right\n"
     )
-    assert (0, 6) == (forced.code, forced.out.count("- xai/old-"))
+    assert (0, 12) == (forced.code, forced.out.count("- xai/old-"))
 
 
 @pytest.mark.usefixtures("simulated")
@@ -344,9 +345,103 @@ def test_without_a_driver_there_is_nothing(tertulia_command, command, monkeypatc
     """
     Where no provider is installed, the next step is to install one.
     """
-    monkeypatch.setattr("tertulia.runtime.plugins.entry_points", lambda **_group: [])
+    monkeypatch.setattr("tertulia.runtime.drivers.entry_points", lambda **_group: [])
 
     ended = tertulia_command(*command)
 
     assert "" == ended.out
     assert "pip install tertulia-openai" in ended.err or "no model is known yet" in ended.err
+
+
+def test_prices_are_compared_without_a_key(tertulia_command):
+    """
+    The cheapest first, whatever has no price last; nothing is sent.
+    """
+    targets = ("--target", "openai/gpt-6-sol", "-t", "openai/nameless", "-t", "openai/gpt-6-luna")
+    ended = tertulia_command("models", "compare", "Hello", *targets, "--max-output-tokens", "2000")
+
+    assert (0, "all of it is estimated, and nothing was sent\n") == (ended.code, ended.err)
+    # Seven tokens at $0.1 per million, 2,000 at $0.5; or both 20 times as dear.
+    assert [
+        ["model", "prompt", "answer", "at least", "at most"],
+        ["openai/gpt-6-luna", "7", "2,000", "$0.0000012", "$0.001000875"],
+        ["openai/gpt-6-sol", "7", "2,000", "$0.000024", "$0.0200175"],
+    ] == [re.split(" {2,}", line) for line in ended.out.splitlines()[:3]]
+    assert ["2,000", "unknown", "unknown"] == rows(ended.out)["openai/nameless"][1:]
+
+
+def test_compared_prices_are_json(tertulia_command):
+    """
+    Amounts are texts, so that no program makes floats of money; what is not known is null.
+    """
+    ended = tertulia_command(
+        "models", "compare", "Hello", "-t", "openai/nameless", "-t", "xai/grok-4.3", "--json"
+    )
+    known, unknown = json.loads(ended.out)
+
+    assert (0, "") == (ended.code, ended.err)
+    assert {
+        "provider": "xai",
+        "model": "grok-4.3",
+        "input_tokens": 193,
+        "output_tokens": 1000,
+        "low_usd": "0.00024375",
+        "high_usd": "0.00274125",
+        "estimated": True,
+    } == known
+    assert ("nameless", None, None) == tuple(unknown[key] for key in ("model", "low_usd", "high_usd"))
+
+
+def test_every_model_with_a_price_is_compared(tertulia_command):
+    """
+    Whoever names no target sees all three providers.
+    """
+    listed = json.loads(tertulia_command("models", "compare", "Hello", "--json").out)
+
+    highs = [Decimal(each["high_usd"]) for each in listed]
+    assert highs == sorted(highs)
+    assert {"gemini", "openai", "xai"} == {each["provider"] for each in listed}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("Hello", "-t", "nobody"), "no provider is configured as 'nobody'"),
+        (("Hello", "--max-output-tokens", "0"), "0 is not in the range"),
+        ((), "Missing argument 'TEXT'"),
+    ],
+)
+def test_what_cannot_be_compared_is_a_mistake_of_use(tertulia_command, arguments, words):
+    """
+    It ends with 2, and says what is wrong on standard error only.
+    """
+    ended = tertulia_command("models", "compare", *arguments)
+
+    assert (2, "") == (ended.code, ended.out)
+    assert words in ended.err
+
+
+def test_a_hostile_name_is_harmless_where_prices_are_compared(tertulia_command):
+    """
+    What somebody pasted as a model's name clears no screen.
+    """
+    shown = tertulia_command("models", "compare", "Hello", "-t", "openai/\x1b[2Jevil").out
+
+    assert "\x1b[2J" not in shown
+    assert "␛[2Jevil" in shown
+
+
+def test_a_price_is_shown_with_its_factors_and_fees(tertulia_command):
+    """
+    What a tier, a region or a search costs is part of a price.
+    """
+    shown = tertulia_command("models", "show", "openai/gpt-5.5")
+    price = json.loads(tertulia_command("models", "show", "openai/gpt-5.5", "--json").out)["price"]
+
+    assert "web search 10, file search 2.5, in US dollars per 1,000 calls" in shown.out
+    assert "priority * 2.5" in shown.out
+    assert ("2.5", "1.1", "10") == (
+        price["tiers"]["priority"],
+        price["regions"]["eu"],
+        price["usd_per_thousand_calls"]["web_search"],
+    )

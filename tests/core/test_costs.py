@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import repeat
 
@@ -282,6 +282,26 @@ def test_prices_in_python_are_checked_too():
     )
 
 
+def test_a_price_changes_at_midnight_in_utc():
+    """
+    Wherever the caller's clock is, the day of a price is the same for all.
+    """
+    provider = Billed()
+    provider.PRICES = (
+        Price("before", "m", PLAIN, valid_until=date(2026, 12, 1)),
+        Price("after", "m", PLAIN, valid_from=date(2026, 12, 1)),
+    )
+    tokyo = timezone(timedelta(hours=9))
+    moments = [
+        datetime(2026, 12, 1, 8, 59, 59, tzinfo=tokyo),
+        datetime(2026, 12, 1, 9, tzinfo=tokyo),
+        datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC),
+        datetime(2026, 12, 1, tzinfo=UTC),
+    ]
+
+    assert ["before", "after"] * 2 == [provider.find_price("m", at).id for at in moments]
+
+
 @pytest.mark.parametrize(
     "billing",
     [
@@ -290,8 +310,9 @@ def test_prices_in_python_are_checked_too():
         Billing(cache_write_12h_tokens=None),
         Billing(cache_write_12h_tokens=2),
         Billing(service_tier="express"),
+        Billing(tool_calls={"time_travel": -1}),
     ],
-    ids=["region", "fee", "unsure", "more than there are", "tier"],
+    ids=["region", "fee", "unsure", "more than there are", "tier", "less than no call"],
 )
 def test_what_a_row_does_not_say_is_unknown(billing):
     """No factor, no fee or no count: no cost, and never zero."""

@@ -410,6 +410,16 @@ async def test_a_redirect_does_not_lead_inside(fetcher, site, location, words):
     assert {"/start"} == set(site.paths)
 
 
+async def test_a_redirect_to_what_is_no_text_is_refused(fetcher, site):
+    """Its bytes are shown as far as they can be."""
+    site.pages["/start"] = redirect("/XX").replace(b"/XX", b"/\xff\xfe")
+
+    with pytest.raises(AttachmentError, match="is no address") as caught:
+        await fetcher.fetch(Image(url=site.url("/start")))
+
+    assert str(caught.value).encode()
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -17,7 +19,10 @@ import pytest
 
 import tertulia
 from tertulia import (
+    Billing,
     Capability,
+    ErrorKind,
+    LongContext,
     MissingKeyError,
     ModelChange,
     ModelChanges,
@@ -27,7 +32,9 @@ from tertulia import (
     ProtocolError,
     Rates,
     ServerError,
+    Timeouts,
     UnknownProviderError,
+    Usage,
 )
 from tertulia.testing import ScriptedProvider, StandingClock
 
@@ -203,13 +210,24 @@ async def test_a_driver_that_breaks_is_told_of_as_well(opened, one, two):
 
 
 @pytest.mark.parametrize(
-    ("listed", "is_taken"), [("", False), ("a", False), ("ax", False), ("ab", True), ("abxyz", True)]
+    ("known", "listed", "is_taken"),
+    [
+        ("abcdefghijkl", "", False),
+        ("abcdefghijkl", "abcde", False),
+        ("abcdefghijkl", "abcdexyz", False),
+        ("abcdefghijkl", "abcdef", True),
+        ("abcdefghijkl", "abcdefxyz", True),
+        ("abcdefghijk", "abcde", False),
+        ("abcdefghij", "a", True),  # of few, most may go: so it is with a server on one's own machine
+        ("abc", "x", True),
+        ("abc", "", False),
+    ],
 )
-async def test_a_list_that_lacks_too_much_is_refused(opened, listed, is_taken):
+async def test_a_list_that_lacks_too_much_is_refused(opened, known, listed, is_taken):
     """
-    One that is empty, or lacks more than half of the four there were, leaves the catalogue as it was.
+    One that is empty, or lacks more than half where there were more than ten, leaves the catalogue as it was.
     """
-    one = Lister("one", *"abcd")
+    one = Lister("one", *known)
     async with opened(one) as client:
         await client.sync_models()
         one.lists(*listed)
@@ -217,10 +235,10 @@ async def test_a_list_that_lacks_too_much_is_refused(opened, listed, is_taken):
         there = {info.id for info in await client.models() if info.gone_at is None}
 
     assert is_taken == (synced.error is None)
-    assert there == (set(listed) if is_taken else set("abcd"))
+    assert there == (set(listed) if is_taken else set(known))
     if not is_taken:
         assert isinstance(synced.error, ProtocolError)
-        assert f"its list has {len(listed)} models, and had 4" in synced.error.message
+        assert f"its list has {len(listed)} models, and had {len(known)}" in synced.error.message
         assert "the list before is kept" == synced.error.kept
 
 
@@ -252,12 +270,12 @@ async def test_gone_models_do_not_count_as_lost_again(opened):
     """
     What was gone before the last list is not missed by the next.
     """
-    one = Lister("one", *"abcd")
+    one = Lister("one", *"abcdefghijklmnopqrstuv")
     async with opened(one) as client:
         await client.sync_models()
-        one.lists("a", "b")
+        one.lists(*"abcdefghijk")
         await client.sync_models()
-        one.lists("a")
+        one.lists(*"abcdef")
         assert (await client.sync_models()).ok
 
 
@@ -378,6 +396,118 @@ async def test_a_listed_window_is_the_window(opened):
     assert len(one.requests[-1].messages) < 5
 
 
+DOLLAR = Rates(Decimal(1), Decimal(1))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"context_window": 0},
+        {"context_window": -5, "max_output_tokens": 0},
+        {"max_input_tokens": 10**400},
+        {"context_window": True},
+        {"context_window": "many"},
+        {"context_window": math.nan},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, input=Decimal("NaN")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, input=Decimal("sNaN")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, output=Decimal("Infinity")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, output=Decimal("-0.01")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, cache_read=Decimal("1e99999")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, cache_read=Decimal("1e-99999")))},
+        {"price": Price("p", "m", attrs.evolve(DOLLAR, input=0.5))},
+        {"price": Price("p", "m", DOLLAR, LongContext(0, DOLLAR))},
+        {"price": Price("p", "m", DOLLAR, LongContext(9, attrs.evolve(DOLLAR, input=Decimal(-1))))},
+        {"price": Price("p", "m", DOLLAR, tiers={"flex": Decimal(-1)})},
+        {"aliases": (1, "", "x" * 201, "\x1b[2J")},
+    ],
+)
+async def test_absurd_figures_of_a_list_are_not_known(opened, facts):
+    """
+    What cannot be is left out, and the model is listed, asked and compared as any that little is known of.
+    """
+    one = Lister("one").says("Hi.")
+    one.lists(ModelInfo("one", "m", **facts))
+    async with opened(one) as client:
+        first = (await client.sync_models()).providers[0]
+        again = (await client.sync_models()).providers[0]
+        (known,) = (info for info in await client.models() if info.id == "m")
+        (estimate,) = await client.compare_prices("Hello", ["one/m"])
+        await client.ask("Hello", provider="one", model="m")
+
+    assert (1, ModelChanges()) == (len(first.changes.added), again.changes)
+    assert ModelInfo("one", "m") == known
+    assert (None, None) == (estimate.low, estimate.high)
+
+
+async def test_entries_without_a_usable_name_are_passed_over(opened):
+    """
+    One that is empty, too long, or not to be shown is no model; of two of a name the first counts.
+    """
+    wrong = ("", "x" * 201, "a\0b", "a\ud800", "a\nb", 5, None)
+    one = Lister("one")
+    one.listed = [ModelInfo("one", name) for name in wrong]
+    one.listed += [ModelInfo("one", "m", display_name="first \ud800"), ModelInfo("one", "m")]
+    async with opened(one) as client:
+        (synced,) = (await client.sync_models()).providers
+        (again,) = (await client.sync_models()).providers
+        known = await client.models()
+
+    assert (1, None, ModelChanges()) == (synced.model_count, synced.error, again.changes)
+    assert [("m", "first \ufffd")] == [(info.id, info.display_name) for info in known]
+
+
+@pytest.mark.parametrize("facts", [{"created": "2020"}, {"reasoning_efforts": 5}, {"shutdown_on": 5}])
+async def test_a_driver_that_mixes_up_types_harms_only_itself(opened, two, facts):
+    """
+    What a store could not give back is not stored: the catalogue stays readable.
+    """
+    one = Lister("one")
+    one.listed = [ModelInfo("one", "m", **facts)]
+    async with opened(one, two) as client:
+        report = await client.sync_models()
+        known = await client.models("two")
+
+    assert isinstance(report.providers[0].error, tertulia.PluginError)
+    assert "facts of the wrong type" in report.providers[0].error.message
+    assert (None, ["two/d"]) == (report.providers[1].error, names(known))
+
+
+class Hanging(Lister):
+    """Never answers."""
+
+    async def list_models(self) -> Any:
+        await asyncio.Event().wait()
+
+
+async def test_a_provider_that_hangs_is_not_waited_for_without_end(opened, two):
+    """
+    It is given up when its time is over, whatever its driver does, and the others are synced.
+    """
+    one = Hanging("one")
+    one.config = attrs.evolve(one.config, timeouts=Timeouts(total=0.05))
+    async with opened(one, two) as client:
+        report = await client.sync_models()
+        verified = await client.verify("one")
+
+    assert [ErrorKind.TIMEOUT, None] == [each.error and each.error.kind for each in report.providers]
+    assert ErrorKind.TIMEOUT == verified.error.kind
+
+
+async def test_a_list_of_thousands_does_not_hold_anybody_up(opened):
+    """
+    A model is found without a look at every other: 5,000 times 5,000 of them would take minutes.
+    """
+    one = Lister("one")
+    one.listed = [ModelInfo("one", f"m{number}") for number in range(5_000)]
+    async with opened(one) as client:
+        await client.sync_models()
+        started = time.process_time()
+        known = await client.models()
+
+    assert 5_000 == len(known)
+    assert time.process_time() - started < 5
+
+
 LISTED = Price("one/scripted-2/listed", "scripted-2", Rates(Decimal(3), Decimal(4)), source="the list")
 
 
@@ -422,6 +552,78 @@ async def test_of_two_prices_the_newer_counts(opened, valid_from, rates, row):
     assert row == one.find_price("m", LATER).id
     if valid_from is None:
         assert "bundled" == one.find_price("m", datetime(2026, 11, 21, tzinfo=UTC)).id
+
+
+BUNDLED = Price(
+    "bundled",
+    "m",
+    Rates(Decimal(1), Decimal(4), Decimal("0.1")),
+    LongContext(100, Rates(Decimal(2), Decimal(8), Decimal("0.2")), {"flex": Decimal("0.6")}),
+    tiers={"flex": Decimal("0.5")},
+    regions={"eu": Decimal("1.1")},
+    fees={"search": Decimal(10)},
+)
+DEARER = Rates(Decimal(2), Decimal(8), Decimal("0.2"))
+
+
+async def test_a_listed_price_keeps_the_factors_that_no_list_tells(opened):
+    """
+    New rates leave tiers, regions and fees as they are: what a search costs is known as it was before.
+    """
+    one = Lister("one")
+    one.PRICES = (BUNDLED,)
+    cliff = LongContext(200, Rates(Decimal(4), Decimal(16)))
+    one.lists(ModelInfo("one", "m", price=Price("listed", "m", DEARER, cliff, source="the list")))
+    async with opened(one) as client:
+        await client.sync_models()
+
+    price = one.find_price("m", LATER)
+    usage = Usage(10, 0, 0, 10, 0)
+    costs = [
+        price.cost(usage, Billing(**bill))
+        for bill in ({}, {"service_tier": "flex"}, {"region": "eu"}, {"tool_calls": {"search": 1}})
+    ]
+    assert ("listed/2026-11-22", "the list") == (price.id, price.source)
+    assert [100, 50, 110, 10_100] == [cost.money.pico // 10**6 for cost in costs]
+    long = price.cost(Usage(200, 0, 0, 10, 0), Billing(service_tier="flex"))
+    assert (200 * 4 + 10 * 16) * 6 // 10 == long.money.pico // 10**6
+
+
+@pytest.mark.parametrize(("rates", "is_known"), [(BUNDLED.rates, True), (DEARER, False)])
+async def test_a_list_that_is_silent_on_long_requests_does_not_make_them_cheap(opened, rates, is_known):
+    """
+    With the figures of the table its cliff holds; with others nobody knows what is beyond it.
+    """
+    one = Lister("one")
+    one.PRICES = (BUNDLED,)
+    one.lists(ModelInfo("one", "m", price=Price("listed", "m", rates)))
+    async with opened(one) as client:
+        await client.sync_models()
+
+    price = one.find_price("m", LATER)
+    assert price.cost(Usage(99, 0, 0, 10, 0)) is not None
+    assert is_known == (price.cost(Usage(100, 0, 0, 10, 0)) is not None)
+
+
+async def test_a_model_costs_what_the_user_says(opened):
+    """
+    The price shown is the one that answers are computed by: the user's own, or the table's by the factor.
+    """
+    one = Lister("one", "m", "n")
+    one.config = attrs.evolve(one.config, price_factor=Decimal("0.25"))
+    one.PRICES = (BUNDLED,)
+    own = Price("n", "one/n", Rates(Decimal(7), Decimal(9)))
+    async with opened(one, prices=[own]) as client:
+        await client.sync_models()
+        shown = {info.id: info.price for info in await client.models()}
+        again = (await client.model("one/m")).price
+
+    row = "bundled * user/price_factor=0.25"
+    assert (row, Decimal("0.25"), Decimal(1)) == (again.id, again.rates.input, again.rates.output)
+    assert (Decimal("0.5"), None) == (again.long_context.rates.input, again.long_context.rates.cache_write)
+    assert {"search": Decimal("2.5")} == again.fees
+    assert again == shown["m"]
+    assert ("user/n", Decimal(7)) == (shown["n"].id, shown["n"].rates.input)
 
 
 async def test_a_provider_that_is_registered_later_knows_as_well(opened, one):

@@ -31,6 +31,7 @@ from tertulia import (
     OverloadedError,
     PluginError,
     ProtocolError,
+    ProviderError,
     ProviderReply,
     RateLimitError,
     Reasoning,
@@ -229,6 +230,43 @@ async def test_two_answers_are_never_spliced(client, one, two):
     ] == await statuses(conversation)
     assert [AttemptOutcome.INTERRUPTED] == [attempt.outcome for attempt in await conversation.attempts()]
     assert not (await conversation.cost()).total.exact
+
+
+async def test_an_interruption_says_what_was_charged(client, one):
+    """The tokens that the provider reported before it failed are in the error, as they are in the attempt."""
+    one.fails(ServerError("gone", usage=Usage(7, 0, 0, 2, 0)), "Lisbon is")
+    conversation = await client.start(provider="one")
+
+    with pytest.raises(StreamInterruptedError) as caught:
+        await conversation.send("Tell me of Lisbon.")
+
+    assert [Usage(7, 0, 0, 2, 0)] * 2 == [caught.value.usage, caught.value.attempts[0].usage]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "asks_another"),
+    [
+        (None, ErrorKind.SERVER, True),
+        (ErrorKind.SERVER, ErrorKind.SERVER, True),
+        (ErrorKind.PROTOCOL, ErrorKind.PROTOCOL, True),
+        (ErrorKind.PERMISSION, ErrorKind.PERMISSION, True),
+        (ErrorKind.EMPTY_RESPONSE, ErrorKind.EMPTY_RESPONSE, True),
+        (ErrorKind.INVALID_REQUEST, ErrorKind.INVALID_REQUEST, False),
+    ],
+)
+async def test_a_failed_answer_is_of_a_kind(client, one, two, kind, error, asks_another):
+    """Whether somebody else is asked depends on what failed, and not on how the failure came."""
+    one.replies(ProviderReply((), FinishReason.ERROR, "BAD", Usage(7, 0, 0, 2, 0), error_kind=kind))
+    two.says("Hello.")
+    conversation = await client.start(provider="one")
+
+    try:
+        attempts = (await conversation.send("Hello", fallback=["two"])).attempts
+    except ProviderError as failure:
+        attempts = failure.attempts
+
+    assert (error, Usage(7, 0, 0, 2, 0)) == (attempts[0].error_kind, attempts[0].usage)
+    assert asks_another is bool(two.requests)
 
 
 async def test_an_interrupted_answer_is_part_of_the_conversation(client, one):

@@ -109,7 +109,20 @@ def test_targets_are_learned_apart():
     assert not calibration.knows(Target("xai", "grok-5"))
 
 
-@pytest.mark.parametrize(("estimated", "reported"), [(10, None), (10, 0), (0, 10)])
+@pytest.mark.parametrize(
+    ("estimated", "reported"),
+    [
+        (10, None),
+        (10, 0),
+        (0, 10),
+        (10, -5),
+        (10, 10**400),
+        (10**400, 10),
+        (10, True),
+        (10, "7"),
+        (10, 1e300),
+    ],
+)
 def test_what_is_no_report_teaches_nothing(estimated, reported):
     """
     Unknown is not zero, and nothing was estimated of nothing.
@@ -132,7 +145,21 @@ def test_a_limit_is_turned_around():
     assert room < 8_192
     assert 8_192 == pytest.approx(calibration.correct(TARGET, room), abs=2)
     assert 0 == calibration.uncorrect(TARGET, 10)
-    assert 0.02 == calibration.margin(TARGET)
+    assert 0.03 == pytest.approx(calibration.margin(TARGET), abs=0.01)
+
+
+def test_the_margin_shrinks_with_what_is_known_of_long_requests():
+    """
+    A report of "hello" says nothing of how long a history is; those of long requests do.
+    """
+    greeted, informed = Calibration(), Calibration()
+    learn(greeted, (8, 12), (9, 11))
+    learn(informed, *[(50_000, 52_000)] * 10)
+
+    margins = [each.margin(TARGET) for each in (Calibration(), greeted, informed)]
+
+    assert 0.1 == margins[0] == pytest.approx(margins[1], rel=0.01)
+    assert 0.02 <= margins[2] < 0.04
 
 
 def test_corrections_are_never_below_nothing():

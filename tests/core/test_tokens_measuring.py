@@ -140,3 +140,43 @@ def test_the_pages_of_a_document_are_counted(data, pages):
     By what its page tree says, or by the pages themselves; None where it keeps them compressed.
     """
     assert pages == count_pages(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PNG[:16] + struct.pack(">II", 2**32 - 1, 1),
+        PNG[:16] + struct.pack(">II", 640, 65_536),
+    ],
+)
+def test_a_picture_of_billions_of_pixels_is_not_believed(data):
+    """
+    A few bytes that say so would be a prompt of millions of tokens.
+    """
+    assert measure_image(data) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        FLAC[:18] + struct.pack(">Q", 1 << 44 | 2**36 - 1),
+        MP4[:-8] + struct.pack(">II", 1, 2**32 - 1),
+        LONG_MP4[:-12] + struct.pack(">IQ", 1, 2**64 - 1),
+        WAV[:28] + struct.pack("<I", 1) + WAV[32:],
+    ],
+)
+def test_a_sound_of_years_in_a_few_bytes_is_not_believed(data):
+    """
+    Then it is as long as files of its size usually are.
+    """
+    assert measure_seconds(data) is None
+
+
+def test_a_book_in_a_few_bytes_is_not_believed():
+    """
+    A page takes some bytes, however well it is compressed.
+    """
+    head = b"%PDF-1.5 /Type /Pages /Count 500 "
+
+    assert count_pages(head) is None
+    assert 500 == count_pages(head + bytes(5_000))

@@ -9,7 +9,7 @@ from tertulia import Message, Role, Text, ToolCall, ToolResult
 from tertulia.services.context.pairs import MISSING, repair_pairs
 
 IDS = st.sampled_from(["a", "b", "c"])
-CALLS = st.lists(IDS, max_size=3, unique=True).map(
+CALLS = st.lists(IDS, max_size=3).map(
     lambda ids: Message(Role.ASSISTANT, (Text("said"), *(ToolCall(each, "look", {}) for each in ids)))
 )
 RESULTS = st.lists(IDS, min_size=1, max_size=3).map(
@@ -77,3 +77,15 @@ def test_what_was_changed_is_told():
         "1 tool call(s) without a result were sent with an error as their result",
         "2 tool result(s) without their call were left out",
     ] == notes
+
+
+def test_calls_of_one_name_take_their_own_results():
+    """Where two calls have the same id, the first result is the first one's; what is left over goes."""
+    given = Message(Role.TOOL, tuple(ToolResult("a", "look", output) for output in ("1", "2", "3")))
+    repaired, notes = repair_pairs([call("a", "a"), given])
+
+    assert ["1", "2"] == [part.output for part in repaired[1].parts]
+    assert ["1 tool result(s) without their call were left out"] == notes
+    missing, notes = repair_pairs([call("a", "a"), results("a")])
+    assert ["A", MISSING] == [part.output for part in missing[1].parts]
+    assert ["1 tool call(s) without a result were sent with an error as their result"] == notes

@@ -349,6 +349,7 @@ async def test_results_nobody_answered_are_sent_again(open_one, one):
         history = await talk.history()
 
     assert "every answer so far" in caught.value.kept
+    assert "resume(tools=…) asks again, without calling anything twice" == caught.value.next_step
     assert ("Sunny.", ["Lisbon"], 4) == (reply.text, called, len(history))
     assert [Role.USER, Role.ASSISTANT, Role.TOOL] == [message.role for message in one.requests[2].messages]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ ROOT = Path(__file__).parents[2]
 HOOKS = (ROOT / "docs/reference/hooks.md").read_text("utf-8")
 ERRORS = (ROOT / "docs/reference/errors.md").read_text("utf-8")
 NAMES = [name for name in vars(HookSpecifications) if not name.startswith("_")]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "core/README.md",
+    *sorted((ROOT / "plugins").glob("*/README.md")),
+    *DOCS,
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,7 +62,51 @@ def test_the_classes_in_the_table_have_their_kind():
         assert {kind} == {str(getattr(errors, name).kind) for name in re.findall(r"`(\w+)`", names)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def show_path(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", DOCS, ids=show_path)
+def test_every_page_is_linked_from_the_readme(page):
+    """Whoever begins at the README finds every page."""
+    assert f"]({show_path(page)})" in README
+
+
+def test_every_package_is_in_the_readme():
+    """The table has the folder and the name of each package, and no others."""
+    folders = [ROOT / "core", *(manifest.parent for manifest in (ROOT / "plugins").glob("*/pyproject.toml"))]
+    named = {
+        f"{show_path(folder)}/": tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+        for folder in folders
+    }
+
+    assert named == dict(re.findall(r"^\| `([\w/-]+)` \| `([\w-]+)` \|", README, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=show_path)
+def test_nobody_is_sent_to_an_index(page):
+    """The packages are not published: under their names an index could answer with somebody else's."""
+    told = re.findall(r"pip install [^\n`]*", page.read_text("utf-8"))
+
+    assert [] == [line for line in told if re.search(r"(?<![\w/.-])tertulia\b(?!-sobremesa)(?!_)", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=show_path)
+def test_links_to_headings_lead_somewhere(page):
+    """Every link to a heading names one that the page has."""
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+        text = (page.parent / target if target else page).read_text("utf-8")
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+        assert anchor in {make_anchor(heading) for heading in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
+
+
+def make_anchor(heading: str) -> str:
+    """The name that a heading has on GitHub."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=show_path)
 def test_links_between_pages_lead_somewhere(page):
     """Every relative link names a file that is there."""
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))

@@ -434,7 +434,25 @@ def test_an_effort_is_known_to_be_refused_by_model(model, effort, reason):
     """
     What each model takes is in its facts; of others only what no model takes is known.
     """
-    assert reason == GEMINI.make(None).find_refusal(model, "reasoning_effort", effort)
+    request = GEMINI.ask(model=model, options=Options(reasoning_effort=effort))
+
+    assert reason == GEMINI.make(None).find_refusal(request, "reasoning_effort", effort)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("stop", ("1", "2", "3", "4", "5"), None),
+        ("stop", ("1", "2", "3", "4", "5", "6"), "Gemini takes at most 5 of them, not 6"),
+        ("tools", (tertulia.Tool("t"),) * 512, None),
+        ("tools", (tertulia.Tool("t"),) * 513, "Gemini takes at most 512 of them, not 513"),
+    ],
+)
+def test_there_may_be_so_many_of_what_can_be_several(option, value, reason):
+    """
+    Five texts that end an answer, and 512 functions.
+    """
+    assert reason == GEMINI.make(None).find_refusal(GEMINI.ask(), option, value)
 
 
 def test_what_other_options_need_is_asked_of_the_models_facts():
@@ -444,8 +462,8 @@ def test_what_other_options_need_is_asked_of_the_models_facts():
     provider = GEMINI.make(None)
 
     assert (None, None) == (
-        provider.find_refusal("gemini-3.5-flash", "tools", ()),
-        provider.find_refusal("brand-new", "reasoning_summary", "auto"),
+        provider.find_refusal(GEMINI.ask(), "tools", ()),
+        provider.find_refusal(GEMINI.ask(model="brand-new"), "reasoning_summary", "auto"),
     )
 
 

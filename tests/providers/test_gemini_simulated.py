@@ -118,6 +118,26 @@ async def test_an_answer_has_the_shape_that_was_asked_for(client, simulator, str
     ).body["generationConfig"]
 
 
+async def test_an_older_model_has_functions_or_a_shape(client, simulator):
+    """
+    Both together are certain to be refused, so nothing is sent; each alone is taken.
+    """
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    old = {"provider": "gemini", "model": "gemini-2.5-flash"}
+
+    with pytest.raises(tertulia.UnsupportedParameterError) as caught:
+        await client.ask("Where?", tools=[get_weather], schema=schema, **old)
+    asked = simulator.sent_to("gemini").count
+    replies = [
+        await client.ask("Where?", schema=schema, **old),
+        await client.ask("Where?", tools=[get_weather], **old),
+        await client.ask("Where?", tools=[get_weather], schema=schema, provider="gemini"),
+    ]
+
+    assert ("response_schema", False, 0) == (caught.value.parameter, caught.value.sent, asked)
+    assert [{"city": "Where?"}, None, {"city": "Where?"}] == [reply.parsed for reply in replies]
+
+
 async def test_thoughts_are_parts_that_are_not_sent_again(client, simulator):
     """
     A summary without a signature is kept for people, and takes no room in the next request.

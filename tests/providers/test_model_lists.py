@@ -11,8 +11,8 @@ from raw_server import Act, RawServer, answer
 
 from tertulia import Capability, HTTPProvider, ModelInfo, ProtocolError, ProviderError, Rates
 from tertulia.domain.model import find_model
-from tertulia_xai.prices import PRICES
 from tertulia_xai.listing import parse_price
+from tertulia_xai.prices import PRICES
 
 
 @pytest.fixture

@@ -170,7 +170,6 @@ def test_an_answer_says_in_which_region_it_was_made(url, region):
         (CHAT, "http://localhost/v1", "gpt-6.1-sol", "reasoning_effort", "max", None),
         (OPENAI, None, "gpt-6.1-sol", "temperature", 0.5, "gpt-6.1-sol has no sampling"),
         (OPENAI, None, "o3", "top_p", 0.5, "o3 has no sampling"),
-        (OPENAI, None, "gpt-6.1-terra", "temperature", 0.5, None),
         (OPENAI, None, "gpt-5.1", "temperature", 0.5, None),
         (OPENAI, None, "gpt-4.1", "temperature", 0.5, None),
         (CHAT, None, "o3", "stop", ("x",), "o3 refuses it"),
@@ -182,7 +181,82 @@ def test_what_a_model_is_known_to_refuse(driver, url, model, option, value, reas
     """
     What always thinks has no temperature; what can do without thinking may have one; efforts are by model.
     """
-    assert reason == driver.make(url).find_refusal(model, option, value)
+    request = driver.ask(model=model, options=Options(**{option: value}))
+
+    assert reason == driver.make(url).find_refusal(request, option, value)
+
+
+_WHILE = "takes it only while it does not think"
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "is_refused"),
+    [
+        ("gpt-6.1-terra", None, True),
+        ("gpt-5.6-luna-2026-08-21", None, True),
+        ("gpt-6.1-terra", "none", False),
+        ("gpt-6.1-terra", "low", True),
+        ("gpt-5.4", None, False),
+        ("gpt-5.4", "none", False),
+        ("gpt-5.4", "high", True),
+        ("brand-new", None, False),
+    ],
+)
+@pytest.mark.parametrize("option", ["temperature", "top_p", "presence_penalty", "frequency_penalty", "stop"])
+def test_a_model_that_thinks_at_the_moment_takes_no_sampling(option, model, effort, is_refused):
+    """
+    It depends on how hard it is to think, and on whether it thinks when nobody says so.
+    """
+    value = ("x",) if option == "stop" else 0.5
+    request = CHAT.ask(model=model, options=Options(reasoning_effort=effort, **{option: value}))
+
+    found = CHAT.make(None).find_refusal(request, option, value)
+
+    assert (f"{model} {_WHILE}" if is_refused else None) == found
+
+
+@pytest.mark.parametrize("member", ["reasoning", "reasoning_effort"])
+def test_thinking_that_is_asked_for_in_openais_own_words_is_openais_to_judge(member):
+    """
+    What is in ``extra`` is not read.
+    """
+    extra = {"mine": {member: "none"}}
+    request = CHAT.ask(options=Options(temperature=0.5, extra=extra))
+
+    assert CHAT.make(None).find_refusal(request, "temperature", 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("stop", ("1", "2", "3", "4"), None),
+        ("stop", ("1", "2", "3", "4", "5"), "OpenAI takes at most 4 of them, not 5"),
+        ("end_user", "x" * 128, None),
+        ("end_user", "x" * 129, "OpenAI takes at most 128 characters, not 129"),
+        ("metadata", {str(n): "v" for n in range(16)}, None),
+        ("metadata", {str(n): "v" for n in range(17)}, "OpenAI takes at most 16 pairs, not 17"),
+        ("metadata", {"k" * 64: "v" * 512}, None),
+        (
+            "metadata",
+            {"k" * 65: "v"},
+            "OpenAI takes keys of 64 characters and values of 512, and no longer ones",
+        ),
+        (
+            "metadata",
+            {"k": "v" * 513},
+            "OpenAI takes keys of 64 characters and values of 512, and no longer ones",
+        ),
+    ],
+)
+def test_what_is_too_much_or_too_long_is_not_sent(option, value, reason):
+    """
+    The limits are OpenAI's; a server that is compatible with it may have others.
+    """
+    request = CHAT.ask(model="gpt-4.1", options=Options(**{option: value}))
+
+    found = [CHAT.make(url).find_refusal(request, option, value) for url in (None, "http://localhost/v1")]
+
+    assert [reason, None] == found
 
 
 @pytest.mark.parametrize("info", OpenAIProvider.MODELS, ids=lambda info: info.id)

@@ -9,7 +9,7 @@ import pytest
 from driver_cases import DRIVERS, KEY, fail, read, send
 from raw_server import RawServer, answer
 
-from tertulia import ConfigurationError, Options, ProviderConfig, Secret
+from tertulia import ConfigurationError, HostedTool, Options, ProviderConfig, Secret, Tool
 
 HELLO = {"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
 
@@ -207,3 +207,34 @@ def test_the_drivers_know_the_options_they_name(driver):
     parts = {"tools", "hosted_tools", "response_schema"}
     assert set() == options - parts - {field.name for field in attrs.fields(Options)}
     assert {"temperature", "max_output_tokens"} < options
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+@pytest.mark.parametrize("choice", ["auto", "none", "required", "look", "lock"])
+def test_a_tool_that_is_not_there_cannot_be_chosen(name, choice):
+    """
+    Every service refuses that, so nothing is sent; without any tools the choice means nothing.
+    """
+    driver = DRIVERS[name]
+    options = Options(tool_choice=choice)
+    provider = driver.make(None)
+
+    found = [
+        provider.find_refusal(driver.ask(options=options, tools=tools), "tool_choice", choice)
+        for tools in ((Tool("look"),), ())
+    ]
+
+    assert ["the request has no tool 'lock'" if choice == "lock" else None, None] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("gemini", "Gemini can be told to call a function only"), ("xai", None)]
+)
+def test_a_tool_of_the_providers_own_is_chosen_where_that_can_be_said(name, reason):
+    """
+    Gemini has a place for the names of functions, and none for those of its own tools.
+    """
+    driver = DRIVERS[name]
+    request = driver.ask(options=Options(tool_choice="search"), tools=(HostedTool("search"), Tool("look")))
+
+    assert reason == driver.make(None).find_refusal(request, "tool_choice", "search")

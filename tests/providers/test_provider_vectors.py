@@ -511,6 +511,8 @@ def test_a_duration(text, seconds):
             ]
         ],
         ({"retry-after-ms": "nan", "retry-after": "2"}, {}, 2.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}, {}, 360.0),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, {}, None),
         ({}, {}, None),
     ],
 )
@@ -637,6 +639,31 @@ ERRORS = [
         {"limit": None},
         id="context_length_exceeded",
     ),
+    pytest.param(
+        "openai",
+        400,
+        openai(
+            "context_length_exceeded",
+            "Input tokens exceed the configured limit of 272,000 tokens. "
+            "Your messages resulted in 280,009 tokens.",
+        ),
+        "context_length",
+        {"limit": 272000, "requested": 280009},
+        id="openai configured limit",
+    ),
+    pytest.param(
+        "openai",
+        400,
+        openai(None, "Total image size is 50.56MB, which exceeds the allowed limit of 50MB."),
+        "too_large",
+        {"side": "request"},
+        id="openai images",
+    ),
+    *[
+        pytest.param(name, 500, openai(None, words, "server_error"), "overloaded", {}, id=f"{name}: {words}")
+        for name in ("openai", "xai")
+        for words in ("The model is overloaded.", "We are over capacity.", "There is high demand.")
+    ],
     *[
         pytest.param("openai", 400, openai(code), "content_filter", {}, id=code)
         for code in [
@@ -869,6 +896,34 @@ ERRORS = [
         {},
         id="xai unsupported value",
     ),
+    *[
+        pytest.param("xai", 400, xai(words), "unsupported_parameter", {"parameter": name}, id=words)
+        for words, name in [
+            ("Argument not supported on this model: stop", "stop"),
+            ("Model grok-4.20 does not support parameter reasoningEffort.", "reasoningEffort"),
+            ("Model grok-4.5 does not support 'reasoning_effort' value 'none'.", "reasoning_effort"),
+        ]
+    ],
+    pytest.param("xai", 403, xai("No.", "team-blocked"), "quota_exhausted", {}, id="xai blocked"),
+    pytest.param(
+        "xai",
+        403,
+        xai("Your team doesn\u2019t have any credits yet."),
+        "quota_exhausted",
+        {},
+        id="xai no credits, in better type",
+    ),
+    pytest.param(
+        "xai",
+        403,
+        xai("grok-9 does not exist or your team x does not have access to it."),
+        "model_not_found",
+        {},
+        id="xai unknown model, not called one",
+    ),
+    pytest.param(
+        "xai", 403, xai("Content violates usage guidelines."), "content_filter", {}, id="xai safety"
+    ),
     pytest.param("xai", 410, {"error": "Live search is deprecated."}, "invalid_request", {}, id="xai 410"),
     pytest.param("xai", 422, {"error": "missing field `model`"}, "invalid_request", {}, id="xai 422"),
     pytest.param("xai", 503, xai("At capacity."), "overloaded", {}, id="xai 503"),
@@ -901,6 +956,30 @@ async def test_an_error_answer_is_one_class(connect, name, status, body, kind, a
 
     assert (kind, status) == (error.kind, error.status)
     assert attributes == {name: getattr(error, name) for name in attributes}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said", "is_retryable"),
+    [
+        (500, "server_error", None, True),
+        (500, "server_error", "false", False),
+        (400, "invalid_value", None, False),
+        (400, "invalid_value", "true", True),
+        (429, "rate_limit_exceeded", "perhaps", True),
+    ],
+)
+async def test_openai_knows_better_than_the_status_whether_to_try_again(
+    connect, status, code, said, is_retryable
+):
+    """
+    The header ``x-should-retry`` goes before what the kind of the error says.
+    """
+    driver = DRIVERS["openai"]
+    headers = {} if said is None else {"x_should_retry": said}
+    async with RawServer([answer(openai(code), status, **headers)]) as server:
+        _, error = await fail(connect(driver, server.url), driver.ask())
+
+    assert is_retryable is error.retryable
 
 
 UNDER_SUCCESS = [
@@ -940,8 +1019,32 @@ UNDER_SUCCESS = [
             ("insufficient_quota", "insufficient_quota", "quota_exhausted"),
             (None, "invalid_request_error", "invalid_request"),
             (None, "server_error", "server"),
+            (None, "overloaded_error", "overloaded"),
+            ("data_residency_mismatch", "", "permission"),
+            ("vector_store_timeout", "", "timeout"),
+            ("image_too_large", "", "too_large"),
+            ("image_file_too_large", "", "too_large"),
+            ("image_content_policy_violation", "", "content_filter"),
+            *[
+                (code, "", "invalid_request")
+                for code in [
+                    "invalid_image",
+                    "invalid_image_format",
+                    "invalid_base64_image",
+                    "invalid_image_url",
+                    "invalid_image_mode",
+                    "image_too_small",
+                    "image_parse_error",
+                    "unsupported_image_media_type",
+                    "empty_image_file",
+                    "failed_to_download_image",
+                    "image_file_not_found",
+                ]
+            ],
         ]
     ],
+    ("xai", xai("Content violates usage guidelines.", "…"), "content_filter"),
+    ("gemini", {"error": {"message": "The model is overloaded."}}, "overloaded"),
     ("gemini", google(429, "RESOURCE_EXHAUSTED"), "rate_limited"),
     ("gemini", {"error": {"status": "INVALID_ARGUMENT", "message": "No."}}, "invalid_request"),
     ("gemini", {"error": {"status": "UNAVAILABLE", "message": "No."}}, "overloaded"),

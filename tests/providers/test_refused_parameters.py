@@ -90,6 +90,25 @@ async def test_services_have_many_words_for_it(connect, driver, parameter, messa
     assert ([{named}, set()], "Olá 🌍") == (members(server, named), reply.text)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Argument not supported on this model: prompt_cache_key",
+        "Model grok-4.3 does not support parameter promptCacheKey.",
+        "Model grok-4.3 does not support 'prompt_cache_key' value 'x'.",
+    ],
+)
+async def test_xai_says_it_in_words_of_its_own(connect, words):
+    """
+    Its errors name no parameter but in their words.
+    """
+    error = {"code": "Client specified an invalid argument", "error": words}
+    async with RawServer([answer(error, 400)], whole(XAI)) as server:
+        _, reply = await ask(connect(XAI, server.url), XAI)
+
+    assert ([{"prompt_cache_key"}, set()], "Olá 🌍") == (members(server, "prompt_cache_key"), reply.text)
+
+
 async def test_a_server_written_with_pydantic_is_understood(connect):
     """
     It says where in the request it found something extra.
@@ -158,6 +177,22 @@ async def test_what_the_caller_can_do_without_is_left_out_with_a_note(connect):
     assert [([note], "Olá 🌍")] * 2 == [(notes, reply.text) for notes, reply in (first, second)]
     both = {"temperature", "max_output_tokens"}
     assert [both, {"max_output_tokens"}, {"max_output_tokens"}] == members(server, *both)
+
+
+@pytest.mark.parametrize("driver", [OPENAI, XAI], ids=["openai", "xai"])
+async def test_that_nothing_is_kept_is_not_given_up_silently(connect, driver):
+    """
+    Without ``store`` a service keeps what is said for weeks: that is the caller's to allow, and to know.
+    """
+    async with RawServer(refusal("store"), refusal("store"), whole(driver)) as server:
+        provider = connect(driver, server.url)
+        _, error = await fail(provider, driver.ask(stream=False))
+        notes, reply = await ask(provider, driver, options=Options(unsupported="warn"))
+
+    assert ("unsupported_parameter", "store") == (error.kind, error.parameter)
+    assert [{"store"}, {"store"}, set()] == members(server, "store")
+    assert [f"option 'store' was left out: mine/{driver.model} refused it"] == notes
+    assert "Olá 🌍" == reply.text
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tertulia import (
     ToolResult,
     UnsupportedParameterError,
 )
-from tertulia_xai.models import MODELS, REDIRECTED
+from tertulia_xai.models import GONE, MODELS, REDIRECTED
 
 CONVERSATION = UUID("01890000-0000-7000-8000-000000000001")
 WEATHER = Tool(
@@ -340,6 +340,12 @@ EFFORTS = {
 WORDS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
+def _refuse(provider, model, **option):
+    """Why a model refuses one option."""
+    [(name, value)] = option.items()
+    return provider.find_refusal(Request(Target("mine", model), (), Options(**option)), name, value)
+
+
 @pytest.mark.parametrize(("model", "taken"), EFFORTS.items())
 def test_each_model_takes_its_own_efforts(model, taken):
     """
@@ -347,7 +353,7 @@ def test_each_model_takes_its_own_efforts(model, taken):
     """
     provider = DRIVERS["xai"].make(None)
 
-    accepted = [word for word in WORDS if not provider.find_refusal(model, "reasoning_effort", word)]
+    accepted = [word for word in WORDS if not _refuse(provider, model, reasoning_effort=word)]
 
     assert taken.split() == accepted
 
@@ -359,7 +365,7 @@ def test_where_efforts_are_unknown_every_word_may_be_right(model):
     """
     provider = DRIVERS["xai"].make(None)
 
-    assert {None} == {provider.find_refusal(model, "reasoning_effort", word) for word in WORDS}
+    assert {None} == {_refuse(provider, model, reasoning_effort=word) for word in WORDS}
 
 
 @pytest.mark.parametrize("option", ["stop", "presence_penalty", "frequency_penalty"])
@@ -368,10 +374,11 @@ def test_models_that_reason_refuse_stops_and_penalties(option):
     Of a model that is new to us nothing is known, so nothing is refused.
     """
     provider = DRIVERS["xai-chat"].make(None)
-    refusing = {info.id for info in MODELS if provider.find_refusal(info.id, option, 1)}
+    value = ("x",) if option == "stop" else 1.0
+    refusing = {info.id for info in MODELS if _refuse(provider, info.id, **{option: value})}
 
-    assert {info.id for info in MODELS} - {"grok-4.20-non-reasoning"} == refusing
-    assert provider.find_refusal("brand-new", option, 1) is None
+    assert {info.id for info in MODELS} - {"grok-4.20-non-reasoning", *GONE} == refusing
+    assert _refuse(provider, "brand-new", **{option: value}) is None
 
 
 @pytest.mark.parametrize("option", ["reasoning_summary", "verbosity", "metadata"])
@@ -415,15 +422,25 @@ async def test_what_is_certain_to_be_refused_is_not_sent(settings, request_of, p
     assert (parameter, False, 0) == (caught.value.parameter, caught.value.sent, server.connections)
 
 
-def test_128_tools_are_not_too_many():
+@pytest.mark.parametrize(
+    ("functions", "hosted", "reason"),
+    [(128, 0, None), (100, 28, None), (129, 0, 129), (0, 129, 129), (100, 29, 129)],
+)
+def test_128_tools_are_not_too_many(functions, hosted, reason):
     """
-    The limit is what xAI says it is.
+    The limit is what xAI says it is, and functions and hosted tools count together.
     """
     provider = DRIVERS["xai"].make(None)
-    tools = [Tool(f"tool-{number}") for number in range(129)]
+    tools = [Tool(f"tool-{number}") for number in range(functions)]
+    searches = [HostedTool("mcp", {"n": number}) for number in range(hosted)]
+    request = Request(Target("mine", "grok-4.3"), (), tools=(*tools, *searches))
 
-    assert provider.find_refusal("grok-4.3", "tools", tools[:128]) is None
-    assert "xAI takes at most 128 of them, not 129" == provider.find_refusal("grok-4.3", "tools", tools)
+    found = {
+        provider.find_refusal(request, "tools", tools),
+        provider.find_refusal(request, "hosted_tools", 1),
+    }
+
+    assert {None if reason is None else f"xAI takes at most 128 of them, not {reason}"} == found
 
 
 async def test_a_model_that_is_new_to_us_can_be_asked(connect):

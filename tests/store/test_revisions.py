@@ -121,10 +121,18 @@ async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_p
     await store.aclose()
 
 
-@pytest.mark.parametrize(("runs_at_once", "is_new"), [(12, True), (4, False)], ids=["new", "upgraded"])
-def test_first_runs_at_once_all_succeed(old_database, tmp_path, runs_at_once, is_new):
-    """Processes that open the same database at once, new or to be upgraded, all find it ready."""
-    url = f"sqlite:///{tmp_path / 'new.db'}" if is_new else old_database
+def test_first_runs_at_once_all_succeed(tmp_path):
+    """Processes that open the same new database at once all find it ready."""
+    assert [(b"0\n", b"")] * 12 == open_at_once(f"sqlite:///{tmp_path / 'new.db'}", times=12)
+
+
+def test_upgrades_at_once_all_succeed(old_database):
+    """Processes that open the same old database at once all find it upgraded."""
+    assert [(b"1\n", b"")] * 4 == open_at_once(old_database, times=4)
+
+
+def open_at_once(url: str, *, times: int) -> list[tuple[bytes, bytes]]:
+    """What processes say that open a database, all at the same time, and count its conversations."""
     program = (
         "import asyncio, sys\n"
         "from tertulia.builtin.sql.store import SQLStore\n"
@@ -137,13 +145,8 @@ def test_first_runs_at_once_all_succeed(old_database, tmp_path, runs_at_once, is
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-W", "error", "-c", program, f"{url}?busy_timeout=60"]
-
-    runs = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(runs_at_once)
-    ]
-
-    found = b"0\n" if is_new else b"1\n"
-    assert [(found, b"")] * runs_at_once == [run.communicate(timeout=120) for run in runs]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(times)]
+    return [run.communicate(timeout=120) for run in runs]
 
 
 def _read_tables(path: Path) -> dict[str, str]:

@@ -464,6 +464,21 @@ def test_no_error_is_no_error(error):
             {
                 "prompt_tokens": 32,
                 "completion_tokens": 129,
+                "completion_tokens_details": {
+                    "reasoning_tokens": 20,
+                    "accepted_prediction_tokens": 40,
+                    "rejected_prediction_tokens": 60,
+                },
+                "total_tokens": 161,
+            },
+            COMPATIBLE,
+            Usage(32, 0, 0, 109, 20),
+            id="what was predicted in vain is paid like what was said",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 32,
+                "completion_tokens": 129,
                 "completion_tokens_details": {"reasoning_tokens": 120},
                 "total_tokens": 161,
             },

@@ -304,7 +304,7 @@ def test_any_history_is_turns_that_gemini_accepts(history):
     assert [part.id for message in spoken for part in message.parts if isinstance(part, ToolCall)] == [
         part["functionCall"]["id"] for part in parts if "functionCall" in part
     ]
-    assert [message.text for message in history if message.role is Role.SYSTEM] == [
+    assert [message.text for message in history if message.role is Role.SYSTEM and message.text] == [
         part["text"] for part in body.get("systemInstruction", {"parts": []})["parts"]
     ]
 
@@ -466,11 +466,10 @@ INVALID_SETTINGS = [
     {HATE: "BLOCK_SOME"},
     {HATE: "off"},
     {HATE: ""},
-    {HATE: ["OFF"]},
 ]
 
 
-@pytest.mark.parametrize("settings", [*INVALID_SETTINGS, "OFF", ["OFF"]])
+@pytest.mark.parametrize("settings", [*INVALID_SETTINGS, {HATE: ["OFF"]}, "OFF", ["OFF"]])
 def test_invalid_safety_settings_are_refused_when_they_are_configured(settings):
     """
     A provider with a setting that Google does not know is not made.
@@ -571,6 +570,39 @@ def test_every_finish_reason_has_its_place(raw, expected):
     assert (
         SafetyOutcome("answer", raw, (), "It is") if expected == "content_filter" else None
     ) == reply.safety
+
+
+FAILURES = {
+    "MISSING_THOUGHT_SIGNATURE": "invalid_request",
+    "PUP_LIMITED_DISABLED": "permission",
+    "MALFORMED_FUNCTION_CALL": "protocol",
+    "MALFORMED_RESPONSE": "protocol",
+    "UNEXPECTED_TOOL_CALL": "protocol",
+    "TOO_MANY_TOOL_CALLS": "protocol",
+    "NO_IMAGE": "empty_response",
+    "OTHER": "server",
+    "IMAGE_OTHER": "server",
+}
+
+
+def test_every_failure_is_of_a_kind():
+    """
+    Whether another try may help depends on it; what is no failure has none.
+    """
+    found = {raw: parse_response(chunk(finish=raw), "mine").error_kind for raw in FINISH_REASONS}
+
+    assert {raw: FAILURES.get(raw) for raw in FINISH_REASONS} == found
+
+
+def test_a_count_that_a_later_chunk_does_not_know_is_kept():
+    """
+    A null is no 0, and no news.
+    """
+    stream = GeminiStream("mine")
+    stream.read({"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4}})
+    stream.read({**chunk({"text": "Hi"}, finish="STOP"), "usageMetadata": {"cachedContentTokenCount": None}})
+
+    assert 4 == stream.end().usage.cache_read_tokens
 
 
 def test_stop_after_a_call_is_tool_calls():

@@ -25,6 +25,8 @@ from tertulia import (
     Target,
     Text,
     Tool,
+    ToolCall,
+    ToolResult,
     UnsupportedParameterError,
     Video,
 )
@@ -147,7 +149,8 @@ def test_all_options_together():
     assert {
         "generationConfig.maxOutputTokens": "max_output_tokens",
         "generationConfig.stopSequences": "stop",
-        "generationConfig.thinkingConfig": "reasoning_effort",
+        "generationConfig.thinkingConfig.thinkingLevel": "reasoning_effort",
+        "generationConfig.thinkingConfig.includeThoughts": "reasoning_summary",
     } == rendered.asked
 
 
@@ -442,3 +445,59 @@ def test_what_stood_beside_an_answer_is_no_part_of_the_next_request():
 
     assert [*CONTENTS, {"role": "model", "parts": [{"text": "Rain."}]}] == rendered.body["contents"]
     assert () == rendered.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("default_api.get:weather-2", "default_api.get:weather-2"),
+        ("o tempo", "o_tempo"),
+        ("x" * 129, "x" * 128),
+        ("", "unknown"),
+    ],
+)
+def test_a_call_of_another_provider_gets_a_name_that_google_takes(name, expected):
+    """
+    The call and its result have the same.
+    """
+    call = Message(Role.ASSISTANT, (ToolCall("c1", name, {}),))
+    result = Message(Role.TOOL, (ToolResult("c1", name, "Rain."),))
+
+    _, asked, told = render(HELLO, call, result).body["contents"]
+
+    assert [expected] * 2 == [
+        asked["parts"][0]["functionCall"]["name"],
+        told["parts"][0]["functionResponse"]["name"],
+    ]
+
+
+def test_a_system_message_that_says_nothing_is_no_instruction():
+    """
+    A template may come out empty.
+    """
+    silence = Message.of("system", "")
+
+    assert "systemInstruction" not in render(silence, HELLO).body
+    assert {"parts": [{"text": "Be brief."}]} == render(
+        silence, Message.of("system", "Be brief."), HELLO
+    ).body["systemInstruction"]
+
+
+def test_what_is_in_a_cache_is_not_beside_it():
+    """
+    Google refuses a request that says again what is in its cache; whoever asks for it is told.
+    """
+    extra = {"mine": {"cachedContent": "cachedContents/abc"}}
+
+    rendered = render(
+        Message.of("system", "Be brief."),
+        HELLO,
+        options=Options(tool_choice="auto", extra=extra),
+        tools=(WEATHER,),
+    )
+
+    assert {"contents": CONTENTS, "cachedContent": "cachedContents/abc"} == rendered.body
+    assert [
+        f"{name} was left out: what is in cachedContent goes before it"
+        for name in ("systemInstruction", "tools", "toolConfig")
+    ] == list(rendered.notes)

@@ -392,6 +392,41 @@ def test_that_a_call_failed_is_said_in_words(output, expected):
     assert expected == render(message, dialect=CHAT).body["messages"][0]["content"]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("get_weather-2", "get_weather-2"),
+        ("default_api.get:weather", "default_api_get_weather"),
+        ("o tempo", "o_tempo"),
+        ("x" * 65, "x" * 64),
+        ("", "unknown"),
+    ],
+)
+def test_a_call_of_another_provider_gets_a_name_that_openai_takes(name, expected):
+    """
+    Gemini has longer names, with dots in them, and a model may call what nobody offered.
+    """
+    call = Message(Role.ASSISTANT, (ToolCall("c1", name, {}),))
+
+    of_responses = render(HELLO, call).body["input"][1]["name"]
+    of_chat = render(HELLO, call, dialect=CHAT).body["messages"][1]["tool_calls"][0]["function"]["name"]
+
+    assert [expected] * 2 == [of_responses, of_chat]
+
+
+def test_a_system_message_that_says_nothing_is_no_message():
+    """
+    A template may come out empty, and a service may refuse what is.
+    """
+    silence, system = Message.of("system", ""), Message.of("system", "Be brief.")
+    as_items = responses.Dialect(system_as_instructions=False)
+
+    assert "instructions" not in render(silence, HELLO).body
+    assert "Be brief." == render(silence, system, HELLO).body["instructions"]
+    assert ["user"] == [item["role"] for item in render(silence, HELLO, dialect=as_items).body["input"]]
+    assert ["user"] == [item["role"] for item in render(silence, HELLO, dialect=CHAT).body["messages"]]
+
+
 def test_arguments_are_written_as_models_write_them():
     """
     Without spaces and escapes, so that what the service has cached of the model's own words is found again.
@@ -407,8 +442,8 @@ def test_what_nobody_asked_for_is_known():
     """
     everything = {"stream": True, "conversation_id": CONVERSATION}
 
-    assert {"store", "include", "prompt_cache_key"} == render(reasons=True, **everything).added
-    assert {"store", "prompt_cache_key", "stream_options"} == render(dialect=OPENAI_CHAT, **everything).added
+    assert {"include", "prompt_cache_key"} == render(reasons=True, **everything).added
+    assert {"prompt_cache_key", "stream_options"} == render(dialect=OPENAI_CHAT, **everything).added
     assert {"stream_options"} == render(dialect=CHAT, **everything).added
     assert str(CONVERSATION) == render(dialect=OPENAI_CHAT, **everything).body["prompt_cache_key"]
 
@@ -419,7 +454,7 @@ def test_a_member_the_caller_insists_on_was_asked_for():
     """
     rendered = render(options=Options(extra={"mine": {"store": True}}))
 
-    assert (True, frozenset()) == (rendered.body["store"], rendered.added)
+    assert (True, frozenset(), {}) == (rendered.body["store"], rendered.added, rendered.asked)
 
 
 def test_what_is_merged_stays_with_its_request():
@@ -444,6 +479,7 @@ def test_what_was_asked_for_is_known_by_its_place():
     options = Options(temperature=0.5, reasoning_effort="low", verbosity="low", max_output_tokens=9)
 
     assert {
+        "store": "store",
         "temperature": "temperature",
         "reasoning.effort": "reasoning_effort",
         "text.verbosity": "verbosity",

@@ -25,6 +25,7 @@ RENDERED = Rendered(
         "reasoning.summary": "reasoning_summary",
         "text.verbosity": "verbosity",
         "generationConfig.topP": "top_p",
+        "generationConfig.thinkingConfig.includeThoughts": "reasoning_summary",
     },
 )
 
@@ -43,6 +44,9 @@ RENDERED = Rendered(
         ("reasoning", ("reasoning.effort", "reasoning.summary")),
         ("verbosity", ("text.verbosity",)),
         ("generation_config.top_p", ("generationConfig.topP",)),
+        ("generationConfig", ("generationConfig.thinkingConfig.includeThoughts", "generationConfig.topP")),
+        ("thinking_config", ("generationConfig.thinkingConfig.includeThoughts",)),
+        ("includeThoughts", ("generationConfig.thinkingConfig.includeThoughts",)),
         ("top_p", ("generationConfig.topP",)),
         ("model", ()),
         ("input[0].content", ()),

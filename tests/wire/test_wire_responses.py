@@ -650,3 +650,23 @@ def test_a_failed_stream_is_the_error_it_names():
         read(event("created"), event("failed", response=failed))
 
     assert "server_error" == caught.value.body.code
+
+
+def test_the_sources_of_an_answer_are_kept_and_not_sent_again():
+    """
+    They stand behind the words they belong to, and go back to nobody.
+    """
+    source = {"type": "url_citation", "url": "https://example.org/", "start_index": 0, "end_index": 4}
+    content = {"type": "output_text", "text": "Rain.", "annotations": [source]}
+    body = {"status": "completed", "output": [{"type": "message", "content": [content]}]}
+
+    parts = parse_response(body, "mine").parts
+    again = render_request(
+        Request(Target("mine", "m"), (Message(Role.ASSISTANT, parts),)), OPENAI, reasons=True
+    )
+
+    assert (Text("Rain."), Foreign("annotations", OpaqueState("mine", {"annotations": [source]}))) == parts
+    assert [{"role": "assistant", "content": [{"type": "output_text", "text": "Rain."}]}] == again.body[
+        "input"
+    ]
+    assert () == again.notes

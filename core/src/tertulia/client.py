@@ -34,7 +34,7 @@ from tertulia.runtime.configuration.drivers import make_provider
 from tertulia.runtime.configuration.files import own_database
 from tertulia.runtime.fetching import Fetcher
 from tertulia.runtime.plugins import PluginReport, Plugins, unknown_provider
-from tertulia.services.arguments import check_title, read_id, title_of
+from tertulia.services.arguments import check_text, check_title, read_id, title_of
 from tertulia.services.conversations import Conversation
 from tertulia.services.core import Core
 from tertulia.services.counting import count_tokens, to_request
@@ -43,6 +43,7 @@ from tertulia.services.estimating import TYPICAL_ANSWER, estimate_first, find_pr
 from tertulia.services.models import Models
 from tertulia.services.routing.policy import parse_target
 from tertulia.services.steps import MAX_STEPS
+from tertulia.services.stream import refuse_from_within
 from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Tree
@@ -103,7 +104,14 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Settle every open answer, then close connections and store. Safe to call twice."""
+        """
+        Settle every open answer, then close connections and store. Safe to call twice.
+
+        Raises:
+            TertuliaError: A function calls it that one of the answers waits for.
+        """
+        if self._core is not None:
+            refuse_from_within(self._core)
         core, self._core, self._models = self._core, None, None
         if core is None:
             return
@@ -241,6 +249,7 @@ class Client:
 
         Arguments and errors are those of :meth:`start` and of :meth:`tertulia.Conversation.send`.
         """
+        check_text(text, attach)
         conversation = await self.start(title_of(text), provider=provider, model=model, system=system)
         return await conversation.send(
             text,
@@ -359,7 +368,7 @@ class Client:
 
         From then on what a list says of a model comes before what is bundled with its driver. A model that is
         no longer listed is marked as gone and stays. Where a provider fails, its catalogue stays as it was,
-        and the report says why. A list that is empty, or lacks more than half of the models there were, is
+        and the report says why. A list that is empty, or of more than ten models lacks more than half, is
         taken for such a failure.
 
         Args:

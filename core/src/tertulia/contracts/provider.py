@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
-from tertulia.domain.catalogue import merge_models
+from tertulia.domain.catalogue import find_named, index_models, merge_models
 from tertulia.domain.config import ProviderConfig
 from tertulia.domain.exchange import Delta, Request
 from tertulia.domain.model import Capability, MediaLimits, ModelInfo, find_model
-from tertulia.domain.price import Price, find_price
+from tertulia.domain.price import Price, Rates, find_day, find_price
 from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Billing, Cost, Usage
 from tertulia.errors import ConfigurationError
@@ -89,6 +89,7 @@ class Provider(ABC):
         self.config = config
         self._listed: tuple[ModelInfo, ...] = ()
         self._models: Sequence[ModelInfo] | None = None
+        self._named: Mapping[str, Sequence[ModelInfo]] | None = None
         self._found: dict[str, ModelInfo | None] = {}
         unknown = sorted(set(config.settings) - self.SETTINGS)
         if unknown:
@@ -147,16 +148,17 @@ class Provider(ABC):
         """
         Return the row that prices a model at a moment; None when none does.
 
-        Where the provider's own list and the bundled table differ, the one that holds since later is right.
+        Where the provider's own list and the bundled table differ, the one that holds since later is right;
+        what a list does not tell, the factors of tiers and regions and the fees of tools, is the table's.
         """
-        day = at.date()
+        day = find_day(at)
         bundled, info = find_price(self.bundled_prices, model, day), self.find_model(model)
         listed = None if info is None else info.price
         if listed is None or not listed.is_valid(day):
             return bundled
-        if bundled is None or _differs_since(bundled, listed):
+        if bundled is None:
             return listed
-        return bundled
+        return _renew(bundled, listed) if _differs_since(bundled, listed) else bundled
 
     @property
     def vendor(self) -> str | None:
@@ -188,13 +190,15 @@ class Provider(ABC):
     def learn(self, models: Sequence[ModelInfo]) -> None:
         """Take over the catalogue's entries of its models: from now on they come before what is bundled."""
         self._listed = tuple(models)
-        self._models = None
+        self._models = self._named = None
         self._found.clear()
 
     def find_model(self, model: str) -> ModelInfo | None:
         """Return what is known of a model; None for one that nobody has told of."""
         if model not in self._found:
-            self._found[model] = find_model(self.models, model)
+            if self._named is None:
+                self._named = index_models(self.models)
+            self._found[model] = find_named(self._named, model)
         return self._found[model]
 
     def find_token_weights(self, model: str) -> TokenWeights:
@@ -225,18 +229,22 @@ class Provider(ABC):
             return f"did you mean {close[0]!r}?"
         return f"choose another, for example {known[0]!r}" if known else None
 
-    def find_refusal(self, model: str, option: str, value: object) -> str | None:
+    def find_refusal(self, request: Request, option: str, value: object) -> str | None:
         """
         Say why a model is known to refuse an option, so that nothing is sent that is certain to fail.
 
         Args:
-            model: The model that will be asked.
+            request: What will be asked, with all that is set: whether a model takes one option may depend on
+                another. Its messages are not chosen yet.
             option: A field of :class:`tertulia.Options`, or ``tools``, ``hosted_tools``, ``response_schema``.
             value: What it is set to.
 
         Returns:
             A reason such as ``"o3 takes low, medium or high"``; None where it is not known to refuse it.
         """
+        if option == "tool_choice" and _names_no_tool(request, value):
+            return f"the request has no tool {value!r}"
+        model = request.target.model
         info = self.find_model(model)
         if info is None:
             return None
@@ -279,7 +287,35 @@ class Provider(ABC):
         return f"<{type(self).__name__} {getattr(self, 'name', None)!r}>"
 
 
+def _renew(bundled: Price, listed: Price) -> Price:
+    """A bundled row at the rates of a list; factors and fees that a list is silent on stay as they are."""
+    told: dict[str, Any] = {
+        name: getattr(listed, name) or getattr(bundled, name) for name in ("tiers", "regions", "fees")
+    }
+    cliff, before = listed.long_context, bundled.long_context
+    if before is not None and cliff is None:
+        # A list that is silent on it does not say that long requests cost no more.
+        cliff = attrs.evolve(before, rates=Rates(None, None))
+    elif before is not None and cliff is not None and cliff.tiers is None:
+        cliff = attrs.evolve(cliff, tiers=before.tiers)
+    return attrs.evolve(listed, **told, long_context=cliff)
+
+
+def _names_no_tool(request: Request, choice: object) -> bool:
+    """Whether a choice is the name of none of the tools; without any tool it means nothing."""
+    names = {"auto", "none", "required", *(tool.name for tool in request.tools)}
+    return bool(request.tools) and choice not in names
+
+
 def _differs_since(bundled: Price, listed: Price) -> bool:
-    if (bundled.rates, bundled.long_context) == (listed.rates, listed.long_context):
+    if bundled.rates == listed.rates and _has_cliff_of(bundled, listed):
         return False
     return (listed.valid_from or date.min) >= (bundled.valid_from or date.min)
+
+
+def _has_cliff_of(bundled: Price, listed: Price) -> bool:
+    """Whether a list says the same of long requests, or nothing."""
+    cliff, before = listed.long_context, bundled.long_context
+    if cliff is None or before is None:
+        return cliff is None
+    return (cliff.from_tokens, cliff.rates) == (before.from_tokens, before.rates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -12,6 +13,14 @@ from tertulia.domain.model import ModelInfo, find_model
 from tertulia.domain.price import Price
 from tertulia.errors import ProviderError, TertuliaError
 
+SMALL_LIST = 10
+"""Models of a list that may change as it likes, as long as it has any."""
+
+_LONGEST_NAME = 200
+_COUNTS = ("context_window", "max_input_tokens", "max_output_tokens")
+_MOST_TOKENS = 10**12
+_MOST_DOLLARS = 10**9
+_FINEST = -30
 _KEY = frozenset({"provider", "id"})
 _FACTS = tuple(field.name for field in attrs.fields(ModelInfo) if field.name not in _KEY)
 
@@ -161,10 +170,58 @@ def compare_models(known: Iterable[ModelInfo], listed: Iterable[ModelInfo], at: 
 
 
 def is_suspicious(known: Iterable[ModelInfo], listed: Sequence[ModelInfo]) -> bool:
-    """Whether a list lacks so much that a fault is likelier than the news: all, or more than half."""
+    """
+    Whether a list lacks so much that a fault is likelier than the news: all, or more than half of many.
+
+    A small list, such as a server on one's own machine has, may well lose two of its three models.
+    """
     there = {info.id for info in known if info.gone_at is None}
     lost = there - {info.id for info in listed}
-    return not listed or 2 * len(lost) > len(there)
+    return not listed or (len(there) > SMALL_LIST and 2 * len(lost) > len(there))
+
+
+def clean_models(listed: Iterable[ModelInfo]) -> list[ModelInfo]:
+    """
+    Take out of a list what cannot be: entries without a usable id, second ones, absurd figures.
+
+    What a service says of one model does no harm to the others; what is left out is not known.
+    """
+    found: dict[str, ModelInfo] = {}
+    for info in listed:
+        if _is_name(info.id) and info.id not in found:
+            found[info.id] = _clean(info)
+    return list(found.values())
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+
+
+def _clean(info: ModelInfo) -> ModelInfo:
+    absurd: dict[str, Any] = {name: None for name in _COUNTS if not _is_count(getattr(info, name))}
+    price = info.price if info.price is not None and _is_sane(info.price) else None
+    return attrs.evolve(info, **absurd, price=price, aliases=tuple(filter(_is_name, info.aliases or ())))
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 < value <= _MOST_TOKENS
+
+
+def _is_sane(price: Price) -> bool:
+    cliff = price.long_context
+    if cliff is not None and not _is_count(cliff.from_tokens):
+        return False
+    rows = (price.rates,) if cliff is None else (price.rates, cliff.rates)
+    amounts = [amount for rates in rows for amount in attrs.astuple(rates) if amount is not None]
+    tables = (price.tiers, price.regions, price.fees, (cliff.tiers or {}) if cliff else {})
+    return all(map(_is_amount, [*amounts, *(amount for table in tables for amount in table.values())]))
+
+
+def _is_amount(amount: object) -> bool:
+    """Beyond these places exact arithmetic takes for ever."""
+    if not isinstance(amount, Decimal) or not amount.is_finite() or not 0 <= amount <= _MOST_DOLLARS:
+        return False
+    return int(amount.as_tuple().exponent) >= _FINEST
 
 
 def leave_out(listed: ModelInfo, bundled: ModelInfo) -> ModelInfo:
@@ -186,11 +243,24 @@ def complete_models(bundled: Sequence[ModelInfo], listed: Sequence[ModelInfo]) -
         The listed models only, in their order.
     """
     claimed = {name for info in listed for name in (info.id, *info.aliases)}
+    named = index_models(bundled)
+    return [_complete(info, find_named(named, info.id), claimed) for info in listed]
+
+
+def index_models(models: Iterable[ModelInfo]) -> Mapping[str, Sequence[ModelInfo]]:
+    """Sort models by all their names, for :func:`find_named`."""
     named: dict[str, list[ModelInfo]] = {}
-    for info in bundled:
+    for info in models:
         for name in (info.id, *info.aliases):
             named.setdefault(name, []).append(info)
-    return [_complete(info, _find_named(named, info.id), claimed) for info in listed]
+    return named
+
+
+def find_named(named: Mapping[str, Sequence[ModelInfo]], model: str) -> ModelInfo | None:
+    """Find what ``find_model`` finds, without a look at every model: a list may have thousands."""
+    ends = [place for place, letter in enumerate(model) if letter in "-@"]
+    names = (model, *(model[:end] for end in ends))
+    return find_model([info for name in names for info in named.get(name, ())], model)
 
 
 def merge_models(provider: str, bundled: Sequence[ModelInfo], listed: Sequence[ModelInfo]) -> list[ModelInfo]:
@@ -220,13 +290,6 @@ def _renew(before: ModelInfo | None, listed: ModelInfo, day: date) -> ModelInfo:
 def _is_same(before: Price, after: Price) -> bool:
     """Whether a price is the same but for the day it was read."""
     return before == attrs.evolve(after, id=before.id, valid_from=before.valid_from, read_on=before.read_on)
-
-
-def _find_named(named: Mapping[str, Sequence[ModelInfo]], model: str) -> ModelInfo | None:
-    """The same as to search them all, which for a list of hundreds takes too long on the loop."""
-    ends = [place for place, letter in enumerate(model) if letter in "-@"]
-    names = (model, *(model[:end] for end in ends))
-    return find_model([info for name in names for info in named.get(name, ())], model)
 
 
 def _complete(listed: ModelInfo, bundled: ModelInfo | None, claimed: set[str]) -> ModelInfo:

@@ -21,7 +21,8 @@ class CostEstimate:
 
         input_tokens: The estimated prompt, history and system messages included.
 
-        output_tokens: The longest answer that is allowed, reasoning included; None when nobody knows.
+        output_tokens: The longest answer that is allowed, reasoning included: where the model has no limit of
+            its own, what is left of its window. None when nobody knows.
 
         low: The prompt and an answer of one token. The prompt at its cheapest: read from a cache, where
             it was sent before. None when no price is known.

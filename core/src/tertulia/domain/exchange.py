@@ -13,6 +13,7 @@ from tertulia.domain.message import FinishReason, Message, Part, ToolCall, join_
 from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.domain.usage import Billing, Cost, CostTotal, Usage
+from tertulia.errors import ErrorKind
 
 
 @attrs.frozen
@@ -165,6 +166,9 @@ class ProviderReply:
         safety: Why something was held back; None when nothing was.
 
         continuation: What to send to go on after a pause; None otherwise.
+
+        error_kind: With finish reason ``error``, what kind of failure it is: whether to send again, or to ask
+            somebody else, depends on it. None: the provider failed inside.
     """
 
     parts: tuple[Part, ...]
@@ -176,6 +180,7 @@ class ProviderReply:
     request_id: str | None = None
     safety: SafetyOutcome | None = None
     continuation: str | None = None
+    error_kind: ErrorKind | None = None
 
     @property
     def text(self) -> str:

@@ -12,6 +12,10 @@ from struct import error as StructError  # noqa: N812  # it is one
 from struct import unpack_from
 from typing import TypeAlias
 
+_MOST_PIXELS = 2**16 - 1  # of a side, as JPEG, GIF and most decoders have it: a PNG may say billions
+_MOST_SECONDS = 100 * 3600.0
+_LEAST_BYTES = 25  # of a second, beyond the first minute: a header that says less is wrong
+
 Size: TypeAlias = tuple[int, int]
 """Pixels across and down."""
 
@@ -28,7 +32,7 @@ def measure_image(data: bytes) -> Size | None:
         size = _read_size(data)
     except StructError:
         return None
-    return size if size is not None and min(size) > 0 else None
+    return size if size is not None and 0 < min(size) and max(size) <= _MOST_PIXELS else None
 
 
 def _read_size(data: bytes) -> Size | None:
@@ -84,15 +88,22 @@ def _read_webp(data: bytes) -> Size | None:
 def measure_seconds(data: bytes) -> float | None:
     """Read how long a WAV, FLAC, MP3, MP4 or MOV lasts; None for what is none, or does not say."""
     try:
-        if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-            return _read_wav(data)
-        if data.startswith(b"fLaC"):
-            return _read_flac(data)
-        if data[4:8] == b"ftyp":
-            return _read_mp4(data)
-        return _read_mp3(data)
+        seconds = _read_seconds(data)
     except StructError:
         return None
+    if seconds is None or not 0 < seconds <= min(_MOST_SECONDS, 60 + len(data) / _LEAST_BYTES):
+        return None
+    return seconds
+
+
+def _read_seconds(data: bytes) -> float | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        return _read_wav(data)
+    if data.startswith(b"fLaC"):
+        return _read_flac(data)
+    if data[4:8] == b"ftyp":
+        return _read_mp4(data)
+    return _read_mp3(data)
 
 
 def _read_wav(data: bytes) -> float | None:
@@ -143,6 +154,8 @@ def _read_mp3(data: bytes) -> float | None:
 
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 _COUNT = re.compile(rb"/Count\s+(\d{1,5})\b")
+_FEW_PAGES = 100
+_LEAST_PAGE = 10  # bytes of each beyond, compressed: a file that says it has more pages is wrong
 _MOST_PAGES = 10_000  # ten times what any provider takes: a file of nothing but pages is none
 
 
@@ -158,4 +171,5 @@ def count_pages(data: bytes) -> int | None:
         return None
     pages = sum(1 for _ in islice(_PAGE.finditer(data), _MOST_PAGES))
     said = (int(found[1]) for found in islice(_COUNT.finditer(data), _MOST_PAGES))
-    return pages or max(said, default=None) or None
+    believed = (count for count in said if count <= _FEW_PAGES + len(data) // _LEAST_PAGE)
+    return pages or max(believed, default=None) or None

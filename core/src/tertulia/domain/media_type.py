@@ -228,6 +228,7 @@ _OFFICE = (
     (b"ppt/presentation.xml", _TYPES["pptx"]),
 )
 _OPEN_DOCUMENTS = frozenset(_TYPES[extension] for extension in ("odt", "ods", "odp", "epub"))
+_LONGEST_LIST = 2**22  # bytes: some 40,000 entries
 _CONTROLS = bytes({*range(32), 127} - set(b"\t\n\r\f"))
 
 
@@ -293,7 +294,7 @@ def _cut_directory(data: bytes) -> bytes:
         return b""
     size = int.from_bytes(data[end + 12 : end + 16], "little")
     start = int.from_bytes(data[end + 16 : end + 20], "little")
-    return data[start : start + size]
+    return data[start : start + min(size, _LONGEST_LIST)]
 
 
 def _names_entry(directory: bytes, name: bytes) -> bool:

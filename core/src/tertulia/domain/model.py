@@ -78,7 +78,7 @@ class ModelInfo:
         aliases: Other names for it.
 
         price: What it costs: in a provider's list what that says, from :meth:`Client.models` the row that
-            holds now; None when unknown.
+            holds now, the user's own prices and factor in it; None when unknown.
 
         reasoning_efforts: The words for ``Options.reasoning_effort`` it takes; None when unknown, empty where
             it takes none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
@@ -199,7 +199,7 @@ class Price:
         total = Fraction(0)
         for name, calls in billing.tool_calls.items():
             fee = _factor(self.fees, name)
-            if calls and fee is None:
+            if calls < 0 or (calls and fee is None):
                 return None
             total += calls * (fee or 0) * PICO_PER_CALL_AT_A_DOLLAR_PER_THOUSAND
         return total
@@ -213,6 +213,11 @@ def _tier_factor(tiers: Mapping[str, Decimal], billing: Billing) -> Fraction | N
 def _factor(factors: Mapping[str, Decimal], name: str) -> Fraction | None:
     factor = factors.get(name)
     return None if factor is None else to_fraction(factor)
+
+
+def find_day(at: datetime) -> date:
+    """Return the day of a moment as price rows have it, in UTC; one without a time zone is in UTC already."""
+    return at.date() if at.tzinfo is None else at.astimezone(UTC).date()
 
 
 def find_price(prices: Iterable[Price], model: str, at: date) -> Price | None:

@@ -15,6 +15,9 @@ from tertulia.wire.errors import ErrorAnswer, parse_error_body
 from tertulia.wire.protocol import StreamEnd, StreamReader
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
 
+_BRACE = ord("{")
+_DONE = StreamEnd.DONE  # looked up once, and not for each event
+
 
 class Answer(Protocol):
     """An answer that is read event by event; what an event is, it knows itself."""
@@ -62,9 +65,11 @@ class StreamedAnswer:
         self._events = ServerSentEvents()
         self._end: StreamEnd | None = None
         self._failure: ProviderError | None = None
+        self._has_content = False  # in the events that were returned last; told once
 
     async def next_events(self) -> list[ServerSentEvent]:
         """Return the next events, at least one; none once the answer is complete or the stream is over."""
+        self._has_content = False
         while self._end is None and not self._reader.complete:
             if chunk := await self._next_chunk():
                 events = self._events.feed(chunk)
@@ -80,17 +85,21 @@ class StreamedAnswer:
 
     def read_event(self, event: ServerSentEvent) -> Sequence[Delta]:
         """Return what an event tells the caller; what comes after ``[DONE]`` is no part of the answer."""
-        if event.data.strip() == b"[DONE]":
-            self._end = StreamEnd.DONE
-        # Some proxies wrap their keep-alive comments in data.
-        if self._end is StreamEnd.DONE or event.data.startswith(b":"):
+        data = event.data
+        if data[0] != _BRACE:
+            if data.strip() == b"[DONE]":
+                self._end = _DONE
+            elif data.startswith(b":"):
+                return ()  # some proxies wrap their keep-alive comments in data
+        if self._end is _DONE:
             return ()
-        body = decode_json(event.data)
+        body = decode_json(data)
         if not isinstance(body, dict):
             _raise_error(body)
             return ()
         deltas = self._reader.read(body)  # pyright: ignore[reportUnknownArgumentType]
-        if deltas:
+        if deltas and not self._has_content:
+            self._has_content = True
             self._answer.content_arrived()
         return deltas
 

@@ -203,18 +203,27 @@ def _detect(data: bytes, source: str, *, name: str | None = None) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        status = path.stat()  # before it is opened: a pipe would wait for somebody to write
-        if not S_ISREG(status.st_mode) and not S_ISDIR(status.st_mode):  # a folder cannot be opened anyway
-            raise AttachmentError(f"{path} is not a file", source=str(path), next_step="check the path")
-        if status.st_size > LARGEST:
-            raise _too_large(str(path), status.st_size)
-        with path.open("rb") as file:
+        _check_file(path, path.stat())  # before it is opened: that alone makes some devices act
+        with open(path, "rb", opener=_open) as file:  # a Path takes no opener
+            _check_file(path, os.fstat(file.fileno()))  # what was opened, whatever had this name before
             return file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise AttachmentError(
             f"{path} cannot be read: {reason}", source=str(path), next_step="check the path"
         ) from error
+
+
+def _check_file(path: Path, status: os.stat_result) -> None:
+    if not S_ISREG(status.st_mode) and not S_ISDIR(status.st_mode):  # a folder cannot be opened anyway
+        raise AttachmentError(f"{path} is not a file", source=str(path), next_step="check the path")
+    if status.st_size > LARGEST:
+        raise _too_large(str(path), status.st_size)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a pipe too, without waiting for somebody to write to it, so that it can be refused."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _too_large(source: str, size: int) -> AttachmentError:

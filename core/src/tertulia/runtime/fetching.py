@@ -155,6 +155,7 @@ async def find_place(url: str, rules: Rules) -> Place:
 
 def _split(url: str, rules: Rules) -> tuple[SplitResult, str]:
     try:
+        url.encode()  # a redirect may hold any bytes
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError as error:
@@ -191,7 +192,7 @@ def _plain_host(host: str) -> str | None:
 async def _resolve(url: str, host: str, rules: Rules) -> list[str]:
     try:
         addresses = list(await rules.resolve(host))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _refuse(url, "has a host that is not found") from error
     if not addresses:
         raise _refuse(url, "has a host without an address")
@@ -278,7 +279,7 @@ def _join(url: str, location: str) -> str:
 
 
 def _refuse(url: str, why: str) -> AttachmentError:
-    shown = hide_query(url)
+    shown = hide_query(url).encode("utf-8", "replace").decode()
     return AttachmentError(
         f"{shown} {why}", source=shown, next_step="check the address, or attach the file itself"
     )

@@ -105,6 +105,8 @@ def function_tool(
             f"a {type(function).__name__} cannot be called, so it is no tool",
             next_step="pass a function, a Tool or a HostedTool",
         )
+    if timeout_seconds is not None and not _is_positive(timeout_seconds):
+        raise ToolError(f"timeout_seconds is a number above 0, and not {timeout_seconds!r}", tool=name)
     inner = _unbind(function)
     name = name or str(getattr(inner, "__name__", type(inner).__name__))
     check_name(name)
@@ -198,9 +200,10 @@ def _arguments(
 
 def _get_hints(target: Any) -> Mapping[str, Any]:
     """The type hints of the arguments; what is returned may have one that is not there at run time."""
-    if isinstance(target, type):
+    is_class, is_routine = isinstance(target, type), inspect.isroutine(target)
+    if is_class:
         target = target.__init__
-    elif not inspect.isroutine(target):
+    elif not is_routine:
         target = type(target).__call__
     target = inspect.unwrap(target)
     annotations = {
@@ -234,6 +237,10 @@ def _check_given(
             next_step="write it as an object with properties",
         ) from error
     return lambda arguments: check(dict(arguments))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 def _unbind(function: Callable[..., Any]) -> Any:

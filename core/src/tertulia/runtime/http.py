@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +64,10 @@ class Watchdog:
         self._armed_at = 0.0
         self._until: float | None = None
         self._handle: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Waiting begins, and somebody else watches how long it takes."""
+        self._armed_at = self._now()
 
     def arm(self) -> None:
         """Waiting begins."""
@@ -161,14 +166,13 @@ class HTTPAnswer:
             ProviderError: The connection broke, a timer ran out, or the answer is too large.
         """
         failure: ProviderError | None = None
+        content = self._response.content
         chunk = b""
-        self._watchdog.arm()
         try:
-            chunk = await self._response.content.readany()
+            # What came along with the headers is there, and nobody waits for it.
+            chunk = content.read_nowait() or (b"" if content.at_eof() else await self._wait_for_chunk())
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = _describe(error)
-        finally:
-            self._watchdog.disarm()
         if self._watchdog.expired:
             raise _timed_out(self._watchdog.expired)
         if failure is not None:
@@ -177,6 +181,13 @@ class HTTPAnswer:
         if self._received > MAX_BODY_BYTES:
             raise TooLargeError(f"the answer is larger than {MAX_BODY_BYTES} bytes", status=self.status)
         return chunk
+
+    async def _wait_for_chunk(self) -> bytes:
+        self._watchdog.arm()
+        try:
+            return await self._response.content.readany()
+        finally:
+            self._watchdog.disarm()
 
     async def read_all(self) -> bytes:
         """Return the rest of the body; raises what :meth:`read_chunk` raises."""
@@ -245,7 +256,7 @@ class HTTPClient:
         failure: ProviderError | None = None
         try:
             async with asyncio.timeout_at(patience):
-                watchdog.arm()
+                watchdog.begin()
                 response = await self._request(call, timeouts)
                 watchdog.disarm()
                 return response
@@ -272,7 +283,7 @@ class HTTPClient:
             headers={**call.headers, **{n: secret.reveal() for n, secret in call.secret_headers.items()}},
             allow_redirects=False,
             proxy=self._find_proxy(call.url),
-            timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
+            timeout=_limit_connecting(timeouts.connect),
         )
 
     def _get_session(self) -> aiohttp.ClientSession:
@@ -380,6 +391,12 @@ class _Pinned(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+@lru_cache
+def _limit_connecting(seconds: float) -> aiohttp.ClientTimeout:
+    """All other timers are the watchdog's."""
+    return aiohttp.ClientTimeout(total=None, connect=seconds)
 
 
 def _payload(body: bytes | None) -> bytes | BytesIO | None:

@@ -7,6 +7,7 @@ import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, overload
 from urllib.parse import urlsplit
 
@@ -96,7 +97,7 @@ class HTTPProvider(Provider):
         """Whether a call without a key is refused before it is made: where a key has a variable."""
         return bool(self.KEY_VARIABLES)
 
-    @property
+    @cached_property  # asked ten times for each send, and a URL is taken apart for it
     def is_at_origin(self) -> bool:
         """Whether it is at the vendor's own origin, or at a host below it."""
         return is_same_origin(self.base_url, self.BASE_URL)

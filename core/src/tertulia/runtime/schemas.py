@@ -40,7 +40,7 @@ def make_schema(kind: Any) -> tuple[Json, Check]:
     def describe(part: Any) -> Json:
         if not _is_pydantic(part):
             raise NotImplementedError
-        described = part.model_json_schema()
+        described: Json = part.model_json_schema()
         definitions.update(described.pop("$defs", {}))
         return described
 
@@ -140,7 +140,9 @@ def _check_references(schema: Json, registry: Any, metaschema: Json) -> None:
         try:
             resolver.lookup(reference)
         except exceptions.Unresolvable:
-            raise ValueError(f"it refers to {reference!r}, which is not in it, and nothing is fetched") from None
+            raise ValueError(
+                f"it refers to {reference!r}, which is not in it, and nothing is fetched"
+            ) from None
 
 
 def _find_schemas(schema: object) -> Iterator[Json]:

@@ -105,9 +105,16 @@ def decode_json(text: bytes | str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = _decode_leniently(text if isinstance(text, str) else text.decode("utf-8", "replace"))
-    if len(text) > 2 * MOST_LEVELS and is_too_deep(value):
+    # Brackets are counted in no time; only of a text with many is it asked how they are nested.
+    if len(text) > 2 * MOST_LEVELS and _count_brackets(text) > MOST_LEVELS and is_too_deep(value):
         raise ProtocolError(_TOO_DEEP)
     return value
+
+
+def _count_brackets(text: bytes | str) -> int:
+    if isinstance(text, str):
+        return text.count("{") + text.count("[")
+    return text.count(b"{") + text.count(b"[")
 
 
 def _decode_leniently(text: str) -> Any:

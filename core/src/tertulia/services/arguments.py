@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, cast
 from uuid import UUID
 
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
-from tertulia.errors import ConfigurationError, ConversationNotFoundError, MessageNotFoundError, ToolError
+from tertulia.domain.options import Options
+from tertulia.errors import (
+    ConfigurationError,
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    ToolError,
+    UnknownProviderError,
+)
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.questions import MAX_BRANCH_NAME
 from tertulia.services.steps import Plan
@@ -72,6 +79,19 @@ def check_results(results: Sequence[ToolResult]) -> tuple[ToolResult, ...]:
             next_step="give one result for each call of the newest answer: [call.result(…)]",
         )
     return tuple(results)
+
+
+def check_options(options: Options, providers: Collection[str]) -> None:
+    """Refuse what are no options, and members that are for nobody."""
+    check_type("options", options, Options)
+    nobody = next((name for name in options.extra or () if name not in providers), None)
+    if nobody is not None:
+        raise UnknownProviderError(
+            f"option 'extra' has members for {nobody!r}, and no provider is called so",
+            value=nobody,
+            kept=NOTHING_SENT,
+            next_step=f"the configured providers are: {', '.join(sorted(providers))}",
+        )
 
 
 def check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:

@@ -16,6 +16,7 @@ from tertulia.errors import ContextOverflowError
 from tertulia.services.context.format import check_context, make_window
 from tertulia.services.context.pairs import repair_pairs
 from tertulia.services.core import Core
+from tertulia.services.counting import fit_window
 from tertulia.services.fitting import fit_attachments, fit_options
 from tertulia.services.keeping_back import note_kept_back
 from tertulia.services.path import Path, holds_media
@@ -79,11 +80,11 @@ async def make_request(
     )
     request, warnings = fit_options(core, asked)
     context, notes = await _choose_context(core, request, path, history, rest)
-    messages = context.messages
     warnings += notes
     if path.has_media or holds_media(question.message):
-        messages, notes = await fit_attachments(core, context, target, newest=opening, deadline=deadline)
+        context, notes = await fit_attachments(core, context, target, newest=opening, deadline=deadline)
         warnings += notes
+    messages = context.messages
     if path.states - {target.provider} and path.last_provider != target.provider:
         warnings += note_kept_back(messages, target.provider)  # said once, when it has just changed
     return attrs.evolve(request, messages=messages), context, warnings
@@ -126,15 +127,41 @@ async def _choose_context(
     core: Core, request: Request, path: Path, history: Sequence[Message], rest: Sequence[Message]
 ) -> tuple[Context, list[str]]:
     """Choose from the history; what has happened since the turn was opened is sent whole, after it."""
+    view = _View(core, request.target, path, history)
+    has_media = path.has_media or holds_media(request.messages[-1])
     window = make_window(
         core.plugins.get_provider(request.target.provider).find_model(request.target.model),
         max_tokens=core.config.max_context_tokens,
         max_messages=core.config.context_window,
         max_output_tokens=request.options.max_output_tokens,
+        margin=core.calibration.margin(request.target, has_media=has_media),
     )
-    view = _View(core, request.target, path, history)
+    window = fit_window(
+        core,
+        request,
+        window,
+        has_media=has_media,
+        count_needed=lambda: view.count_tokens((*request.messages, *rest)),
+    )
+    context = await _choose_with(core, request, window, view, rest)
+    if not path.has_calls:
+        return context, []  # so there is nothing to repair, as in most conversations
+    repaired, notes = _repair(context, view)
+    added = repaired.report.tokens - context.report.tokens
+    if window.max_tokens is not None and repaired.report.tokens > window.max_tokens:
+        must = view.count_tokens((*request.messages, *rest))
+        smaller = attrs.evolve(window, max_tokens=max(must, window.max_tokens - added))
+        context = await _choose_with(core, request, smaller, view, rest)
+        repaired, notes = _repair(context, view)
+        repaired = _check_budget(repaired, request, window.max_tokens)
+    return repaired, notes
+
+
+async def _choose_with(
+    core: Core, request: Request, window: Window, view: _View, rest: Sequence[Message]
+) -> Context:
     if not rest:
-        return _repair(await _choose(core, request, window, view), path)
+        return await _choose(core, request, window, view)
     tokens = view.count_tokens(rest)
     try:
         context = await _choose(core, request, _leave_room(window, len(rest), tokens), view)
@@ -144,7 +171,7 @@ async def _choose_context(
             provider=request.target.provider,
             budget=window.max_tokens or 0,
             parts={**error.parts, _name(rest): tokens},
-            next_step="allow more max_context_tokens, let tools return less, or regenerate() the answer",
+            next_step=f"allow more max_context_tokens, or {_way_out(rest)}",
         ) from error
     report = context.report
     report = attrs.evolve(
@@ -153,11 +180,17 @@ async def _choose_context(
         tokens=report.tokens + tokens,
         budget=window.max_tokens,
     )
-    return _repair(Context((*context.messages, *rest), report), path)
+    return Context((*context.messages, *rest), report)
 
 
 def _name(rest: Sequence[Message]) -> str:
     return "beginning of its answer" if rest[-1].role is Role.USER else "calls and results that follow it"
+
+
+def _way_out(rest: Sequence[Message]) -> str:
+    if rest[-1].role is Role.USER:
+        return "regenerate() the answer"
+    return "let the tools return less and regenerate(…) the user's message, which calls them again"
 
 
 async def _choose(core: Core, request: Request, window: Window, view: _View) -> Context:
@@ -165,12 +198,26 @@ async def _choose(core: Core, request: Request, window: Window, view: _View) -> 
     return check_context(found, request, window, view.count_tokens)
 
 
-def _repair(context: Context, path: Path) -> tuple[Context, list[str]]:
-    """Let no call and no result stand alone; most conversations have neither."""
-    if not path.has_calls:
-        return context, []
+def _repair(context: Context, view: _View) -> tuple[Context, list[str]]:
+    """Let no call and no result stand alone; what is added for that counts as well."""
     messages, notes = repair_pairs(context.messages)
-    return (attrs.evolve(context, messages=messages) if notes else context), notes
+    if messages == context.messages:
+        return context, notes
+    tokens = view.count_tokens(messages)
+    return Context(messages, attrs.evolve(context.report, kept_count=len(messages), tokens=tokens)), notes
+
+
+def _check_budget(context: Context, request: Request, budget: int) -> Context:
+    report = attrs.evolve(context.report, budget=budget)
+    if report.tokens > budget:
+        raise ContextOverflowError(
+            f"what must be sent does not fit {budget} tokens, so nothing was sent",
+            provider=request.target.provider,
+            budget=budget,
+            parts={"messages, with a result for each call": report.tokens},
+            next_step="allow more max_context_tokens, or answer the calls with submit_results()",
+        )
+    return attrs.evolve(context, report=report)
 
 
 def _leave_room(window: Window, messages: int, tokens: int) -> Window:

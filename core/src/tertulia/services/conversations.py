@@ -20,6 +20,7 @@ from tertulia.services.arguments import (
     ONE_STEP,
     Place,
     check_branch_name,
+    check_options,
     check_results,
     check_text,
     check_title,
@@ -478,7 +479,7 @@ class Conversation:
         *,
         stream: bool = True,
     ) -> Outgoing:
-        check_type("options", options, Options)
+        check_options(options, self._core.config.providers.keys() | self._core.plugins.providers.keys())
         if timeouts is not None:
             check_type("timeouts", timeouts, Timeouts)
         return Outgoing(

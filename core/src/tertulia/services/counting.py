@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import get_args
 
-from tertulia.domain.context import Context
+import attrs
+
+from tertulia.domain.context import Context, Window
 from tertulia.domain.exchange import ProviderReply, Request, Target
 from tertulia.domain.media import Media
 from tertulia.domain.message import Message, Role
 from tertulia.domain.tokens import TokenCount, TokenSource
 from tertulia.domain.tool import HostedTool
-from tertulia.errors import ContextLengthError, TertuliaError
+from tertulia.errors import ContextLengthError, ContextOverflowError, TertuliaError
 from tertulia.services.context.tokens import count_rest
 from tertulia.services.core import Core
 
@@ -55,6 +57,54 @@ def estimate_rest(core: Core, request: Request) -> int:
     """Estimate what a request takes beside its messages: a constant, its tools, its schema."""
     weights = core.plugins.get_provider(request.target.provider).find_token_weights(request.target.model)
     return count_rest(request.tools, request.response_schema, weights)
+
+
+def fit_window(
+    core: Core, request: Request, window: Window, *, has_media: bool, count_needed: Callable[[], int]
+) -> Window:
+    """
+    Turn a limit of a target's own tokens into one for the estimates of messages.
+
+    Tools and schema take their share of it, and what was learned of the target moves it: it may leave out
+    more of the history, and neither refuses what must be sent nor allows more than there is without it. So
+    whatever a server reports, no request fails for it here, and none grows.
+
+    Args:
+        request: With the tools and the schema that will be sent.
+        has_media: Whether anything is attached to what there is to choose from.
+        count_needed: Counts what must be sent; asked only where that matters.
+
+    Raises:
+        ContextOverflowError: What must be sent does not fit beside the tools and the schema.
+    """
+    limit, beside = window.max_tokens, _estimate_tools(core, request)
+    if limit is None:
+        return window
+    if beside and limit - beside < (needed := count_needed()) <= limit:
+        raise _no_room(request, limit, needed, beside)
+    corrected = core.calibration.uncorrect(request.target, limit, has_media=has_media) - beside
+    if corrected < limit - beside:
+        corrected = max(corrected, count_needed())
+    return attrs.evolve(window, max_tokens=min(corrected, limit - beside))
+
+
+def _estimate_tools(core: Core, request: Request) -> int:
+    """Estimate what tools and schema take, which most requests have not."""
+    if not request.tools and request.response_schema is None:
+        return 0
+    return estimate_rest(core, request) - estimate_rest(core, Request(request.target, ()))
+
+
+def _no_room(request: Request, limit: int, needed: int, beside: int) -> ContextOverflowError:
+    parts = {"messages": needed, "tools and schema": beside}
+    listed = ", ".join(f"{name} {tokens}" for name, tokens in parts.items())
+    return ContextOverflowError(
+        f"what must be sent does not fit {limit} tokens ({listed}), so nothing was sent",
+        provider=request.target.provider,
+        budget=limit,
+        parts=parts,
+        next_step="offer fewer tools, allow more max_context_tokens, or use a model with a larger window",
+    )
 
 
 def learn_from_answer(core: Core, request: Request, context: Context, reply: ProviderReply) -> None:

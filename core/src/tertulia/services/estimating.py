@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 import attrs
 
@@ -13,14 +15,16 @@ from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, Role, Text
 from tertulia.domain.options import Options
 from tertulia.domain.usage import Billing, Cost, Usage
-from tertulia.errors import ConfigurationError, DriverNotInstalledError, PluginRejectedError
+from tertulia.errors import ConfigurationError, DriverNotInstalledError, PluginError, PluginRejectedError
 from tertulia.runtime.attachments import Attachable, load_attachments
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
 from tertulia.services.counting import correct_estimate
-from tertulia.services.pricing import compute_cost
+from tertulia.services.pricing import compute_cost, is_amount
 from tertulia.services.questions import NewQuestion
 from tertulia.services.tree import Line, Tree
+
+_log = logging.getLogger("tertulia")
 
 TYPICAL_ANSWER = 1_000
 """Tokens of an answer, to compare prices by."""
@@ -87,14 +91,14 @@ def price_prompt(core: Core, request: Request, messages_tokens: int) -> CostEsti
     target, options = request.target, request.options
     tokens = correct_estimate(core, request, messages_tokens=messages_tokens)
     provider = core.plugins.get_provider(target.provider)
-    longest = options.max_output_tokens or _find_longest(provider, target.model)
+    longest = options.max_output_tokens or _find_longest(provider, target.model, tokens)
     billing = Billing(service_tier=options.service_tier, region=provider.region)
     at = core.clock.now()
     was_sent = any(message.role is Role.ASSISTANT for message in request.messages)
 
     def price(usages: Iterable[Usage]) -> Iterator[Cost]:
         for usage in usages:
-            if (cost := compute_cost(core, target, usage, billing, at)) is not None:
+            if (cost := _price(core, target, usage, billing, at)) is not None:
                 yield cost
 
     outside, cached = Usage(tokens, 0, 0, 1, 0), Usage(0, tokens, 0, 1, 0)
@@ -121,7 +125,17 @@ def find_priced(core: Core, names: Iterable[str]) -> list[Target]:
 
 
 def _has_price(core: Core, target: Target) -> bool:
-    return compute_cost(core, target, Usage(1, 0, 0, 1, 0), Billing(), core.clock.now()) is not None
+    return _price(core, target, Usage(1, 0, 0, 1, 0), Billing(), core.clock.now()) is not None
+
+
+def _price(core: Core, target: Target, usage: Usage, billing: Billing, at: datetime) -> Cost | None:
+    """What a plugin fails at, or answers with no amount of money, is unknown, as it is after an answer."""
+    try:
+        cost = compute_cost(core, target, usage, billing, at)
+    except PluginError as error:
+        _log.warning("what %s costs cannot be estimated: %s", target, error)
+        return None
+    return cost if cost is not None and is_amount(cost.money) else None
 
 
 def _at_most(tokens: int, longest: int) -> tuple[Usage, Usage]:
@@ -133,13 +147,16 @@ def _allow(core: Core, target: Target, options: Options, answer_tokens: int | No
     """The options, with a length for the answer where they have none and one is given."""
     if options.max_output_tokens is not None or answer_tokens is None:
         return options
-    longest = _find_longest(core.plugins.get_provider(target.provider), target.model)
+    longest = _find_longest(core.plugins.get_provider(target.provider), target.model, 0)
     return attrs.evolve(options, max_output_tokens=min(answer_tokens, longest or answer_tokens))
 
 
-def _find_longest(provider: Provider, model: str) -> int | None:
+def _find_longest(provider: Provider, model: str, prompt: int) -> int | None:
+    """The longest answer of a model; without a limit of its own it ends where the window does."""
     info = provider.find_model(model)
-    return None if info is None else info.max_output_tokens
+    if info is None or info.max_output_tokens is not None or info.context_window is None:
+        return None if info is None else info.max_output_tokens
+    return max(1, info.context_window - prompt)
 
 
 def _pico(cost: Cost) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from operator import is_
 from typing import Any
 
 import attrs
@@ -42,7 +43,7 @@ def fit_options(core: Core, request: Request) -> tuple[Request, list[str]]:
     for name, value in asked.items():
         if name not in provider.OPTIONS:
             refused[name] = f"provider {target.provider!r} has no option {name!r}"
-        elif reason := provider.find_refusal(target.model, name, value):
+        elif reason := provider.find_refusal(request, name, value):
             refused[name] = f"{target} does not take option {name!r}: {reason}"
     if not refused:
         return request, []
@@ -88,7 +89,7 @@ _PARTS = frozenset({*_PART_OF.values(), "response_schema"})
 
 async def fit_attachments(
     core: Core, context: Context, target: Target, *, newest: Message, deadline: float
-) -> tuple[tuple[Message, ...], list[str]]:
+) -> tuple[Context, list[str]]:
     """
     Refuse attachments of the newest message that the provider does not take; note what earlier ones were.
 
@@ -102,7 +103,7 @@ async def fit_attachments(
         deadline: On the loop's clock.
 
     Returns:
-        The messages as they can be sent, and what was changed, a sentence each.
+        The messages as they can be sent, counted as they are now, and what was changed, a sentence each.
 
     Raises:
         UnsupportedMediaError: The provider, or the model, does not take an attachment of the newest message.
@@ -111,15 +112,26 @@ async def fit_attachments(
     """
     gauge = _Gauge(core, target, deadline)
     fitted = [await gauge.fit(message, newest=newest) for message in reversed(context.messages)]
-    messages = tuple(reversed(fitted))
+    fitted_context = _recount(core, context, target, tuple(reversed(fitted)))
     if gauge.has_fetched:
-        _check_budget(core, messages, target, context.report.budget)
-    return messages, gauge.warnings
+        _check_budget(fitted_context, target)
+    return fitted_context, gauge.warnings
 
 
-def _check_budget(core: Core, messages: Sequence[Message], target: Target, budget: int | None) -> None:
+def _recount(core: Core, context: Context, target: Target, messages: tuple[Message, ...]) -> Context:
+    """A note is shorter than what it stands for, and what is learned is learned of what is sent."""
+    changed = [pair for pair in zip(context.messages, messages, strict=True) if pair[0] is not pair[1]]
+    if not changed:
+        return context
+    before, after = (core.plugins.count_tokens(target, each) for each in zip(*changed, strict=True))
+    tokens = max(0, context.report.tokens + after - before)
+    return Context(messages, attrs.evolve(context.report, tokens=tokens))
+
+
+def _check_budget(context: Context, target: Target) -> None:
     """Nobody knew how long it is when the context was chosen."""
-    if budget is None or (tokens := core.plugins.count_tokens(target, messages)) <= budget:
+    tokens, budget = context.report.tokens, context.report.budget
+    if budget is None or tokens <= budget:
         return
     raise ContextOverflowError(
         f"what was fetched makes {tokens:,} tokens, and {budget:,} are allowed, so nothing was sent",
@@ -189,7 +201,8 @@ class _Gauge:
                     raise
                 fitted.append(Text(f"{part} which you cannot see"))
                 self.warnings.append(f"{part} was replaced by a note: {error.message}")
-        return attrs.evolve(message, parts=tuple(fitted))
+        same = all(map(is_, message.parts, fitted))
+        return message if same else attrs.evolve(message, parts=tuple(fitted))
 
     async def _fit_part(self, part: Media) -> Part:
         """

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import cast
 
 import attrs
@@ -20,6 +21,7 @@ from tertulia.domain.catalogue import (
     SyncedProvider,
     SyncReport,
     Verification,
+    clean_models,
     compare_models,
     complete_models,
     is_suspicious,
@@ -34,11 +36,13 @@ from tertulia.errors import (
     PluginError,
     PluginRejectedError,
     ProtocolError,
+    ProviderTimeoutError,
     StoreError,
     TertuliaError,
 )
+from tertulia.runtime.serialization import decode_model, encode_model
 from tertulia.services.core import Core
-from tertulia.services.pricing import find_own_price
+from tertulia.services.pricing import find_own_price, scale_price
 from tertulia.services.routing.policy import parse_target
 
 _log = logging.getLogger("tertulia")
@@ -105,7 +109,8 @@ class Models:
         started = self._core.clock.monotonic()
         error: TertuliaError | None = None
         try:
-            await provider.verify()
+            async with _patience(provider):
+                await provider.verify()
         except TertuliaError as refused:
             error = refused
         except Exception as failure:  # noqa: BLE001  # foreign code: what fails there is what was asked for
@@ -130,8 +135,10 @@ class Models:
     async def _ask(self, name: str) -> Sequence[ModelInfo]:
         """The list as it is now, without what the driver only filled in from its own table."""
         provider = self._core.plugins.get_provider(name)
-        models = _check_list(name, await self._core.plugins.list_models(name))
-        return [leave_out(attrs.evolve(info, provider=name), provider.describe(info.id)) for info in models]
+        async with _patience(provider):
+            listed = await self._core.plugins.list_models(name)
+        models = _check_list(name, listed)
+        return [leave_out(info, provider.describe(info.id)) for info in models]
 
     async def _take(
         self, name: str, listed: Sequence[ModelInfo], *, dry_run: bool, force: bool
@@ -172,10 +179,24 @@ class Models:
         return [self._price(provider, info) for info in known]
 
     def _price(self, provider: Provider, info: ModelInfo) -> ModelInfo:
-        """Add what it costs now: as the user says, as its list or the bundled table says."""
+        """Add what it costs now: as the user says, or as its list or the table says, by the user's factor."""
         now, target = self._core.clock.now(), Target(provider.name, info.id)
-        own = find_own_price(self._core.config.prices, target, (info.id,), now)
-        return attrs.evolve(info, provider=provider.name, price=own or provider.find_price(info.id, now))
+        price = find_own_price(self._core.config.prices, target, (info.id,), now)
+        if price is None and (listed := provider.find_price(info.id, now)) is not None:
+            price = scale_price(listed, provider.config.price_factor)
+        return attrs.evolve(info, provider=provider.name, price=price)
+
+
+@asynccontextmanager
+async def _patience(provider: Provider) -> AsyncGenerator[None]:
+    """Wait for no provider longer than it may take in all, whatever its driver does."""
+    try:
+        async with asyncio.timeout(provider.config.timeouts.total):
+            yield
+    except TimeoutError as error:
+        raise ProviderTimeoutError(
+            f"provider {provider.name!r} did not answer in time", provider=provider.name
+        ) from error
 
 
 def _check_list(name: str, models: object) -> Sequence[ModelInfo]:
@@ -183,9 +204,21 @@ def _check_list(name: str, models: object) -> Sequence[ModelInfo]:
         models = cast("Sequence[object]", models)
         found = [info for info in models if isinstance(info, ModelInfo)]
         if len(found) == len(models):
-            return found
-    raise PluginError(
-        f"list_models of provider {name!r} answered no sequence of ModelInfo",
+            return _take_as_kept(name, found)
+    raise _misspoken(name, "no sequence of ModelInfo")
+
+
+def _take_as_kept(name: str, models: Sequence[ModelInfo]) -> Sequence[ModelInfo]:
+    """The models as the store gives them back, so that only news is news; what it could not is refused."""
+    try:
+        return [decode_model(encode_model(info), name, info.id) for info in clean_models(models)]
+    except Exception as error:
+        raise _misspoken(name, "a model with facts of the wrong type") from error
+
+
+def _misspoken(name: str, what: str) -> PluginError:
+    return PluginError(
+        f"list_models of provider {name!r} answered {what}",
         provider=name,
         hook="list_models",
         next_step="correct the driver",

@@ -89,6 +89,11 @@ class Send:
             return NOTHING_SENT
         return f"{_KEPT}, and so is the part of the answer that was shown" if self._shown else _KEPT
 
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether its reader was cancelled while the answer was stored: then nothing is to follow it."""
+        return self._cancelled
+
     async def events(self, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
         await self._take_turn(stream)
@@ -138,6 +143,7 @@ class Send:
             self._trial = None  # the store has refused it, so there is nothing to settle
             error.kept = error.kept or NOTHING_SENT
             raise
+        await self._turn.follow(self._question.line.gate)
         self._keeper.watch(trial)
         self._observe_start(trial)
         if self._cancelled:
@@ -264,7 +270,7 @@ class Send:
         """Keep what was shown of an answer that broke off."""
         ended = self._end(trial, AttemptOutcome.INTERRUPTED, error)
         shown = self._answer(trial, ended, trial.shown_parts)
-        stored = await self._settle_quietly(ended, MessageStatus.COMPLETE, shown)
+        stored = await self._settle_shown(ended, shown)
         interrupted = StreamInterruptedError(
             f"the answer broke off: {error.message}",
             kind=error.kind,
@@ -274,7 +280,10 @@ class Send:
             status=error.status,
             request_id=error.request_id,
             retry_after=error.retry_after,
-            kept=self.kept if stored else f"{_KEPT}; the part that was shown is in this error's .partial",
+            usage=error.usage,
+            kept=self.kept
+            if stored or not shown.parts
+            else f"{_KEPT}; the part that was shown is in this error's .partial",
             next_step="resume() asks for the rest, or send a message to go on from there",
         )
         interrupted.attempts = tuple(self._attempts)
@@ -305,9 +314,13 @@ class Send:
     ) -> None:
         """Keep what was shown; when the store fails as well, its error does not hide the first one."""
         ended = self._end(trial, outcome, error)
-        answer = self._answer(trial, ended, trial.shown_parts) if trial.shown else None
-        status = MessageStatus.COMPLETE if trial.shown else MessageStatus.FAILED
-        await self._settle_quietly(ended, status, answer)
+        await self._settle_shown(ended, self._answer(trial, ended, trial.shown_parts))
+
+    async def _settle_shown(self, ended: Attempt, shown: Message) -> Message | None:
+        """Keep what was shown; the beginning of a call is nothing that could be kept."""
+        if shown.parts and (self._trial is None or self._trial.shown):
+            return await self._settle_quietly(ended, MessageStatus.COMPLETE, shown)
+        return await self._settle_quietly(ended, MessageStatus.FAILED, None)
 
     async def _settle_quietly(
         self, ended: Attempt, status: MessageStatus, answer: Message | None

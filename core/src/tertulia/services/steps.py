@@ -12,7 +12,7 @@ import attrs
 from tertulia.domain.event import Completed, Event, StepCompleted, ToolEnded
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
-from tertulia.errors import TertuliaError, ToolLoopError
+from tertulia.errors import ProviderError, StreamInterruptedError, TertuliaError, ToolLoopError
 from tertulia.services.asking import Outgoing, find_timeouts
 from tertulia.services.core import Core
 from tertulia.services.questions import AnsweredCalls, Question, find_open_calls
@@ -96,6 +96,8 @@ class Steps:
                     yield Completed(self._read(reply))
                     return
                 self._calling = reply.message
+                if self._send.was_cancelled:
+                    raise asyncio.CancelledError
                 yield StepCompleted(len(self._steps) + 1, reply)
                 self._steps.append(reply)
                 self._outgoing = go_on_with(self._outgoing, reply)
@@ -104,14 +106,17 @@ class Steps:
                         yield event
         except TertuliaError as error:
             if self._calling is not None and not isinstance(error, ToolLoopError):
-                error.kept = self._say_kept(error.kept)
+                self._amend(error)
             raise
         finally:
             self._turn.leave()
 
-    def _say_kept(self, kept: str | None) -> str:
-        """What is stored after some steps; the error speaks of the last one only."""
-        return f"{self.kept}; of the last one, {kept}" if kept and "shown" in kept else self.kept
+    def _amend(self, error: TertuliaError) -> None:
+        """Let an error speak of all the steps; a send knows of the last one only."""
+        kept = error.kept
+        error.kept = f"{self.kept}; of the last one, {kept}" if kept and "shown" in kept else self.kept
+        if isinstance(error, ProviderError) and not isinstance(error, StreamInterruptedError):
+            error.next_step = "resume(tools=…) asks again, without calling anything twice"
 
     def _goes_on(self, reply: Reply) -> bool:
         calls, plan = reply.tool_calls, self._plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Container, Generator
 from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Protocol, Self
@@ -225,6 +225,11 @@ class Gate:
             ) from None
         self._holder = stream
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it is nobody's turn."""
+        return not self._lock.locked()
+
     def leave(self) -> None:
         """Let the next one in."""
         self._holder = None
@@ -245,22 +250,35 @@ class Turn:
         self.is_kept = is_kept
         self.is_calling = False
         self._gate: Gate | None = None
+        self._stream: weakref.ref[ReplyStream] | None = None
 
     async def begin(self, gate: Gate, stream: weakref.ref[ReplyStream], deadline: float) -> None:
         """Wait for the turn, unless it has come already; ConversationBusyError as of :meth:`Gate.enter`."""
         if self._gate is None:
             await gate.enter(stream, deadline)
-            self._gate = gate
+            self._gate, self._stream = gate, stream
 
     def waits_at(self, gate: Gate) -> bool:
         """Whether it has its place there, and keeps it until its functions return."""
         return self.is_calling and self._gate is gate
+
+    def is_behind(self, streams: Container[ReplyStream | None]) -> bool:
+        """Whether one of these streams goes on when its functions return."""
+        return self.is_calling and self._stream is not None and self._stream() in streams
 
     def make_context(self) -> Context:
         """The caller's context, for functions that this turn waits for."""
         context = copy_context()
         context.run(_waiting.set, (*_waiting.get(), self))
         return context
+
+    async def follow(self, gate: Gate) -> None:
+        """Go along to the branch that a send was moved to, unless somebody has the turn there by now."""
+        if self._gate is None or self._stream is None or gate is self._gate or not gate.is_free:
+            return
+        await gate.enter(self._stream, asyncio.get_running_loop().time() + 1.0)  # which is free
+        self._gate.leave()
+        self._gate = gate
 
     def end(self) -> None:
         """A send is over."""
@@ -276,6 +294,15 @@ class Turn:
 
 # Seen by functions that a model calls, in threads as well: who waits until they return.
 _waiting: ContextVar[tuple[Turn, ...]] = ContextVar("tertulia_waiting", default=())
+
+
+def refuse_from_within(core: Core) -> None:
+    """Refuse to close a client to a function that one of its answers waits for; it would wait for itself."""
+    if any(turn.is_behind(core.streams) for turn in _waiting.get()):
+        raise TertuliaError(
+            "an answer of this client waits for the function that would close it",
+            next_step="close the client when the answer is there",
+        )
 
 
 def _current_task() -> asyncio.Task[object]:

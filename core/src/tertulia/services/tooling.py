@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextvars import Context
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -17,6 +17,7 @@ from tertulia.errors import ToolError
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.functions import FunctionTool, check_name, function_tool
 from tertulia.runtime.schemas import write_value
+from tertulia.runtime.serialization import encode_json
 
 AnyTool: TypeAlias = Callable[..., Any] | FunctionTool | Tool | HostedTool
 """A Python function, one with its description, a description alone, or a tool the provider runs."""
@@ -55,7 +56,10 @@ class Toolbox:
             function = each if isinstance(each, FunctionTool) else function_tool(each)
             functions[function.tool.name] = function
             offered.append(function.tool)
-        _check_names([tool.name for tool in offered if isinstance(tool, Tool)])
+        described = [tool for tool in offered if isinstance(tool, Tool)]
+        _check_names([tool.name for tool in described])
+        for tool in described:
+            _check_parameters(tool)
         return cls(tuple(offered), functions)
 
     def can_run(self, calls: Sequence[ToolCall]) -> bool:
@@ -122,7 +126,9 @@ class Toolbox:
 
 
 def _listed(tools: Iterable[AnyTool]) -> Iterable[AnyTool]:
-    if callable(tools) or isinstance(tools, Tool | HostedTool | FunctionTool | str | Mapping):
+    given = cast("object", tools)
+    is_one = callable(given) or isinstance(given, Tool | HostedTool | FunctionTool | str | Mapping)
+    if is_one or not isinstance(given, Iterable):
         raise ToolError(
             "tools is a list, and this is none of its own kind", next_step="write tools=[…], with brackets"
         )
@@ -139,6 +145,19 @@ def _check_names(names: Sequence[str]) -> None:
             tool=twice,
             next_step="name one of them otherwise: function_tool(…, name=…)",
         )
+
+
+def _check_parameters(tool: Tool) -> None:
+    if tool.parameters.get("type") != "object":
+        raise ToolError(
+            f"tool {tool.name!r}: its parameters describe no object",
+            tool=tool.name,
+            next_step='write {"type": "object", "properties": {…}}',
+        )
+    try:
+        encode_json(tool.parameters)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolError(f"tool {tool.name!r}: its parameters are no JSON: {error}", tool=tool.name) from error
 
 
 def _arguments(call: ToolCall) -> Mapping[str, Any]:

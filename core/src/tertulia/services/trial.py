@@ -23,12 +23,14 @@ from tertulia.domain.message import FinishReason, Part, Reasoning, Refusal, Text
 from tertulia.errors import (
     ContentFilteredError,
     EmptyResponseError,
+    ErrorKind,
     PluginError,
     ProtocolError,
     ProviderError,
     ServerError,
 )
 from tertulia.runtime.clock import Clock
+from tertulia.wire.errors import ERROR_CLASSES, NEXT_STEPS
 
 WORDS = (TextDelta, ReasoningDelta)  # a union would be made anew for each delta
 
@@ -112,7 +114,7 @@ class Trial:
         Raises:
             PluginError: The driver ended without its last word.
             ProtocolError: The provider itself says that it has not finished.
-            ServerError: The provider says that the answer failed.
+            ProviderError: The provider says that the answer failed, and of which kind the failure is.
             ContentFilteredError: Everything was held back.
             EmptyResponseError: The answer is complete and holds nothing.
         """
@@ -125,13 +127,20 @@ class Trial:
         if self.reply.finish_reason in (FinishReason.PAUSE, FinishReason.CANCELLED):
             raise self._failure(ProtocolError, f"the answer is not finished ({self.reply.raw_finish_reason})")
         if self.reply.finish_reason is FinishReason.ERROR:
-            raise self._failure(ServerError, f"the answer failed ({self.reply.raw_finish_reason})")
+            raise self._failed(self.reply.error_kind or ErrorKind.SERVER)
         if any(_says_something(part) for part in self.reply.parts):
             return
         if self.reply.finish_reason is FinishReason.CONTENT_FILTER:
             raise self._blocked(self.reply)
         if self.reply.finish_reason in (FinishReason.STOP, FinishReason.UNKNOWN):
             raise self._failure(EmptyResponseError, "the answer is complete and holds nothing")
+
+    def _failed(self, kind: ErrorKind) -> ProviderError:
+        assert self.reply is not None  # noqa: S101  # asked by check_reply
+        reason = f"the answer failed ({self.reply.raw_finish_reason})"
+        error = self._failure(ERROR_CLASSES.get(kind, ServerError), reason)
+        error.next_step = NEXT_STEPS.get(kind, error.next_step)
+        return error
 
     def _blocked(self, reply: ProviderReply) -> ProviderError:
         reason = reply.safety.reason if reply.safety else reply.raw_finish_reason

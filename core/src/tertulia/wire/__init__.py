@@ -14,6 +14,7 @@ from tertulia.wire.errors import (
     parse_error_body,
     parse_retry_after,
 )
+from tertulia.wire.kept import KeptRenderings
 from tertulia.wire.protocol import (
     Json,
     LeftOut,
@@ -39,6 +40,7 @@ __all__ = [
     "ErrorRule",
     "ErrorRules",
     "Json",
+    "KeptRenderings",
     "LeftOut",
     "Rendered",
     "ServerSentEvent",

@@ -7,17 +7,18 @@ What is sent is in :mod:`tertulia.wire.chat_messages`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import attrs
 
 from tertulia.domain.exchange import Delta, ProviderReply, ReasoningDelta, Request, SafetyOutcome, TextDelta
 from tertulia.domain.message import FinishReason, Part, Reasoning, Refusal, Text, ToolCall, join_text
 from tertulia.domain.usage import Billing, Usage
-from tertulia.errors import ProtocolError
+from tertulia.errors import ErrorKind, ProtocolError
 from tertulia.wire.chat_calls import ToolCallFragments, parse_calls, read_calls
 from tertulia.wire.chat_messages import OPTIONS, Dialect, render_request
 from tertulia.wire.errors import ErrorAnswer, parse_error_body
+from tertulia.wire.kept import KeptRenderings
 from tertulia.wire.protocol import (
     Json,
     Rendered,
@@ -51,6 +52,7 @@ class ChatCompletionsWire:
 
     provider: str
     dialect: Dialect = Dialect()  # noqa: RUF009  # a frozen value
+    _kept: KeptRenderings = attrs.field(factory=KeptRenderings, init=False, eq=False, repr=False)
 
     @property
     def options(self) -> frozenset[str]:
@@ -63,7 +65,7 @@ class ChatCompletionsWire:
 
     def render_request(self, request: Request) -> Rendered:
         """Render a request."""
-        return render_request(request, self.dialect)
+        return render_request(request, self.dialect, kept=self._kept)
 
     def parse_response(self, body: object) -> ProviderReply:
         """Read a whole answer."""
@@ -107,6 +109,7 @@ def parse_response(body: Json, dialect: Dialect) -> ProviderReply:
         model=read_text(body, "model"),
         request_id=identifier,
         safety=_safety(finish, reason, parts),
+        error_kind=_FAILURES.get(reason or ""),
     )
 
 
@@ -146,7 +149,11 @@ def _raise_error(body: Json) -> None:
 
 
 def _first_choice(body: Json) -> Json:
-    return next((choice for choice in read_list(body, "choices") if not choice.get("index")), Json())
+    choices: Any = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(choice, dict) and not choice.get("index"):  # pyright: ignore[reportUnknownMemberType]
+            return cast("Json", choice)
+    return Json()
 
 
 def _parse_message(message: Json, identifier: str | None) -> Iterator[Part]:
@@ -185,20 +192,23 @@ def _finish_reason(reason: str | None, parts: tuple[Part, ...]) -> FinishReason:
     # Whether functions were called is told by the answer itself: xAI ends some of those with "".
     if reason in _CALLING and any(isinstance(part, ToolCall) for part in parts):
         return FinishReason.TOOL_CALLS
-    words = [part for part in parts if isinstance(part, Text | Refusal)]
+    words = [part for part in parts if isinstance(part, _WORDS)]
     if reason == "stop" and words and all(isinstance(part, Refusal) for part in words):
         return FinishReason.REFUSAL
     return _FINISH_REASONS.get(reason or "", FinishReason.UNKNOWN)
 
 
 _CALLING = frozenset({"tool_calls", "function_call", "stop", ""})
+_FAILURES = {
+    "error": ErrorKind.SERVER,  # OpenRouter: the provider behind it failed
+    "insufficient_system_resource": ErrorKind.OVERLOADED,  # DeepSeek: it was ended for want of capacity
+}
 _FINISH_REASONS = {
     "stop": FinishReason.STOP,
     "length": FinishReason.LENGTH,
     "content_filter": FinishReason.CONTENT_FILTER,
     "abort": FinishReason.CANCELLED,  # vLLM, SGLang: somebody ended the request
-    "error": FinishReason.ERROR,  # OpenRouter: the provider behind it failed
-    "insufficient_system_resource": FinishReason.ERROR,  # DeepSeek: it was ended for want of capacity
+    **dict.fromkeys(_FAILURES, FinishReason.ERROR),
 }
 
 
@@ -208,6 +218,7 @@ def _safety(finish: FinishReason, reason: str | None, parts: tuple[Part, ...]) -
     return SafetyOutcome("answer", reason or "content_filter", partial_text=join_text(parts))
 
 
+_WORDS = (Text, Refusal)
 _FACTS = ("id", "model", "service_tier")
 
 
@@ -225,14 +236,16 @@ class ChatCompletionsStream:
         self._dialect = dialect
         self._facts: Json = {}
         self._usage: Json = {}
-        self._message: dict[str, list[str]] = {"content": [], "refusal": [], "reasoning": []}
+        self._words: list[str] = []
+        self._message: dict[str, list[str]] = {"content": self._words, "refusal": [], "reasoning": []}
         self._calls = ToolCallFragments()
         self._finish: str | None = None
         self._goes_on = False
 
     def read(self, event: Json) -> Sequence[Delta]:
         """Take one chunk: new words and calls, and what is known so far of everything else."""
-        _raise_error(event)
+        if "choices" not in event or "error" in event:
+            _raise_error(event)
         for name in _FACTS:
             if (value := event.get(name)) and isinstance(value, str):
                 self._facts[name] = value
@@ -240,11 +253,17 @@ class ChatCompletionsStream:
             usage = read_object(event, "usage")
             self._usage.update({name: value for name, value in usage.items() if value is not None})
         choice = _first_choice(event)
-        deltas = self._read_delta(read_object(choice, "delta"))
+        delta = read_object(choice, "delta")
+        words = delta.get("content")
+        if len(delta) == 1 and words and isinstance(words, str):  # nearly all of a long answer
+            self._words.append(words)
+            deltas: Sequence[Delta] = (TextDelta(words),)
+        else:
+            deltas = self._read_delta(delta)
         if deltas and self._finish:
             self._goes_on = True
-        reason = read_text(choice, "finish_reason")
-        if reason or self._finish is None:
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and (reason or self._finish is None):
             self._finish = reason
         return deltas
 

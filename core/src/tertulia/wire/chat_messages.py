@@ -16,6 +16,7 @@ from tertulia.domain.exchange import Request
 from tertulia.domain.media import Audio, Document, Image
 from tertulia.domain.message import Message, Part, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 from tertulia.domain.tool import Tool
+from tertulia.wire.kept import KeptRenderings
 from tertulia.wire.openai_body import (
     Body,
     is_elsewhere,
@@ -23,6 +24,7 @@ from tertulia.wire.openai_body import (
     render_arguments,
     render_audio,
     render_function,
+    render_name,
     render_output,
     render_schema,
 )
@@ -88,14 +90,20 @@ class Dialect:
     without: frozenset[str] = frozenset()
 
 
-def render_request(request: Request, dialect: Dialect) -> Rendered:
-    """Render a request."""
+def render_request(request: Request, dialect: Dialect, *, kept: KeptRenderings | None = None) -> Rendered:
+    """
+    Render a request.
+
+    Args:
+        dialect: The speaker's habits.
+        kept: What messages were rendered to before, in the same dialect.
+    """
     writer = _MessagesWriter(request.target.provider, dialect)
     body = Body(request)
     body.add(dialect.members)
-    body.members["messages"] = [
-        item for message in request.messages for item in writer.render_message(message)
-    ]
+    body.members["messages"] = (kept or KeptRenderings()).render(
+        request.messages, writer.render_message, writer.left_out, variant=request.target.provider
+    )
     if dialect.prompt_cache_key and request.conversation_id is not None:
         body.add({"prompt_cache_key": str(request.conversation_id)})
     _ask(body, request, dialect)
@@ -145,7 +153,7 @@ class _MessagesWriter:
     def render_message(self, message: Message) -> Sequence[Json]:
         match message.role:
             case Role.SYSTEM:
-                return ({"role": "system", "content": message.text},)
+                return ({"role": "system", "content": message.text},) if message.text else ()
             case Role.USER:
                 return ({"role": "user", "content": self._render_content(message.parts)},)
             case Role.ASSISTANT:
@@ -205,7 +213,7 @@ def _render_document(document: Document) -> Json | None:
 
 
 def _render_call(call: ToolCall) -> Json:
-    function = {"name": call.name, "arguments": render_arguments(call)}
+    function = {"name": render_name(call.name), "arguments": render_arguments(call)}
     return {"id": call.id, "type": "function", "function": function}
 
 

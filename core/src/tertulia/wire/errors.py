@@ -19,6 +19,7 @@ from tertulia.errors import (
     AuthenticationError,
     ContentFilteredError,
     ContextLengthError,
+    EmptyResponseError,
     ErrorKind,
     InvalidRequestError,
     ModelNotFoundError,
@@ -90,12 +91,15 @@ def parse_error_body(body: object) -> ErrorBody | None:
     if isinstance(body, list):
         first = next(iter(cast("list[object]", body)), None)
         return None if isinstance(first, list) else parse_error_body(first)
-    error = read_object(body).get("error")
+    if not isinstance(body, dict) or body.keys().isdisjoint(_MARKS):
+        return None  # as every answer is that has come, and every event of a stream
+    answer = cast("Json", body)
+    error = answer.get("error")
     if isinstance(error, str):
-        return ErrorBody(error[:_READ], code=_read_words(body, "code"))
+        return ErrorBody(error[:_READ], code=_read_words(answer, "code"))
     if not isinstance(error, dict):
-        return _parse_flat_error(read_object(body))
-    fields = read_object(body, "error")
+        return _parse_flat_error(answer)
+    fields = read_object(answer, "error")
     return ErrorBody(
         message=_read_words(fields, "message") or "no message",
         code=_read_words(fields, "code") or _read_words(fields, "status"),
@@ -104,6 +108,9 @@ def parse_error_body(body: object) -> ErrorBody | None:
         details=tuple(read_list(fields, "details")),
         status=_read_status(fields),
     )
+
+
+_MARKS = frozenset({"error", "type", "message"})
 
 
 def _parse_flat_error(body: Json) -> ErrorBody | None:
@@ -184,7 +191,9 @@ BY_STATUS: Mapping[int, ErrorKind] = {
     529: ErrorKind.OVERLOADED,
 }
 
-_ERROR_CLASSES: Mapping[ErrorKind, type[ProviderError]] = {
+_RETRYABLE = {"true": True, "false": False}
+
+ERROR_CLASSES: Mapping[ErrorKind, type[ProviderError]] = {
     ErrorKind.AUTHENTICATION: AuthenticationError,
     ErrorKind.PERMISSION: PermissionDeniedError,
     ErrorKind.QUOTA_EXHAUSTED: QuotaExhaustedError,
@@ -199,6 +208,7 @@ _ERROR_CLASSES: Mapping[ErrorKind, type[ProviderError]] = {
     ErrorKind.OVERLOADED: OverloadedError,
     ErrorKind.TIMEOUT: ProviderTimeoutError,
     ErrorKind.PROTOCOL: ProtocolError,
+    ErrorKind.EMPTY_RESPONSE: EmptyResponseError,
 }
 
 NEXT_STEPS: Mapping[ErrorKind, str] = {
@@ -236,9 +246,11 @@ def classify(
     kind = _kind(rules, body, body.status if status is None or status < 300 else status)
     if kind is ErrorKind.RATE_LIMITED and retry_after is not None and retry_after > QUOTA_AFTER_SECONDS:
         kind = ErrorKind.QUOTA_EXHAUSTED
-    error = _ERROR_CLASSES[kind](
+    error = ERROR_CLASSES[kind](
         body.message, status=status, code=body.code, retry_after=retry_after, next_step=NEXT_STEPS.get(kind)
     )
+    # OpenAI's own word on it, which goes before what the kind says.
+    error.retryable = _RETRYABLE.get(headers.get("x-should-retry", ""), error.retryable)
     return _with_particulars(error, body)
 
 
@@ -256,7 +268,7 @@ def _kind(rules: ErrorRules, body: ErrorBody, status: int | None) -> ErrorKind:
 def _with_particulars(error: ProviderError, body: ErrorBody) -> ProviderError:
     if isinstance(error, UnsupportedParameterError):
         named = _NAMED.search(body.message)
-        error.parameter = body.parameter or (named[1] or named[2] if named else None)
+        error.parameter = body.parameter or (next(filter(None, named.groups())) if named else None)
     if isinstance(error, TooLargeError):
         error.side = "request"
     if isinstance(error, ContextLengthError):
@@ -265,7 +277,9 @@ def _with_particulars(error: ProviderError, body: ErrorBody) -> ProviderError:
 
 
 _NAMED = re.compile(
-    r"""(?:parameter:?|Unknown name|property|argument(?: supplied)?:) ['"]?([A-Za-z_][\w.\[\]]*)"""
+    r"""(?:parameter:?|Unknown name|property|[Aa]rgument(?: supplied| not supported on this model)?:)"""
+    r""" ['"]?([A-Za-z_][\w\[\]]*(?:\.\w[\w\[\]]*)*)"""
+    r"""|does not support '(\w+)' value"""
     # A server that is written with pydantic says where in the request.
     r"""|["']loc["']: ?[\[(]["']body["'], ?["'](\w+)"""
 )
@@ -277,6 +291,7 @@ _LENGTHS = (
     re.compile(
         rf"input token count \({_REQUESTED}\) exceeds the maximum number of tokens allowed \({_LIMIT}\)"
     ),
+    re.compile(rf"configured limit of {_LIMIT} tokens.*?{_REQUESTED} tokens", re.DOTALL),
     re.compile(rf"maximum context length is {_LIMIT} tokens.*?{_REQUESTED} (?:input )?tokens", re.DOTALL),
     re.compile(rf"request \({_REQUESTED} tokens\) exceeds the available context size \({_LIMIT} tokens\)"),
 )

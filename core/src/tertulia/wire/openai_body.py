@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -18,6 +19,11 @@ _AUDIO_FORMATS: Mapping[str | None, str] = {
     **dict.fromkeys(("audio/mpeg", "audio/mp3"), "mp3"),
 }
 _DEFAULT_NAMES: Mapping[str | None, str] = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
+
+_STORE = "store"
+_LONGEST_NAME = 64
+_SAFE_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{_LONGEST_NAME}}}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 Path: TypeAlias = tuple[str, ...]
 """Where a member is: the names of the objects around it, then its own."""
@@ -41,7 +47,10 @@ class Body:
     def add(self, members: Mapping[str, Any]) -> None:
         """Put in what nobody asked for."""
         self.members.update(members)
-        self._added.update(members)
+        self._added.update(name for name in members if name != _STORE)
+        if _STORE in members:
+            # Without it the service may keep what is said: only a caller who knows can do without.
+            self._asked[_STORE] = _STORE
 
     def ask(self, option: str, path: Path, value: object) -> None:
         """Put in what an option asks for."""
@@ -60,7 +69,8 @@ class Body:
         merge_extra(self.members, self._request)
         own = (self._request.options.extra or {}).get(self._request.target.provider, {})
         added = frozenset(self._added.difference(own))
-        return Rendered(self.members, (*notes, *self.notes), added, self._asked)
+        asked = {path: option for path, option in self._asked.items() if path not in own}
+        return Rendered(self.members, (*notes, *self.notes), added, asked)
 
 
 def _plain(value: object) -> object:
@@ -97,6 +107,11 @@ def render_schema(schema: ResponseSchema) -> Json:
         "schema": dict(schema.schema) if exact is None else exact,
         "strict": exact is not None,
     }
+
+
+def render_name(name: str) -> str:
+    """Write the name of a call as OpenAI takes names: another provider's may be longer, and have dots."""
+    return name if _SAFE_NAME.fullmatch(name) else _UNSAFE.sub("_", name)[:_LONGEST_NAME] or "unknown"
 
 
 def render_arguments(call: ToolCall) -> str:

@@ -5,6 +5,23 @@ from __future__ import annotations
 from tertulia.errors import ErrorKind
 from tertulia.wire.errors import ErrorRule, ErrorRules
 
+_UNREADABLE_IMAGES = frozenset(
+    {
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "invalid_image_mode",
+        "image_too_small",
+        "image_parse_error",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    }
+)
+"""Codes that come under status 200 as well, where there is nothing else to tell them by."""
+
 ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, codes=frozenset({"invalid_api_key"})),
     ErrorRule(
@@ -43,6 +60,11 @@ ERROR_RULES: ErrorRules = (
             }
         ),
     ),
+    ErrorRule(ErrorKind.INVALID_REQUEST, codes=_UNREADABLE_IMAGES),
+    ErrorRule(ErrorKind.TOO_LARGE, codes=frozenset({"image_too_large", "image_file_too_large"})),
+    ErrorRule(ErrorKind.TOO_LARGE, pattern="total image size is .* exceeds"),
+    ErrorRule(ErrorKind.PERMISSION, codes=frozenset({"data_residency_mismatch"})),
+    ErrorRule(ErrorKind.TIMEOUT, codes=frozenset({"vector_store_timeout"})),
     ErrorRule(ErrorKind.CONTENT_FILTER, pattern="rejected as a result of our safety system"),
     ErrorRule(ErrorKind.MODEL_NOT_FOUND, codes=frozenset({"model_not_found"})),
     ErrorRule(
@@ -62,7 +84,15 @@ ERROR_RULES: ErrorRules = (
         "|extra inputs are not permitted|extra_forbidden",
         statuses=frozenset({400, 422, None}),
     ),
-    ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"server_is_overloaded", "service_unavailable_error"})),
+    ErrorRule(
+        ErrorKind.OVERLOADED,
+        codes=frozenset({"server_is_overloaded", "service_unavailable_error", "overloaded_error"}),
+    ),
+    ErrorRule(
+        ErrorKind.OVERLOADED,
+        pattern=r"\boverloaded|over capacity|high demand",
+        statuses=frozenset({500, 502, 503, None}),
+    ),
     ErrorRule(
         ErrorKind.PERMISSION, pattern="country, region, or territory not supported|ip .*not authorized"
     ),

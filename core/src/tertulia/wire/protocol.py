@@ -134,7 +134,8 @@ class Rendered:
 
 def merge_extra(body: Json, request: Request) -> None:
     """Add the members that the caller has for this provider: objects member by member, all else as it is."""
-    body.update(_merge(body, (request.options.extra or {}).get(request.target.provider, {})))
+    if request.options.extra:
+        body.update(_merge(body, request.options.extra.get(request.target.provider, {})))
 
 
 def _merge(owner: Json, members: Mapping[str, Any]) -> Json:
@@ -147,21 +148,28 @@ def _merge(owner: Json, members: Mapping[str, Any]) -> Json:
 
 
 class LeftOut:
-    """Counts the parts that cannot be sent to a provider, for the notes of a request."""
+    """
+    Counts the parts that cannot be sent to a provider, for the notes of a request.
+
+    Attributes:
+        kinds: Of each, in order.
+    """
 
     def __init__(self) -> None:
-        self._kinds: Counter[str] = Counter()
+        self.kinds: list[str] = []
 
     def add(self, part: Part) -> None:
         """Remember that a part was not rendered."""
-        self._kinds[part.kind if isinstance(part, Foreign) else type(part).__name__.lower()] += 1
+        self.kinds.append(part.kind if isinstance(part, Foreign) else type(part).__name__.lower())
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
+        if not self.kinds:
+            return ()  # the usual case, for which no counter is made
         return tuple(
             f"{count} {kind} part(s) that cannot be sent to this provider were left out"
-            for kind, count in self._kinds.items()
+            for kind, count in Counter(self.kinds).items()
         )
 
 
@@ -178,19 +186,24 @@ def render_base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode("ascii")
 
 
-def read_object(body: object, *path: str) -> Json:
+# An answer takes some thirty of these, so each walks the path itself, and none casts, which is one more call.
+_OBJECT: Any = dict
+_LIST: Any = list
+
+
+def read_object(body: Any, *path: str) -> Json:
     """Follow a path of keys to an object; an empty one where there is none."""
     for key in path:
-        body = cast("Json", body).get(key) if isinstance(body, dict) else None
-    return cast("Json", body) if isinstance(body, dict) else {}
+        body = body.get(key) if isinstance(body, _OBJECT) else None
+    found: Json = body if isinstance(body, _OBJECT) else {}
+    return found
 
 
-def read_list(body: object, *path: str) -> list[Json]:
+def read_list(body: Any, *path: str) -> list[Json]:
     """Follow a path of keys to a list and return its objects; anything else in it is passed over."""
-    *parents, last = path
-    found = read_object(body, *parents).get(last)
-    items = cast("list[object]", found) if isinstance(found, list) else []
-    return [cast("Json", item) for item in items if isinstance(item, dict)]
+    for key in path:
+        body = body.get(key) if isinstance(body, _OBJECT) else None
+    return [item for item in body if isinstance(item, _OBJECT)] if isinstance(body, _LIST) else []
 
 
 def read_texts(body: object, *path: str) -> list[str]:
@@ -201,11 +214,11 @@ def read_texts(body: object, *path: str) -> list[str]:
     return [item for item in items if isinstance(item, str)]
 
 
-def read_text(body: object, *path: str) -> str | None:
+def read_text(body: Any, *path: str) -> str | None:
     """Follow a path of keys to a text; None where there is none."""
-    *parents, last = path
-    found = read_object(body, *parents).get(last)
-    return found if isinstance(found, str) else None
+    for key in path:
+        body = body.get(key) if isinstance(body, _OBJECT) else None
+    return body if isinstance(body, str) else None
 
 
 def parse_arguments(raw: str) -> dict[str, Any] | None:
@@ -270,10 +283,12 @@ def subtract_known(total: int | None, *parts: int | None) -> int | None:
     return rest if rest is not None and rest >= 0 else None
 
 
-def read_count(body: object, *path: str) -> int | None:
+def read_count(body: Any, *path: str) -> int | None:
     """Follow a path of keys to a whole number of at least 0 and below 2^63; None where there is none."""
-    *parents, last = path
-    found = read_object(body, *parents).get(last)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _MOST:
+    for key in path:
+        body = body.get(key) if isinstance(body, _OBJECT) else None
+    if type(body) is int:
+        return body if 0 <= body <= _MOST else None
+    if isinstance(body, bool) or not isinstance(body, int | float) or not 0 <= body <= _MOST:
         return None
-    return int(found) if found == int(found) else None
+    return int(body) if body == int(body) else None

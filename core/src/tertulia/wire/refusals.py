@@ -32,11 +32,8 @@ def _normalise(name: str) -> str:
 
 def _is_meant(path: str, option: str, named: str) -> bool:
     own = _normalise(path)
-    return (
-        named in (own, own.replace(".", "_"), own.rpartition(".")[2], option)
-        or own.startswith(f"{named}.")
-        or named.startswith(f"{own}.")
-    )
+    is_around = f".{named}." in f".{own}."  # itself, what it is in, or its last name
+    return is_around or named in (own.replace(".", "_"), option) or named.startswith(f"{own}.")
 
 
 def leave_out(rendered: Rendered, paths: Iterable[str]) -> Rendered:

@@ -35,6 +35,7 @@ from tertulia.domain.message import (
 from tertulia.domain.usage import Billing, Usage
 from tertulia.errors import ProtocolError
 from tertulia.wire.errors import ErrorAnswer, ErrorBody, parse_error_body
+from tertulia.wire.kept import KeptRenderings
 from tertulia.wire.protocol import (
     Json,
     Rendered,
@@ -46,7 +47,7 @@ from tertulia.wire.protocol import (
     read_text,
     subtract_known,
 )
-from tertulia.wire.responses_input import OPTIONS, Dialect, render_request
+from tertulia.wire.responses_input import ABOUT_THE_ANSWER, OPTIONS, Dialect, render_request
 
 __all__ = [
     "OPTIONS",
@@ -59,6 +60,7 @@ __all__ = [
     "render_request",
 ]
 
+_WORDS = (Text, Refusal)
 TERMINAL_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.done"})
 
 
@@ -77,6 +79,7 @@ class ResponsesWire:
     provider: str
     reasons: Callable[[str], bool | None]
     dialect: Dialect = Dialect()  # noqa: RUF009  # a frozen value
+    _kept: KeptRenderings = attrs.field(factory=KeptRenderings, init=False, eq=False, repr=False)
 
     @property
     def options(self) -> frozenset[str]:
@@ -89,7 +92,8 @@ class ResponsesWire:
 
     def render_request(self, request: Request) -> Rendered:
         """Render a request."""
-        return render_request(request, self.dialect, reasons=self.reasons(request.target.model))
+        reasons = self.reasons(request.target.model)
+        return render_request(request, self.dialect, reasons=reasons, kept=self._kept)
 
     def parse_response(self, body: object) -> ProviderReply:
         """Read a whole answer."""
@@ -187,7 +191,7 @@ def _count_calls(body: Json) -> dict[str, int]:
         for item in read_list(body, "output")
         if item.get("status") in ("completed", None)
     ]
-    calls = Counter(kind for kind in kinds if kind is not None)
+    calls = Counter(kind for kind in kinds if kind is not None) if any(kinds) else dict[str, int]()
     searches = read_count(body, "tool_usage", "web_search", "num_requests")
     if searches is not None:
         calls["web_search"] = searches
@@ -198,7 +202,7 @@ def _finish_reason(status: str | None, reason: str | None, parts: tuple[Part, ..
     if status == "completed":
         if any(isinstance(part, ToolCall) for part in parts):
             return FinishReason.TOOL_CALLS
-        words = [part for part in parts if isinstance(part, Text | Refusal)]
+        words = [part for part in parts if isinstance(part, _WORDS)]
         refused = bool(words) and all(isinstance(part, Refusal) for part in words)
         return FinishReason.REFUSAL if refused else FinishReason.STOP
     return _FINISH_REASONS.get(reason or "", FinishReason.UNKNOWN)
@@ -235,7 +239,7 @@ def _parse_item(item: Json, provider: str) -> Iterator[Part]:
             yield Foreign(str(kind), OpaqueState(provider, item))
 
 
-def _parse_message(item: Json, provider: str) -> Iterator[Text | Refusal]:
+def _parse_message(item: Json, provider: str) -> Iterator[Text | Refusal | Foreign]:
     phase = read_text(item, "phase")
     opaque = None if phase is None else OpaqueState(provider, {"phase": phase})
     for part in read_list(item, "content"):
@@ -243,6 +247,8 @@ def _parse_message(item: Json, provider: str) -> Iterator[Text | Refusal]:
             yield Refusal(refusal, opaque)
         elif text := read_text(part, "text"):
             yield Text(text, opaque)
+            if sources := read_list(part, "annotations"):
+                yield Foreign(ABOUT_THE_ANSWER, OpaqueState(provider, {ABOUT_THE_ANSWER: sources}))
 
 
 def _parse_call(item: Json) -> ToolCall:

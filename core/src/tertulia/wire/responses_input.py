@@ -26,6 +26,7 @@ from tertulia.domain.message import (
     ToolResult,
 )
 from tertulia.domain.tool import HostedTool, Tool
+from tertulia.wire.kept import KeptRenderings
 from tertulia.wire.openai_body import (
     Body,
     Path,
@@ -36,6 +37,7 @@ from tertulia.wire.openai_body import (
     render_arguments,
     render_audio,
     render_function,
+    render_name,
     render_output,
     render_schema,
 )
@@ -48,7 +50,11 @@ _PATHS: dict[str, Path] = {
 }
 """Where an option goes that is no member of its own name."""
 
+_SYSTEM = Role.SYSTEM  # the member of an enum takes five times as long to look up: once for each message
 _OF_TOOLS = ("tool_choice", "parallel_tool_calls")
+
+ABOUT_THE_ANSWER = "annotations"
+"""The sources of an answer, which stand beside its words: they are kept, and are no item to send again."""
 
 OPTIONS = frozenset(
     {
@@ -98,7 +104,9 @@ class Dialect:
     without: frozenset[str] = frozenset()
 
 
-def render_request(request: Request, dialect: Dialect, *, reasons: bool | None) -> Rendered:
+def render_request(
+    request: Request, dialect: Dialect, *, reasons: bool | None, kept: KeptRenderings | None = None
+) -> Rendered:
     """
     Render a request.
 
@@ -106,14 +114,18 @@ def render_request(request: Request, dialect: Dialect, *, reasons: bool | None) 
         dialect: The speaker's habits.
         reasons: Whether the model reasons, and so may be asked for reasoning items that can be sent back;
             one that does not refuses the question, and the items. None: nobody knows.
+        kept: What messages were rendered to before, in the same dialect.
     """
-    writer = _InputWriter(request.target.provider, dialect, takes_reasoning=reasons is not False)
-    system = [message.text for message in request.messages if message.role is Role.SYSTEM]
+    provider, takes_reasoning = request.target.provider, reasons is not False
+    writer = _InputWriter(provider, dialect, takes_reasoning=takes_reasoning)
+    system = [message.text for message in request.messages if message.role is _SYSTEM]
     body = Body(request)
     body.add({"store": False})
-    if system and dialect.system_as_instructions:
-        body.members["instructions"] = "\n\n".join(system)
-    body.members["input"] = [item for message in request.messages for item in writer.render_message(message)]
+    if any(system) and dialect.system_as_instructions:
+        body.members["instructions"] = "\n\n".join(filter(None, system))
+    body.members["input"] = (kept or KeptRenderings()).render(
+        request.messages, writer.render_message, writer.left_out, variant=(provider, takes_reasoning)
+    )
     if reasons:
         body.add({"include": ["reasoning.encrypted_content"]})
     if request.conversation_id is not None:
@@ -171,7 +183,9 @@ class _InputWriter:
             return self._render_answer(message.parts)
         if message.role is Role.TOOL:
             return [_render_result(part) for part in message.parts if isinstance(part, ToolResult)]
-        return () if self._dialect.system_as_instructions else ({"role": "system", "content": message.text},)
+        if self._dialect.system_as_instructions or not message.text:
+            return ()
+        return ({"role": "system", "content": message.text},)
 
     def _render_input(self, part: Part) -> Json | None:
         if isinstance(part, Text):
@@ -231,13 +245,13 @@ class _InputWriter:
                 return {
                     "type": "function_call",
                     "call_id": part.id,
-                    "name": part.name,
+                    "name": render_name(part.name),
                     "arguments": render_arguments(part),
                 }
             case Reasoning() if is_ours(part.opaque, self._provider):
                 return self._render_reasoning(part.opaque)
-            case Foreign() if is_ours(part.opaque, self._provider):
-                return dict(part.opaque.value) if part.opaque else None
+            case Foreign() if part.opaque is not None and is_ours(part.opaque, self._provider):
+                return None if part.kind == ABOUT_THE_ANSWER else dict(part.opaque.value)
             case _:
                 self.left_out.add(part)
                 return None

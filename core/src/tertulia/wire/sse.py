@@ -94,7 +94,15 @@ class ServerSentEvents:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         for line in block[:-1].split(b"\n"):
-            self._take_line(line, events)
+            if line.startswith(b"data: "):  # every other line, so without a call
+                self._data.append(line[6:])
+                self._data_bytes += len(line) - 5
+            elif line:
+                self._take_field(line)
+            else:
+                if data := b"\n".join(self._data):
+                    events.append(ServerSentEvent(data, self._name))
+                self._data, self._data_bytes, self._name = [], 0, ""
 
     def _skip_byte_order_mark(self) -> bool:
         if len(self._rest) < 3 and _BYTE_ORDER_MARK.startswith(bytes(self._rest)):
@@ -104,13 +112,7 @@ class ServerSentEvents:
         self._at_start = False
         return True
 
-    def _take_line(self, line: bytes, events: list[ServerSentEvent]) -> None:
-        if not line:
-            if data := b"\n".join(self._data):
-                events.append(ServerSentEvent(data, self._name))
-            self._data, self._data_bytes = [], 0
-            self._name = ""
-            return
+    def _take_field(self, line: bytes) -> None:
         field, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]

@@ -51,7 +51,9 @@ def list_models(*, provider: str | None, with_gone: bool, store: str | None, as_
 @click.option("-p", "--provider", metavar="NAME", help="Ask only this one. Default: all, at once.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
-    "--force", is_flag=True, help="Take a list also where it is empty, or lacks more than half of the models."
+    "--force",
+    is_flag=True,
+    help="Take a list also where it is empty, or lacks more than half of many models.",
 )
 @store_option
 @json_option("Print a JSON list.")
@@ -87,6 +89,47 @@ def show_model(model: str, *, store: str | None, as_json: bool) -> int:
     from tertulia_cli.models import show_model
 
     return show_model(model, store=store, as_json=as_json)
+
+
+@models.command(
+    "compare",
+    epilog=show_examples(
+        'tertulia models compare "Three days in Lisbon, please."',
+        "tertulia models compare 'Hello!' --target openai --target xai/grok-4.3",
+        'tertulia models compare "$(cat report.txt)" --max-output-tokens 500 --json',
+    ),
+)
+@click.argument("text")
+@click.option(
+    "-t",
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="PROVIDER[/MODEL]",
+    help="Compare only this one. Can be repeated. Default: every model with a known price.",
+)
+@click.option(
+    "--max-output-tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The longest answer to reckon with. Default: 1000.",
+)
+@store_option
+@json_option("Print a JSON list.")
+def compare_prices(
+    text: str, *, targets: Sequence[str], max_output_tokens: int | None, store: str | None, as_json: bool
+) -> int:
+    """
+    Estimate what it would cost to ask TEXT, model by model, the cheapest first.
+
+    It costs between the prompt with an answer of one token, and the prompt with the longest answer. Nothing
+    is sent, and no key is needed. Where no price is known it says so.
+    """
+    from tertulia_cli.comparing import compare_prices
+
+    return compare_prices(
+        text, targets=targets, max_output_tokens=max_output_tokens, store=store, as_json=as_json
+    )
 
 
 @click.group(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -70,11 +70,18 @@ def _render_price(price: tertulia.Price) -> dict[str, Any]:
         "long_context": None
         if cliff is None
         else {"from_tokens": cliff.from_tokens, "usd_per_million_tokens": _render_rates(cliff.rates)},
+        "tiers": _render_amounts(price.tiers),
+        "regions": _render_amounts(price.regions),
+        "usd_per_thousand_calls": _render_amounts(price.fees),
         "valid_from": _iso(price.valid_from),
         "valid_until": _iso(price.valid_until),
         "source": price.source,
         "read_on": _iso(price.read_on),
     }
+
+
+def _render_amounts(amounts: Mapping[str, Decimal]) -> dict[str, str]:
+    return {name: f"{amount:f}" for name, amount in amounts.items()}
 
 
 def _render_rates(rates: tertulia.Rates) -> dict[str, str]:
@@ -140,7 +147,13 @@ def _describe(info: tertulia.ModelInfo) -> Iterator[tuple[str, str]]:
 def _describe_price(price: tertulia.Price) -> Iterator[tuple[str, str]]:
     yield "price", f"{_words(price.rates)}, in US dollars per million tokens"
     if price.long_context is not None:
-        yield f"from {price.long_context.from_tokens:,} on", _words(price.long_context.rates)
+        yield f"from {price.long_context.from_tokens:,} on", _words(price.long_context.rates) or "unknown"
+    for name, amounts in (("tiers", price.tiers), ("regions", price.regions)):
+        if amounts:
+            yield name, ", ".join(f"{key} * {_plain(factor)}" for key, factor in amounts.items())
+    if price.fees:
+        fees = ", ".join(f"{name.replace('_', ' ')} {_plain(fee)}" for name, fee in price.fees.items())
+        yield "fees", f"{fees}, in US dollars per 1,000 calls"
     since = "" if price.valid_from is None else f" since {price.valid_from}"
     until = "" if price.valid_until is None else f" until {price.valid_until}"
     yield "price row", f"{price.id}{since}{until}"

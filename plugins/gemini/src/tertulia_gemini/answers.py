@@ -15,6 +15,7 @@ from tertulia import (
     Audio,
     Delta,
     Document,
+    ErrorKind,
     FinishReason,
     Foreign,
     Image,
@@ -80,24 +81,41 @@ class GeminiStream:
         self._about: Json = {}
 
     def read(self, event: Json) -> Sequence[Delta]:
-        """Take one chunk: new parts, and what is known so far of everything else."""
-        if (error := parse_error_body(event)) is not None:
+        """
+        Take one chunk: new parts, and what is known so far of everything else.
+
+        There are thousands, so what few of them have is looked for by its name first.
+        """
+        if ("candidates" not in event or "error" in event) and (error := parse_error_body(event)) is not None:
             raise ErrorAnswer(error)
-        self._usage.update(read_object(event, "usageMetadata"))
+        usage = read_object(event, "usageMetadata")
+        if None in usage.values():
+            usage = {name: value for name, value in usage.items() if value is not None}
+        self._usage.update(usage)
         for name in ("modelVersion", "responseId"):
-            if value := read_text(event, name):
+            if (value := event.get(name)) and isinstance(value, str):
                 self._facts[name] = value
-        self._read_feedback(read_object(event, "promptFeedback"))
-        candidate = next(iter(read_list(event, "candidates")), Json())
+        if "promptFeedback" in event:
+            self._read_feedback(read_object(event, "promptFeedback"))
+        candidates = read_list(event, "candidates")
+        candidate = candidates[0] if candidates else Json()
         parts = read_list(candidate, "content", "parts")
-        self._goes_on = self._goes_on or bool(parts and self._finish)
+        if parts and self._finish:
+            self._goes_on = True
+        if not candidate.keys() <= _USUAL:
+            self._read_rest(candidate)
+        if len(parts) == 1 and len(parts[0]) == 1 and (words := read_text(parts[0], "text")):
+            self._add_words(Text, words)  # nearly all of a long answer
+            return (TextDelta(words),)
+        return [delta for part in parts for delta in self._read_part(part)]
+
+    def _read_rest(self, candidate: Json) -> None:
         self._finish = read_text(candidate, "finishReason") or self._finish
         self._continuation = read_text(candidate, "continuationToken") or self._continuation
         self._ratings = _parse_ratings(candidate) or self._ratings
         for name in ABOUT_THE_ANSWER:
             if about := read_object(candidate, name):
                 self._about[name] = about
-        return [delta for part in parts for delta in self._read_part(part)]
 
     def end(self, how: StreamEnd = StreamEnd.CLOSED) -> ProviderReply:
         """
@@ -126,10 +144,13 @@ class GeminiStream:
             request_id=self._facts.get("responseId"),
             safety=self._safety(finish, parts),
             continuation=self._continuation,
+            error_kind=FAILURES.get(reason or ""),
         )
 
     def _tell_sources(self) -> list[Part]:
         """What stood beside the answer, unless nothing was said: sources of nothing are no answer."""
+        if not self._about:
+            return []
         said = [
             part for part in self._parts if not isinstance(part, Reasoning) and part != Text("", part.opaque)
         ]
@@ -182,11 +203,14 @@ class GeminiStream:
         """Join words of one kind, but never across a signature."""
         if part.opaque is not None:
             self._append(part)
-            return
-        if self._open is not type(part):
+        else:
+            self._add_words(type(part), part.text)
+
+    def _add_words(self, kind: type[Text | Reasoning], words: str) -> None:
+        if self._open is not kind:
             self._close()
-            self._open = type(part)
-        self._pieces.append(part.text)
+            self._open = kind
+        self._pieces.append(words)
 
     def _append(self, part: Part) -> None:
         self._close()
@@ -205,6 +229,9 @@ class GeminiStream:
         said = "".join(part.text for part in parts if isinstance(part, Text))
         return SafetyOutcome("answer", self._finish or "", self._ratings, said)
 
+
+_USUAL = frozenset({"content", "index"})
+"""What every candidate of a stream has."""
 
 _MARKS = frozenset({"thought", "thoughtSignature"})
 _KINDS: Mapping[str, type[Image | Audio | Video]] = {"image": Image, "audio": Audio, "video": Video}
@@ -255,6 +282,21 @@ def _finish_reason(finish: str | None, block: str | None, parts: tuple[Part, ...
     return FINISH_REASONS.get(finish, FinishReason.UNKNOWN)
 
 
+FAILURES = {
+    # The same is a status 400 where Gemini sees it before it answers, and it would be so again.
+    "MISSING_THOUGHT_SIGNATURE": ErrorKind.INVALID_REQUEST,
+    "PUP_LIMITED_DISABLED": ErrorKind.PERMISSION,
+    # The model made a mistake: another try, or another model, may not.
+    "MALFORMED_FUNCTION_CALL": ErrorKind.PROTOCOL,
+    "MALFORMED_RESPONSE": ErrorKind.PROTOCOL,
+    "UNEXPECTED_TOOL_CALL": ErrorKind.PROTOCOL,
+    "TOO_MANY_TOOL_CALLS": ErrorKind.PROTOCOL,
+    "NO_IMAGE": ErrorKind.EMPTY_RESPONSE,
+    "OTHER": ErrorKind.SERVER,
+    "IMAGE_OTHER": ErrorKind.SERVER,
+}
+"""Google's finish reasons for an answer that failed, and what kind of failure each is."""
+
 FINISH_REASONS = {
     "MAX_TOKENS": FinishReason.LENGTH,
     "CONTINUATION": FinishReason.PAUSE,
@@ -274,19 +316,6 @@ FINISH_REASONS = {
         ),
         FinishReason.CONTENT_FILTER,
     ),
-    **dict.fromkeys(
-        (
-            "MALFORMED_FUNCTION_CALL",
-            "UNEXPECTED_TOOL_CALL",
-            "TOO_MANY_TOOL_CALLS",
-            "MISSING_THOUGHT_SIGNATURE",
-            "MALFORMED_RESPONSE",
-            "OTHER",
-            "IMAGE_OTHER",
-            "NO_IMAGE",
-            "PUP_LIMITED_DISABLED",
-        ),
-        FinishReason.ERROR,
-    ),
+    **dict.fromkeys(FAILURES, FinishReason.ERROR),
 }
 """Google's finish reasons but for STOP, which depends on whether functions were called."""

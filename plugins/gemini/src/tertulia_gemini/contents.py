@@ -6,6 +6,7 @@ Thought signatures stay on exactly the part they came with, also on an empty tex
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -25,7 +26,7 @@ from tertulia import (
     ToolResult,
     Video,
 )
-from tertulia.wire import Json, LeftOut, read_object
+from tertulia.wire import Json, KeptRenderings, LeftOut, read_object
 from tertulia_gemini.thinking import checks_signatures, takes_budget
 
 FOREIGN_CALL_SIGNATURE = b64encode(b"skip_thought_signature_validator").decode()
@@ -40,6 +41,9 @@ LEVELS_OF_DETAIL = {
     "original": "MEDIA_RESOLUTION_ULTRA_HIGH",
 }
 
+_SYSTEM = Role.SYSTEM  # looked up once, and not for each message
+_LONGEST_NAME = 128
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]")
 _NO_DETAIL = "the detail of images was left out: {} has one for all"
 _OPENING = "(The conversation begins with your message.)"
 
@@ -52,14 +56,16 @@ class ContentsWriter:
         provider: The configured name that opaque state and uploaded files of ours are tagged with.
         model: Who is asked.
         files: Where files are that were uploaded: the address that ``files/…`` is below.
+        kept: What messages were rendered to before.
     """
 
-    def __init__(self, provider: str, model: str, files: str) -> None:
+    def __init__(self, provider: str, model: str, files: str, kept: KeptRenderings | None = None) -> None:
         self._provider = provider
         self._model = model
         self._files = files
         self._marks_calls = checks_signatures(model)
         self._left_out = LeftOut()
+        self._kept = kept or KeptRenderings()
         self._notes: dict[str, None] = {}  # each once, in order
 
     @property
@@ -69,21 +75,14 @@ class ContentsWriter:
 
     def render_system(self, messages: Iterable[Message]) -> Json | None:
         """Render the system messages, in order and wherever they stand, as one instruction; None without."""
-        words = [{"text": message.text} for message in messages if message.role is Role.SYSTEM]
-        return {"parts": words} if words else None
+        words = [message.text for message in messages if message.role is _SYSTEM]
+        return {"parts": [{"text": text} for text in words if text]} if any(words) else None
 
     def render(self, messages: Iterable[Message]) -> list[Json]:
         """Render everything else as turns, of which the user's is the first."""
-        contents: list[Json] = []
-        for message in messages:
-            if message.role is Role.SYSTEM:
-                continue
-            role = "model" if message.role is Role.ASSISTANT else "user"
-            if parts := list(self._render_parts(message)):
-                if contents and contents[-1]["role"] == role:
-                    contents[-1]["parts"] += parts
-                else:
-                    contents.append({"role": role, "parts": parts})
+        variant = (self._provider, self._marks_calls)
+        turns = self._kept.render(messages, self._render_turn, self._left_out, variant=variant)
+        contents = _join_turns(turns)
         if not contents:
             return [
                 {"role": "user", "parts": [{"text": ""}]}
@@ -92,6 +91,11 @@ class ContentsWriter:
             contents.insert(0, {"role": "user", "parts": [{"text": _OPENING}]})
             self._notes["a user turn was put before the first answer, which Gemini requires"] = None
         return contents
+
+    def _render_turn(self, message: Message) -> Sequence[Json]:
+        parts = [] if message.role is Role.SYSTEM else list(self._render_parts(message))
+        role = "model" if message.role is Role.ASSISTANT else "user"
+        return ({"role": role, "parts": parts},) if parts else ()
 
     def _render_parts(self, message: Message) -> Iterator[Json]:
         is_first_call = True
@@ -154,10 +158,31 @@ class ContentsWriter:
         return {"mediaResolution": {"level": LEVELS_OF_DETAIL[part.detail]}}
 
 
+def _join_turns(turns: Iterable[Json]) -> list[Json]:
+    """Make one of turns of one role that follow each other; what was kept of messages stays as it is."""
+    contents: list[Json] = []
+    role, is_joined = None, False
+    for turn in turns:
+        if turn["role"] != role:
+            contents.append(turn)
+            role, is_joined = turn["role"], False
+        elif is_joined:
+            contents[-1]["parts"] += turn["parts"]
+        else:
+            contents[-1] = {"role": role, "parts": [*contents[-1]["parts"], *turn["parts"]]}
+            is_joined = True
+    return contents
+
+
 def _render_call(call: ToolCall) -> Json:
-    return {"id": call.id, "name": call.name, "args": dict(call.arguments or {})}
+    return {"id": call.id, "name": _render_name(call.name), "args": dict(call.arguments or {})}
 
 
 def _render_result(result: ToolResult) -> Json:
     outcome = "error" if result.is_error else "output"
-    return {"id": result.call_id, "name": result.name, "response": {outcome: result.output}}
+    return {"id": result.call_id, "name": _render_name(result.name), "response": {outcome: result.output}}
+
+
+def _render_name(name: str) -> str:
+    """A name as Google takes names; a call and what it returned have the same."""
+    return _UNSAFE.sub("_", name)[:_LONGEST_NAME] or "unknown"

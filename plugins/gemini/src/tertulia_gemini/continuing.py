@@ -50,7 +50,7 @@ class LongAnswer:
             for part in reply.parts
         )
         self._calls += [part.id for part in parts if isinstance(part, ToolCall)]
-        self._hops.append(attrs.evolve(reply, parts=parts))
+        self._hops.append(attrs.evolve(reply, parts=parts) if self._calls else reply)
         paused = reply.finish_reason is FinishReason.PAUSE and reply.continuation is not None
         if not paused or len(self._hops) == MOST_HOPS or self._is_spent():
             return None

@@ -76,3 +76,16 @@ What can be asked for, and what could: the last ones are no longer listed, and s
 
 ``gemini-pro`` is not among them, as ``gemini-pro-latest`` would be taken for a snapshot of it, and is alive.
 """
+
+_GONE = ("gemini-1.0-", "gemini-1.5-", "gemini-2.0-", "gemini-pro-vision")
+
+
+def find_successor(model: str) -> str | None:
+    """Name what takes the place of a model whose generation is gone, by its size; None for any other."""
+    name = model.removeprefix("models/")
+    if name != "gemini-pro" and not name.startswith(_GONE):
+        return None
+    if "lite" in name or "8b" in name:
+        return "gemini-3.5-flash-lite"
+    is_large = name.startswith(("gemini-1.5-pro", "gemini-2.0-pro"))
+    return "gemini-3.1-pro-preview" if is_large else "gemini-3.5-flash"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence, Sized
 from contextlib import aclosing
 from typing import ClassVar, cast
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from tertulia import (
     ConfigurationError,
     Delta,
     ErrorKind,
+    HostedTool,
     HTTPProvider,
     ModelInfo,
     ModelNotFoundError,
@@ -22,17 +23,22 @@ from tertulia import (
     ProviderReply,
     Request,
     Secret,
+    TextDelta,
     TokenWeights,
+    Tool,
 )
 from tertulia.wire import ErrorRule, ErrorRules, Json, Wire, read_count, read_list, read_text, read_texts
 from tertulia_gemini.continuing import LongAnswer
 from tertulia_gemini.limits import AUDIO, DOCUMENTS, IMAGES, VIDEO
-from tertulia_gemini.models import DEFAULT_MODEL, MODELS
+from tertulia_gemini.models import DEFAULT_MODEL, MODELS, find_successor
 from tertulia_gemini.prices import PRICES
 from tertulia_gemini.safety import find_problem
-from tertulia_gemini.thinking import guess_efforts
+from tertulia_gemini.thinking import guess_efforts, takes_budget
 from tertulia_gemini.tokens import find_weights
 from tertulia_gemini.wire import GenerateContentWire, render_model_path
+
+MOST = {"stop": 5, "tools": 512}
+"""How many there may be of what can be several."""
 
 MOST_PAGES = 100
 """Of a thousand models each: a list that goes on is none."""
@@ -49,6 +55,7 @@ ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern='Unknown name "|is not supported (for|by) this model'),
     ErrorRule(ErrorKind.PERMISSION, codes=frozenset({"PERMISSION_DENIED", "FAILED_PRECONDITION"})),
     ErrorRule(ErrorKind.OVERLOADED, codes=frozenset({"UNAVAILABLE"})),
+    ErrorRule(ErrorKind.OVERLOADED, pattern="overloaded|high demand", statuses=frozenset({500, 503, None})),
     ErrorRule(ErrorKind.TIMEOUT, codes=frozenset({"DEADLINE_EXCEEDED"})),
     ErrorRule(ErrorKind.SERVER, codes=frozenset({"INTERNAL", "CANCELLED"})),
     ErrorRule(ErrorKind.INVALID_REQUEST, codes=frozenset({"INVALID_ARGUMENT"}), statuses=frozenset({None})),
@@ -115,7 +122,9 @@ class GeminiProvider(HTTPProvider):
             try:
                 async with aclosing(call) as hop:
                     async for delta in hop:
-                        if isinstance(delta, ProviderReply):
+                        if isinstance(delta, TextDelta):
+                            yield delta  # what is said needs no renaming, and there is much of it
+                        elif isinstance(delta, ProviderReply):
                             next_request = answer.add(delta)
                         elif (passed := answer.pass_on(delta)) is not None:
                             yield passed
@@ -158,20 +167,37 @@ class GeminiProvider(HTTPProvider):
         )
         return read_count(answer, "totalTokens")
 
-    def find_refusal(self, model: str, option: str, value: object) -> str | None:
+    def find_refusal(self, request: Request, option: str, value: object) -> str | None:
         """As the table of models says, and where it says nothing of efforts, as the words there are."""
+        model = request.target.model
         info = self.find_model(model)
         if option == "reasoning_effort" and (info is None or info.reasoning_efforts is None):
             efforts = guess_efforts(model)
             if value not in efforts:
                 return f"{model} takes {', '.join(efforts) or 'none'}"
-        return super().find_refusal(model, option, value)
+        if option == "tool_choice" and any(
+            isinstance(tool, HostedTool) and tool.name == value for tool in request.tools
+        ):
+            return "Gemini can be told to call a function only"
+        if option == "response_schema" and takes_budget(model) and _has_functions(request):
+            return f"{model} gives its answers a shape only where it has no functions to call"
+        most = MOST.get(option)
+        if most is not None and isinstance(value, Sized) and len(value) > most:
+            return f"Gemini takes at most {most} of them, not {len(value)}"
+        return super().find_refusal(request, option, value)
+
+    def suggest_model(self, model: str) -> str | None:
+        """Say what to ask for instead of a model that is not there; whole generations are gone."""
+        if (successor := find_successor(model)) is not None:
+            return f"use {successor!r}, which takes its place"
+        return super().suggest_model(model)
 
     def advise(self, error: ProviderError, model: str | None) -> None:
         """Say where the ``-latest`` names are."""
         if (
             isinstance(error, ModelNotFoundError)
             and (model or "").endswith("-latest")
+            and find_successor(model or "") is None
             and self._version == "v1"
         ):
             error.next_step = f'{model!r} exists on v1beta only: set api_version = "v1beta", or name a model'
@@ -192,6 +218,10 @@ class GeminiProvider(HTTPProvider):
             capabilities=_parse_capabilities(item, info),
             gone_at=None,
         )
+
+
+def _has_functions(request: Request) -> bool:
+    return any(isinstance(tool, Tool) for tool in request.tools)
 
 
 def _parse_capabilities(item: Json, info: ModelInfo) -> frozenset[Capability] | None:

@@ -63,6 +63,8 @@ def parse_billing(usage: Json, grounding: Json) -> Billing:
 
 
 def _count_audio(usage: Json, details: str) -> int:
+    if details not in usage:
+        return 0
     return sum(
         read_count(item, "tokenCount") or 0
         for item in read_list(usage, details)
@@ -72,6 +74,8 @@ def _count_audio(usage: Json, details: str) -> int:
 
 def _count_searches(grounding: Json) -> Mapping[str, int]:
     """Newer models pay by the query, those of 2.5 by the prompt that was answered with any."""
+    if not grounding:
+        return {}
     queries = len(read_texts(grounding, "webSearchQueries"))
     chunks = read_list(grounding, "groundingChunks")
     counts = {

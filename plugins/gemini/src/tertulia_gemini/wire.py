@@ -17,7 +17,7 @@ from tertulia import (
     Tool,
     UnsupportedParameterError,
 )
-from tertulia.wire import Json, Rendered, merge_extra
+from tertulia.wire import Json, KeptRenderings, Rendered, merge_extra
 from tertulia_gemini.answers import GeminiStream, parse_response
 from tertulia_gemini.contents import ContentsWriter
 from tertulia_gemini.models import BUDGETS, LEVELS
@@ -38,7 +38,7 @@ SAMPLING = {
 
 PLACES = {
     **{name: f"generationConfig.{member}" for name, member in SAMPLING.items()},
-    "reasoning_effort": "generationConfig.thinkingConfig",
+    "reasoning_summary": "generationConfig.thinkingConfig.includeThoughts",
     "service_tier": "serviceTier",
     "metadata": "labels",
 }
@@ -47,7 +47,7 @@ PLACES = {
 OPTIONS = frozenset(
     {
         *PLACES,
-        "reasoning_summary",
+        "reasoning_effort",
         "safety_settings",
         "tool_choice",
         "tools",
@@ -56,6 +56,10 @@ OPTIONS = frozenset(
     }
 )
 
+CACHED = ("systemInstruction", "tools", "toolConfig")
+"""What is in a cache, and so may not be beside it."""
+
+_IN_CACHE = "{} was left out: what is in cachedContent goes before it"
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _NO_TOOLS = "option 'tool_choice' was left out: there are no functions to choose from"
 _ONE_SUMMARY = "thoughts are summarised in Gemini's own way: there is no {} one to ask for"
@@ -80,6 +84,7 @@ class GenerateContentWire:
     version: str
     safety: Mapping[str, str]
     base_url: str = ""
+    _kept: KeptRenderings = attrs.field(factory=KeptRenderings, init=False, eq=False, repr=False)
 
     @property
     def options(self) -> frozenset[str]:
@@ -103,7 +108,8 @@ class GenerateContentWire:
         if problem := find_problem(asked):
             raise _not_sent(InvalidRequestError(f"{problem[0]}, so nothing was sent", next_step=problem[1]))
         _check_effort(request)
-        return render_request(request, {**self.safety, **asked}, files=f"{self.base_url}/{self.version}")
+        files = f"{self.base_url}/{self.version}"
+        return render_request(request, {**self.safety, **asked}, files=files, kept=self._kept)
 
     def parse_response(self, body: object) -> ProviderReply:
         """Read a whole answer."""
@@ -120,7 +126,9 @@ def render_model_path(version: str, model: str) -> str:
     return f"/{version}/models/{name}"
 
 
-def render_request(request: Request, safety: Mapping[str, str], *, files: str = "") -> Rendered:
+def render_request(
+    request: Request, safety: Mapping[str, str], *, files: str = "", kept: KeptRenderings | None = None
+) -> Rendered:
     """
     Render a request.
 
@@ -128,9 +136,10 @@ def render_request(request: Request, safety: Mapping[str, str], *, files: str = 
         request: What is asked, with options that the model takes.
         safety: Threshold by harm category; none are sent when it is empty.
         files: The address that uploaded files are below.
+        kept: What messages were rendered to before, by the same wire.
     """
     options, model = request.options, request.target.model
-    writer = ContentsWriter(request.target.provider, model, files)
+    writer = ContentsWriter(request.target.provider, model, files, kept)
     members: Json = {
         "systemInstruction": writer.render_system(request.messages),
         "contents": writer.render(request.messages),
@@ -148,8 +157,17 @@ def render_request(request: Request, safety: Mapping[str, str], *, files: str = 
     }
     body = {name: value for name, value in members.items() if value or name == "contents"}
     merge_extra(body, request)
-    notes = (*writer.notes, *note_categories(safety), *_note_options(request))
+    in_cache = [name for name in CACHED if "cachedContent" in body and body.pop(name, None) is not None]
+    notes = (
+        *[_IN_CACHE.format(name) for name in in_cache],
+        *writer.notes,
+        *note_categories(safety),
+        *_note_options(request),
+    )
     asked = {path: name for name, path in PLACES.items() if getattr(options, name) is not None}
+    if options.reasoning_effort is not None:
+        member = "thinkingBudget" if takes_budget(model) else "thinkingLevel"
+        asked[f"generationConfig.thinkingConfig.{member}"] = "reasoning_effort"
     return Rendered(body, notes, asked=asked)
 
 

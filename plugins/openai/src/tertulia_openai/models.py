@@ -79,13 +79,7 @@ def _gone(name: str, successor: str, thinks: bool = False) -> ModelInfo:
     )
 
 
-MODELS: tuple[ModelInfo, ...] = (
-    _model("gpt-6.2-sol", _MILLION, _THINKS | _HEARS),
-    _model("gpt-6.2-astra", _MILLION, _THINKS | _HEARS),
-    # These always think, so they take no temperature and its like.
-    _model("gpt-6-astra", _MILLION, _THINKS | _HEARS, _ALWAYS),
-    _model("gpt-6.1-sol", _MILLION, _THINKS | _HEARS, _ALWAYS),
-    # These think unless they are told not to; then they take a temperature.
+THINK_UNASKED: tuple[ModelInfo, ...] = (
     _model("gpt-6.1-terra", _MILLION, _MAY_THINK | _HEARS, _OR_NOT),
     _model("gpt-6-sol", _MILLION, _MAY_THINK | _HEARS, _OR_NOT),
     _model("gpt-6-luna", _MILLION, _MAY_THINK | _HEARS, _OR_NOT),
@@ -93,6 +87,16 @@ MODELS: tuple[ModelInfo, ...] = (
     _model("gpt-5.6-terra", _MILLION, _MAY_THINK, _OR_NOT),
     _model("gpt-5.6-luna", _MILLION, _MAY_THINK, _OR_NOT),
     _model("gpt-5.5", _MILLION, _MAY_THINK, ("none", *_LOW, "xhigh")),
+)
+"""These think unless they are told not to; then they take a temperature."""
+
+MODELS: tuple[ModelInfo, ...] = (
+    _model("gpt-6.2-sol", _MILLION, _THINKS | _HEARS),
+    _model("gpt-6.2-astra", _MILLION, _THINKS | _HEARS),
+    # These always think, so they take no temperature and its like.
+    _model("gpt-6-astra", _MILLION, _THINKS | _HEARS, _ALWAYS),
+    _model("gpt-6.1-sol", _MILLION, _THINKS | _HEARS, _ALWAYS),
+    *THINK_UNASKED,
     _model("gpt-5.5-pro", _MILLION, _THINKS, ("medium", "high", "xhigh")),
     # These think only when they are told to.
     _model("gpt-5.4", _MILLION, _MAY_THINK, ("none", *_LOW, "xhigh")),
@@ -138,5 +142,9 @@ MODELS: tuple[ModelInfo, ...] = (
     _gone("gpt-3.5-turbo", "gpt-6-luna"),
     _gone("o4-mini", "gpt-5.6-luna", thinks=True),
     _gone("o3-mini", "gpt-5.6-luna", thinks=True),
+    _gone("gpt-4-turbo-preview", "gpt-6.1-terra"),
+    _gone("gpt-4-vision-preview", "gpt-6.1-terra"),
     _gone("o1", "gpt-6.1-terra", thinks=True),
+    _gone("o1-preview", "gpt-6.1-terra", thinks=True),
+    _gone("o1-mini", "gpt-5.6-luna", thinks=True),
 )

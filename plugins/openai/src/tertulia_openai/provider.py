@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from tertulia.wire.responses import ResponsesWire
 from tertulia_openai import media
 from tertulia_openai.models import DEFAULT_MODEL, MODELS
 from tertulia_openai.prices import PRICES
+from tertulia_openai.refusals import find_refusal
 from tertulia_openai.tokens import find_weights
 
 CHAT_DIALECT = Dialect(
@@ -74,13 +76,13 @@ class OpenAIProvider(ChatCompletionsProvider):
         self.DOCUMENTS = media.DOCUMENTS if speaks_responses else media.CHAT_DOCUMENTS
         self.AUDIO = media.AUDIO
 
-    @property
+    @cached_property
     def api(self) -> str:
         """Which of OpenAI's two formats it speaks: ``"responses"`` or ``"chat"``."""
         default = "responses" if self.is_at_origin else "chat"
         return self.choose("api", among=("responses", "chat"), default=default)
 
-    @property
+    @cached_property
     def is_openai(self) -> bool:
         """Whether it is OpenAI that answers, if at another address, and not a server compatible with it."""
         return self.is_at_origin or self.api == "responses"
@@ -93,6 +95,10 @@ class OpenAIProvider(ChatCompletionsProvider):
     @property
     def region(self) -> str | None:
         """The region that data stays in, ``eu`` at ``eu.api.openai.com``; None at the general host."""
+        return self._region
+
+    @cached_property  # asked for each answer, and two URLs are taken apart for it
+    def _region(self) -> str | None:
         host, own = (urlsplit(url).hostname or "" for url in (self.base_url, self.BASE_URL))
         return host.removesuffix(f".{own}") if host.endswith(f".{own}") else None
 
@@ -127,11 +133,12 @@ class OpenAIProvider(ChatCompletionsProvider):
             if name in self.config.settings
         }
 
-    def find_refusal(self, model: str, option: str, value: object) -> str | None:
-        """Say why a model is known to refuse an option; Chat Completions know no ``"max"``."""
-        if (option, value) == ("reasoning_effort", "max") and self.is_openai and self.api == "chat":
-            return "Chat Completions have no 'max'"
-        return super().find_refusal(model, option, value)
+    def find_refusal(self, request: Request, option: str, value: object) -> str | None:
+        """Say why a model is known to refuse an option; of a compatible server nothing is known."""
+        refusal = super().find_refusal(request, option, value)
+        if refusal is not None or not self.is_openai:
+            return refusal
+        return find_refusal(request, option, value, api=self.api)
 
     def annotate(self, reply: ProviderReply) -> ProviderReply:
         """Say in which region the answer was made, for which some models cost more."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import attrs
 
 from tertulia import Billing, Money
-from tertulia.wire import read_count
+from tertulia.wire import read_count, read_object
 
 PICO_PER_TICK = 100
 """xAI counts in ticks of 1e-10 dollars."""
@@ -35,10 +35,11 @@ def read_billing(billing: Billing, region: str | None) -> Billing:
     Example:
         213 tokens in and 39 out were reported as 4,680,000 ticks, which is $0.000468.
     """
+    used = read_object(billing.raw, "server_side_tool_usage_details")
     counts = {
-        tool: count
-        for name, tool in TOOLS_WITH_A_FEE.items()
-        if (count := read_count(billing.raw, "server_side_tool_usage_details", name))
+        TOOLS_WITH_A_FEE[name]: count
+        for name in used
+        if name in TOOLS_WITH_A_FEE and (count := read_count(used, name))
     }
     ticks = read_count(billing.raw, "cost_in_usd_ticks")
     return attrs.evolve(

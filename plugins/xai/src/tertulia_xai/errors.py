@@ -28,13 +28,19 @@ ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.AUTHENTICATION, pattern="incorrect api key|no api key"),
     ErrorRule(
         ErrorKind.QUOTA_EXHAUSTED,
-        pattern="doesn't have any credits|used all available credits|spending.limit|personal-team-blocked",
+        # The last line that is searched is the code.
+        pattern=r"doesn.t have any credits|used all available credits|spending.limit|\n.*blocked.*\Z",
     ),
     ErrorRule(ErrorKind.CONTEXT_LENGTH, pattern="maximum prompt length is"),
     ErrorRule(
-        ErrorKind.CONTENT_FILTER, pattern="usage guidelines|safety check", statuses=frozenset({400, 403})
+        ErrorKind.CONTENT_FILTER,
+        pattern="usage guidelines|safety check",
+        statuses=frozenset({400, 403, None}),
     ),
-    ErrorRule(ErrorKind.MODEL_NOT_FOUND, pattern="model.* does not exist|model.* not found"),
+    ErrorRule(
+        ErrorKind.MODEL_NOT_FOUND,
+        pattern="model.* does not exist|model.* not found|does not exist or your team",
+    ),
     ErrorRule(
         ErrorKind.UNSUPPORTED_PARAMETER,
         pattern="does not support (parameter|'\\w+' value)|argument not supported",

@@ -43,6 +43,7 @@ def merge_listed(info: ModelInfo, item: Json, windows: Mapping[str, int]) -> Mod
         created=_parse_time(read_count(item, "created")),
         context_window=windows.get(info.id, info.context_window),
         capabilities=_see(info.capabilities, read_texts(item, "input_modalities")),
+        gone_at=None,
     )
 
 

@@ -7,7 +7,7 @@ Sources: xAI's model list, and its pages on models, reasoning and migration. Wha
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import attrs
 
@@ -48,6 +48,12 @@ REDIRECTED = (
     "grok-4-1-fast-non-reasoning",
 )
 """Retired on that day: they are still answered, and billed, as grok-4.3."""
+
+
+GONE = ("grok-2", "grok-2-vision", "grok-beta", "grok-vision-beta")
+"""No longer answered."""
+
+_READ_AT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def _reasoning(name: str, window: int, efforts: tuple[str, ...] | None, *aliases: str) -> ModelInfo:
@@ -92,4 +98,5 @@ MODELS: tuple[ModelInfo, ...] = (
     _BUILD,
     *(_retired(name, _GROK_4_3) for name in REDIRECTED),
     _retired("grok-code-fast-1", _BUILD),
+    *(ModelInfo("xai", name, successor=DEFAULT_MODEL, gone_at=_READ_AT) for name in GONE),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar, cast
 from urllib.parse import urlsplit
@@ -127,6 +128,10 @@ class XAIProvider(HTTPProvider):
     @property
     def region(self) -> str | None:
         """The region whose own host it is at, such as ``us-east-1``; None at the general one."""
+        return self._region
+
+    @cached_property  # asked for each answer, and two URLs are taken apart for it
+    def _region(self) -> str | None:
         host, own = (urlsplit(url).hostname or "" for url in (self.base_url, self.BASE_URL))
         return host.removesuffix(f".{own}") if host.endswith(f".{own}") else None
 
@@ -152,11 +157,11 @@ class XAIProvider(HTTPProvider):
         """Return the bundled facts about a model, whose name may have its date in the middle."""
         return attrs.evolve(super().describe(_DATE_INSIDE.sub("", model)), id=model)
 
-    def find_refusal(self, model: str, option: str, value: object) -> str | None:
-        """Say why an option is refused; of tools also that there are too many."""
-        if option in ("tools", "hosted_tools") and isinstance(value, Sized) and len(value) > MOST_TOOLS:
-            return f"xAI takes at most {MOST_TOOLS} of them, not {len(value)}"
-        return super().find_refusal(model, option, value)
+    def find_refusal(self, request: Request, option: str, value: object) -> str | None:
+        """Say why an option is refused; of tools also that there are too many, of both kinds together."""
+        if option in ("tools", "hosted_tools") and (count := len(request.tools)) > MOST_TOOLS:
+            return f"xAI takes at most {MOST_TOOLS} of them, not {count}"
+        return super().find_refusal(request, option, value)
 
     def send_message(self, request: Request) -> AsyncIterator[Delta]:
         """Send a request and yield the answer; a deferred one comes as a whole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor
+from math import floor, sqrt
 
 import attrs
 
@@ -10,6 +10,7 @@ from tertulia.domain.exchange import Target
 
 LEAST_FACTOR, MOST_FACTOR = 0.5, 2.0
 MOST_OFFSET = 4096.0
+MOST_TOKENS = 10**9  # a hundred times the largest window: whatever is more was not counted
 
 UNCALIBRATED_MARGIN = 0.10
 CALIBRATED_MARGIN = 0.02
@@ -41,6 +42,11 @@ class Correction:
     _factor_doubt: float = _FACTOR_DOUBT**2
     _common_doubt: float = 0.0
 
+    @property
+    def doubt(self) -> float:
+        """How much the factor is in doubt, as a share of what it was before anything was reported."""
+        return sqrt(self._factor_doubt) / _FACTOR_DOUBT
+
     def learn(self, estimated: int, reported: int) -> None:
         """Take in that what was estimated was really so many tokens."""
         of_offset = self._offset_doubt + self._common_doubt * estimated
@@ -63,6 +69,11 @@ class Correction:
         self._offset_doubt *= of_offset**2
         self._factor_doubt *= of_factor**2
         self._common_doubt *= of_offset * of_factor
+
+
+def _is_count(tokens: object) -> bool:
+    """Whether it can have been counted: a driver passes on whatever a server said."""
+    return type(tokens) is int and 0 < tokens <= MOST_TOKENS
 
 
 def _leave_out(difference: float) -> float:
@@ -93,7 +104,7 @@ class Calibration:
 
     def learn(self, target: Target, *, estimated: int, reported: int | None, has_media: bool = False) -> None:
         """Compare an uncorrected estimate of a whole request with the report; None is no report."""
-        if reported is not None and reported > 0 and estimated > 0:
+        if reported is not None and _is_count(estimated) and _is_count(reported):
             self._corrections.setdefault((target, has_media), Correction()).learn(estimated, reported)
 
     def knows(self, target: Target, *, has_media: bool = False) -> bool:
@@ -101,8 +112,14 @@ class Calibration:
         return (target, has_media) in self._corrections
 
     def margin(self, target: Target, *, has_media: bool = False) -> float:
-        """The share of a window to leave free, because even a corrected estimate is one."""
-        return CALIBRATED_MARGIN if self.knows(target, has_media=has_media) else UNCALIBRATED_MARGIN
+        """
+        The share of a window to leave free, because even a corrected estimate is one.
+
+        It shrinks with the doubt of the factor: what was reported of "hello" says little of a long history.
+        """
+        found = self._corrections.get((target, has_media))
+        doubt = 1.0 if found is None else found.doubt
+        return max(CALIBRATED_MARGIN, UNCALIBRATED_MARGIN * doubt)
 
     def correct(self, target: Target, tokens: int, *, has_media: bool = False) -> int:
         """Turn an estimate of a whole request into the tokens that the target would report."""

@@ -15,9 +15,9 @@ from tertulia.domain.exchange import Request
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import ModelInfo
 from tertulia.errors import ContextOverflowError, PluginError
+from tertulia.services.context.calibration import UNCALIBRATED_MARGIN
 
 DEFAULT_RESERVE = 4096
-_MARGIN = 0.9  # an estimate that has not been compared with the provider's own count may be a tenth off
 
 Count = Callable[[Sequence[Message]], int]
 
@@ -28,6 +28,7 @@ def make_window(
     max_tokens: int | None,
     max_messages: int | None,
     max_output_tokens: int | None,
+    margin: float = UNCALIBRATED_MARGIN,
 ) -> Window:
     """
     Say how much a request to a model may hold.
@@ -37,13 +38,14 @@ def make_window(
         max_tokens: The configured limit; None for the model's own.
         max_messages: Recent messages at most; None for no limit.
         max_output_tokens: What the caller wants left free for the answer; None for a usual length.
+        margin: The share of the model's own window to leave free, because tokens are estimated.
     """
-    reserve = max_output_tokens or DEFAULT_RESERVE
+    reserve, share = max_output_tokens or DEFAULT_RESERVE, 1 - margin
     limits = [] if max_tokens is None else [max_tokens]
     if model is not None and model.context_window is not None:
-        limits.append(max(1, int((model.context_window - reserve) * _MARGIN)))
+        limits.append(max(1, int((model.context_window - reserve) * share)))
     if model is not None and model.max_input_tokens is not None:
-        limits.append(int(model.max_input_tokens * _MARGIN))
+        limits.append(int(model.max_input_tokens * share))
     return Window(min(limits, default=None), max_messages, reserve)
 
 
