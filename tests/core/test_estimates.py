@@ -13,9 +13,11 @@ from tertulia import (
     AttachmentError,
     ConfigurationError,
     ContextOverflowError,
+    Cost,
     CostEstimate,
     Message,
     ModelInfo,
+    Money,
     Options,
     Price,
     ProviderConfig,
@@ -280,3 +282,25 @@ def test_an_estimate_is_a_value():
     assert attrs.evolve(estimate) == estimate
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         estimate.low = None
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("boom"), Cost(Money(-5)), Cost(Money(2**63))])
+async def test_a_plugin_that_cannot_price_makes_no_estimate_fail(open_client, answer):
+    """
+    What it raises, or answers with no amount of money, is unknown, as it is once something was sent.
+    """
+
+    class Dear:
+        @tertulia.hookimpl
+        def calculate_cost(self):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    plugins = [Counting("one"), Dear()]
+    async with open_client(store="memory:", environ={}, providers={}, plugins=plugins) as client:
+        estimate = await client.estimate_cost("Hello", provider="one")
+        found = await client.compare_prices("Hello")
+
+    assert (None, None, 5) == (estimate.low, estimate.high, estimate.input_tokens)
+    assert [] == list(found)

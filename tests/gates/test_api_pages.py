@@ -6,17 +6,18 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from enum import EnumType
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from tertulia_gemini import GeminiProvider
-from tertulia_openai import OpenAIProvider
-from tertulia_xai import XAIProvider
 
 import tertulia
 import tertulia.sync
+from tertulia_gemini import GeminiProvider
+from tertulia_openai import OpenAIProvider
+from tertulia_xai import XAIProvider
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 PAGES = {name: (REFERENCE / f"{name}.md").read_text("utf-8") for name in ("api", "values", "errors")}
@@ -38,9 +39,9 @@ DRIVERS: dict[str, type[tertulia.Provider]] = {
 
 
 def entries(page: str) -> Iterator[str]:
-    """The code in each heading, and at the beginning of each row of a table."""
+    """The code at the beginning of each heading, row and sentence."""
     for line in page.splitlines():
-        if found := re.match(r"(?:#{2,4}|\|) `([^`]+)`(?: \||$)", line):
+        if found := re.match(r"(?:(?:#{2,4}|\|) )?`([^`]+)`(?: (?:\||is |shows )|$)", line):
             yield found[1].replace(r"\|", "|")
 
 
@@ -133,6 +134,31 @@ def test_every_public_name_is_in_the_reference(name):
     told = re.findall(r"^(?:`(?:tertulia\.)?|#+ )(\w+)", reference, re.MULTILINE)
 
     assert name in named.union(told) or (is_error and re.search(rf"`(tertulia\.)?{name}`", PAGES["errors"]))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in tertulia.__all__ if attrs.has(getattr(tertulia, name)) and name != "Options"]
+)
+def test_every_value_has_its_fields_in_the_reference(name):
+    """A public value has its signature, or a table of its fields, or both."""
+    reference = PAGES["api"] + PAGES["values"]
+    signatures = {found[1] for found in re.finditer(r"`(\w+)\([^`]*\)`", reference)}
+    tables = {re.findall(r"\w+", heading)[0] for _, heading in FIELDS}
+
+    assert name in signatures | tables
+    assert name not in {"Reply", "Timeouts"} - tables
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in tertulia.__all__ if isinstance(getattr(tertulia, name), EnumType)]
+)
+def test_every_word_of_an_enumeration_is_in_the_reference(name):
+    """The line that explains an enumeration has all its values; the kinds have a page of their own."""
+    if name == "ErrorKind":
+        return
+    lines = [line for line in PAGES["values"].splitlines() if re.search(rf"`{name}` (?:is|\|) `", line)]
+
+    assert [line for line in lines if all(f"`{word.value}`" in line for word in getattr(tertulia, name))]
 
 
 @pytest.mark.parametrize(

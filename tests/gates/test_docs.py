@@ -75,10 +75,8 @@ def test_every_page_is_linked_from_the_readme(page):
 def test_every_package_is_in_the_readme():
     """The table has the folder and the name of each package, and no others."""
     folders = [ROOT / "core", *(manifest.parent for manifest in (ROOT / "plugins").glob("*/pyproject.toml"))]
-    named = {
-        f"{show_path(folder)}/": tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"]
-        for folder in folders
-    }
+    manifests = {folder: tomllib.loads((folder / "pyproject.toml").read_text("utf-8")) for folder in folders}
+    named = {f"{show_path(folder)}/": each["project"]["name"] for folder, each in manifests.items()}
 
     assert named == dict(re.findall(r"^\| `([\w/-]+)` \| `([\w-]+)` \|", README, re.MULTILINE))
 

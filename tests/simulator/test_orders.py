@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tertulia_simulator import SentFile
+import tertulia
+from tertulia import ProviderFile
+from tertulia_simulator import SentFile, SentImage
 
 from .dialects import DIALECTS
 
@@ -156,6 +158,35 @@ async def test_an_uploaded_file_is_known(caller, simulator, name):
     assert {"openai": 400, "openai-chat": 400, "xai": 404, "xai-chat": 404, "gemini": 403}[name] == gone
     with pytest.raises(ValueError, match="knows no file"):
         simulator.remove_file(dialect.service, file)
+
+
+@pytest.mark.parametrize("media_type", ["application/pdf", "text/csv"])
+async def test_geminis_files_are_known_under_the_simulators_own_address(simulator, media_type):
+    """
+    A driver that was sent here makes the address of a file of where it was sent.
+    """
+    file = simulator.add_file("gemini", PDF, media_type, name="plan.pdf")
+    part = ProviderFile("gemini", "files/" + file.rpartition("/")[2])
+    async with tertulia.open(store="memory:", providers=simulator.providers(), environ={}) as client:
+        await client.ask("Read.", provider="gemini", attach=part)
+        sent = simulator.sent_to("gemini")
+        simulator.remove_file("gemini", file)
+        with pytest.raises(tertulia.ProviderError, match="permission to access the File") as caught:
+            await client.ask("Read.", provider="gemini", attach=part)
+
+    assert [SentFile(media_type, len(PDF), file=file, name="plan.pdf")] == sent.documents
+    assert 403 == caught.value.status
+
+
+async def test_an_uploaded_image_is_an_image(simulator):
+    """
+    A file that is known needs no type in the request.
+    """
+    file = simulator.add_file("gemini", b"\xff\xd8\xff", "image/jpeg")
+    async with tertulia.open(store="memory:", providers=simulator.providers(), environ={}) as client:
+        await client.ask("Look.", provider="gemini", attach=ProviderFile("gemini", file))
+
+    assert [SentImage("image/jpeg", 3)] == simulator.sent_to("gemini").images
 
 
 @pytest.mark.parametrize(

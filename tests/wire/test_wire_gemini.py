@@ -405,15 +405,14 @@ def test_a_request_overrides_the_configuration_by_category():
 
 def test_a_category_that_gemini_takes_but_does_not_mean_has_a_note():
     """
-    An obsolete category, and one of Vertex AI, are sent, and the reply says what they are.
+    An obsolete category is sent, and the reply says what it is.
     """
-    safety = {"HARM_CATEGORY_JAILBREAK": "OFF", HATE: "OFF", "HARM_CATEGORY_CIVIC_INTEGRITY": "OFF"}
+    safety = {HATE: "OFF", "HARM_CATEGORY_CIVIC_INTEGRITY": "OFF"}
 
     rendered = render_request(Request(Target("mine", "some-model"), (HELLO,)), safety)
 
     assert list(safety) == [setting["category"] for setting in rendered.body["safetySettings"]]
     assert (
-        "harm category HARM_CATEGORY_JAILBREAK is meant for Vertex AI: the Gemini API may refuse it",
         "harm category HARM_CATEGORY_CIVIC_INTEGRITY is obsolete: Gemini takes it and ignores it",
     ) == rendered.notes
 
@@ -426,6 +425,12 @@ def test_a_category_that_gemini_takes_but_does_not_mean_has_a_note():
             "harm category 'HARM_CATEGORY_IMAGE_HATE' exists on Vertex AI only",
             f"use one of {', '.join(CATEGORIES)}",
             id="Vertex AI",
+        ),
+        pytest.param(
+            {"HARM_CATEGORY_JAILBREAK": "OFF"},
+            "harm category 'HARM_CATEGORY_JAILBREAK' is meant for Vertex AI",
+            f"use one of {', '.join(CATEGORIES)}",
+            id="meant for Vertex AI",
         ),
         pytest.param(
             {"HARM_CATEGORY_TOXICITY": "OFF"},

@@ -351,6 +351,21 @@ INLINE = "JVBERi0xLjc="
             id="address",
         ),
         pytest.param(
+            Document(url="https://example.com/Prices.CSV?at=a.pdf#2"),
+            [{"fileData": {"mimeType": "text/csv", "fileUri": "https://example.com/Prices.CSV?at=a.pdf#2"}}],
+            id="address with an extension",
+        ),
+        pytest.param(
+            Audio(media_type="audio/flac", url="https://example.com/a.wav"),
+            [{"fileData": {"mimeType": "audio/flac", "fileUri": "https://example.com/a.wav"}}],
+            id="address of what somebody knows better",
+        ),
+        pytest.param(
+            Document(file=ProviderFile("mine", "https://files.example/v1/files/a.pdf")),
+            [{"fileData": {"fileUri": "https://files.example/v1/files/a.pdf"}}],
+            id="uploaded file, whose type Google knows",
+        ),
+        pytest.param(
             Audio(media_type="audio/mpeg", file=ProviderFile("mine", "https://files.example/v1/files/a")),
             [{"fileData": {"mimeType": "audio/mpeg", "fileUri": "https://files.example/v1/files/a"}}],
             id="uploaded file, by address",

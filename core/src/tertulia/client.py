@@ -471,7 +471,7 @@ class Client:
                 continue
             if provider.config.api_key is not None or not getattr(provider, "needs_key", False):
                 return name
-            variables += provider.KEY_VARIABLES
+            variables += getattr(provider, "key_variables", provider.KEY_VARIABLES)
         if failures:
             raise failures[0]
         raise ConfigurationError("no provider has a key", next_step=f"set one of {', '.join(variables)}")

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, cast, overload
 from urllib.parse import urlsplit
 
 from tertulia.contracts.provider import Provider
@@ -27,6 +27,7 @@ from tertulia.errors import (
     UnsupportedParameterError,
 )
 from tertulia.runtime.answers import Answer, StreamedAnswer, WholeAnswer
+from tertulia.runtime.configuration.environment import variable
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
 from tertulia.runtime.refusals import Refusals
 from tertulia.runtime.serialization import decode_json, encode_json
@@ -97,6 +98,11 @@ class HTTPProvider(Provider):
         """Whether a call without a key is refused before it is made: where a key has a variable."""
         return bool(self.KEY_VARIABLES)
 
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The variables that its key is looked for in: a vendor's key goes to the vendor's own origin only."""
+        return self.KEY_VARIABLES if self.is_at_origin else (variable(self.name, "API_KEY"),)
+
     @cached_property  # asked ten times for each send, and a URL is taken apart for it
     def is_at_origin(self) -> bool:
         """Whether it is at the vendor's own origin, or at a host below it."""
@@ -157,10 +163,29 @@ class HTTPProvider(Provider):
         value: object = self.config.settings.get(setting, default)
         if value in among:
             return str(value)
-        close = difflib.get_close_matches(str(value), among, n=1)
-        # Not what it is: a key may have been written there.
-        raise ConfigurationError(
-            f"provider {self.name!r}: {setting} is none of {', '.join(among)}",
+        raise self._refuse_word(f"{setting} is none of {', '.join(among)}", value, among)
+
+    def choose_several(self, setting: str, *, among: Sequence[str], default: Sequence[str]) -> Sequence[str]:
+        """
+        Read a setting that is a list of words.
+
+        Raises:
+            ConfigurationError: It is no list, or has another word in it.
+        """
+        value: object = self.config.settings.get(setting, default)
+        if not isinstance(value, list | tuple):
+            raise self._refuse_word(f"{setting} is no list of {', '.join(among)}", value, ())
+        words = cast("Sequence[object]", value)
+        for word in words:
+            if word not in among:
+                raise self._refuse_word(f"{setting} has a word that is none of {', '.join(among)}", word, among)
+        return [str(word) for word in words]
+
+    def _refuse_word(self, problem: str, word: object, among: Sequence[str]) -> ConfigurationError:
+        """Without what it is: a key may have been written there."""
+        close = difflib.get_close_matches(str(word), among, n=1)
+        return ConfigurationError(
+            f"provider {self.name!r}: {problem}",
             provider=self.name,
             next_step=f"did you mean {close[0]!r}?" if close else None,
         )
@@ -322,14 +347,20 @@ class HTTPProvider(Provider):
     def _make_call(self, method: str, path: str, body: bytes | None, request: Request | None) -> HTTPCall:
         key = self.config.api_key
         if key is None and self.needs_key:
-            raise MissingKeyError(
-                f"provider {self.name!r}: no key is set, so nothing was sent",
-                next_step=f"set {' or '.join(self.KEY_VARIABLES)}, or pass api_key",
-            )
+            raise self._miss_key()
         headers = {"content-type": "application/json"} if body else {}
         headers.update(self.render_headers(request))
         secrets: Mapping[str, Secret] = {} if key is None else self.render_key(key)
         return HTTPCall(method, self.base_url + path, headers, secrets, body)
+
+    def _miss_key(self) -> MissingKeyError:
+        where = "" if self.is_at_origin else f" for {self.base_url}"
+        next_step = f"set {' or '.join(self.key_variables)}, or pass api_key"
+        if withheld := [name for name in self.KEY_VARIABLES if name not in self.key_variables]:
+            next_step += f"; what {' or '.join(withheld)} holds goes to the vendor's own origin only"
+        return MissingKeyError(
+            f"provider {self.name!r}: no key is set{where}, so nothing was sent", next_step=next_step
+        )
 
     async def _open(
         self,
@@ -410,7 +441,7 @@ class HTTPProvider(Provider):
         if answer is not None:
             error.request_id = self._hide(error.request_id or answer.headers.get("x-request-id"))
             error.status = error.status or (answer.status if answer.status >= 300 else None)
-        error.message = self._hide(error.message)[:MOST_SHOWN]
+        error.message = " ".join(self._hide(error.message).split())[:MOST_SHOWN]
         error.code = self._hide(error.code)
         if isinstance(error, UnsupportedParameterError):
             error.parameter = self._hide(error.parameter)

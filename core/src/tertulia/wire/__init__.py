@@ -5,6 +5,7 @@ No module here does I/O: bytes and JSON go in, values come out. A format that on
 lives in that package.
 """
 
+from tertulia.domain.media_type import guess_media_type
 from tertulia.wire.errors import (
     ErrorAnswer,
     ErrorBody,
@@ -49,6 +50,7 @@ __all__ = [
     "StreamReader",
     "Wire",
     "classify",
+    "guess_media_type",
     "merge_extra",
     "parse_error_body",
     "parse_retry_after",

@@ -219,6 +219,7 @@ NEXT_STEPS: Mapping[ErrorKind, str] = {
     ErrorKind.MODEL_NOT_FOUND: "choose a model that the provider lists",
     ErrorKind.CONTEXT_LENGTH: "set a smaller max_context_tokens, or use a model with a larger window",
     ErrorKind.CONTENT_FILTER: "change the message, or the safety settings where the provider has them",
+    ErrorKind.INVALID_REQUEST: "change the request: the provider's words say what it refuses",
     ErrorKind.UNSUPPORTED_PARAMETER: "leave the option out for this model",
     ErrorKind.SERVER: "send again, or name a fallback",
     ErrorKind.OVERLOADED: "send again in a moment, or name a fallback",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from tertulia import (
     Audio,
@@ -26,7 +27,7 @@ from tertulia import (
     ToolResult,
     Video,
 )
-from tertulia.wire import Json, KeptRenderings, LeftOut, read_object
+from tertulia.wire import Json, KeptRenderings, LeftOut, guess_media_type, read_object
 from tertulia_gemini.thinking import checks_signatures, takes_budget
 
 FOREIGN_CALL_SIGNATURE = b64encode(b"skip_thought_signature_validator").decode()
@@ -130,7 +131,8 @@ class ContentsWriter:
                 return []
 
     def _render_media(self, part: Media, state: Json) -> Sequence[Json]:
-        kind = {} if part.media_type is None else {"mimeType": part.media_type}
+        media_type = part.media_type or _guess_type(part)
+        kind = {} if media_type is None else {"mimeType": media_type}
         if part.data is not None:
             rendered = {"inlineData": {**kind, "data": b64encode(part.data).decode("ascii")}}
         elif (address := self._find_address(part)) is not None:
@@ -172,6 +174,11 @@ def _join_turns(turns: Iterable[Json]) -> list[Json]:
             contents[-1] = {"role": role, "parts": [*contents[-1]["parts"], *turn["parts"]]}
             is_joined = True
     return contents
+
+
+def _guess_type(part: Media) -> str | None:
+    """What is at an address as its extension says; of what was uploaded Google knows it."""
+    return None if part.url is None else guess_media_type(urlsplit(part.url).path)
 
 
 def _render_call(call: ToolCall) -> Json:

@@ -15,11 +15,11 @@ CATEGORIES = (
 
 NOTED = {
     "HARM_CATEGORY_CIVIC_INTEGRITY": "is obsolete: Gemini takes it and ignores it",
-    "HARM_CATEGORY_JAILBREAK": "is meant for Vertex AI: the Gemini API may refuse it",
 }
 """What is sent all the same, with a note."""
 
 REFUSED = {
+    "HARM_CATEGORY_JAILBREAK": "is meant for Vertex AI",
     **dict.fromkeys(
         (
             "HARM_CATEGORY_IMAGE_HATE",
@@ -41,7 +41,7 @@ REFUSED = {
         "went with the PaLM models",
     ),
 }
-"""What the Gemini API is certain to refuse, so it is refused before."""
+"""What the Gemini API does not filter, and does not take, so it is refused before."""
 
 THRESHOLDS = ("BLOCK_LOW_AND_ABOVE", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_ONLY_HIGH", "BLOCK_NONE", "OFF")
 """From the strictest to no filter at all; what protects children cannot be switched off."""

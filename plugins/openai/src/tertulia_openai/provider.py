@@ -37,6 +37,9 @@ CHAT_DIALECT = Dialect(
 )
 """OpenAI's own; a server that is compatible with it knows little of this."""
 
+ATTACHMENTS = ("images", "documents", "audio")
+"""What may be said to be taken, beginning with what nearly every server takes."""
+
 COUNTED = frozenset(
     {
         "model",
@@ -58,23 +61,28 @@ class OpenAIProvider(ChatCompletionsProvider):
     OpenAI, stateless: nothing is kept at OpenAI. And every server that speaks Chat Completions.
 
     Settings: ``organization`` and ``project``, sent as headers; ``api``, which is ``"responses"`` at
-    OpenAI's own origin and ``"chat"`` at any other ``base_url``, unless it is set. A server elsewhere that
-    speaks Chat Completions needs no key.
+    OpenAI's own origin and ``"chat"`` at any other ``base_url``, unless it is set; ``vendor``, which is
+    ``"openai"`` at that origin and where Responses are spoken, else ``"other"``: a server that is
+    compatible, and needs no key; ``attachments``, the kinds that are taken: of another vendor images alone,
+    unless it is set.
     """
 
     BASE_URL: ClassVar[str] = "https://api.openai.com/v1"
     DEFAULT_MODEL = DEFAULT_MODEL
     KEY_VARIABLES = ("AI_OPENAI_API_KEY", "OPENAI_API_KEY")
-    SETTINGS = frozenset({"api", "organization", "project"})
+    SETTINGS = frozenset({"api", "attachments", "organization", "project", "vendor"})
     MODELS = MODELS
     PRICES = PRICES
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         speaks_responses = self.api == "responses"
-        self.IMAGES = media.IMAGES if speaks_responses else type(self).IMAGES
-        self.DOCUMENTS = media.DOCUMENTS if speaks_responses else media.CHAT_DOCUMENTS
-        self.AUDIO = media.AUDIO
+        taken = self._choose_attachments()
+        images = media.IMAGES if speaks_responses else type(self).IMAGES
+        documents = media.DOCUMENTS if speaks_responses else media.CHAT_DOCUMENTS
+        self.IMAGES = images if "images" in taken else None
+        self.DOCUMENTS = documents if "documents" in taken else None
+        self.AUDIO = media.AUDIO if "audio" in taken else None
 
     @cached_property
     def api(self) -> str:
@@ -85,7 +93,13 @@ class OpenAIProvider(ChatCompletionsProvider):
     @cached_property
     def is_openai(self) -> bool:
         """Whether it is OpenAI that answers, if at another address, and not a server compatible with it."""
-        return self.is_at_origin or self.api == "responses"
+        default = "openai" if self.is_at_origin or self.api == "responses" else "other"
+        return self.choose("vendor", among=("openai", "other"), default=default) == "openai"
+
+    @property
+    def vendor(self) -> str | None:
+        """Whose prices hold, as the settings say."""
+        return self.config.driver if self.is_openai else None
 
     @property
     def needs_key(self) -> bool:
@@ -145,6 +159,10 @@ class OpenAIProvider(ChatCompletionsProvider):
         if self.region is None:
             return reply
         return attrs.evolve(reply, billing=attrs.evolve(reply.billing, region=self.region))
+
+    def _choose_attachments(self) -> Sequence[str]:
+        default = ATTACHMENTS if self.is_openai else ATTACHMENTS[:1]
+        return self.choose_several("attachments", among=ATTACHMENTS, default=default)
 
     async def list_models(self) -> Sequence[ModelInfo]:
         """List the models of the key; the list has dates, and all else comes from the bundled table."""

@@ -127,6 +127,8 @@ class Simulator:
         }
         for name in (OpenAI.name, XAI.name):
             providers[name]["api"] = api
+        if api == "chat":
+            providers[OpenAI.name]["vendor"] = "openai"  # else a server elsewhere is one that is compatible
         if local:
             url = self.url + Local.base_path
             providers[Local.name] = {"driver": "openai", "base_url": url, "model": LOCAL_MODELS[0].id}

@@ -33,11 +33,22 @@ def read_content(content: Json, files: Mapping[str, StoredFile]) -> Message:
     return Message(
         "assistant" if role == "model" else "tool" if is_answer else str(role),
         texts,
-        tuple(read_image(medium) for medium in media if gemini_schema.is_image(medium)),
-        tuple(read_file(medium, files) for medium in media if medium and not gemini_schema.is_image(medium)),
+        tuple(read_image(medium, files) for medium in media if is_image(medium, files)),
+        tuple(read_file(medium, files) for medium in media if medium and not is_image(medium, files)),
         tuple(read_call(as_object(part["functionCall"])) for part in parts if "functionCall" in part),
         results,
     )
+
+
+def is_image(medium: Json, files: Mapping[str, StoredFile]) -> bool:
+    """Whether it is an image that was sent; of a file that was uploaded its type is known."""
+    stored = find_stored(medium, files)
+    return stored.media_type.startswith("image/") if stored else gemini_schema.is_image(medium)
+
+
+def find_stored(medium: Json, files: Mapping[str, StoredFile]) -> StoredFile | None:
+    """The uploaded file that is referred to; None for anything else."""
+    return files.get(gemini_schema.name_file(medium.get("fileUri")))
 
 
 def is_result(part: Json) -> bool:
@@ -59,8 +70,10 @@ def read_result(given: Json) -> Result:
     return Result(str(given.get("id", "")), str(given.get("name")), text, is_error)
 
 
-def read_image(medium: Json) -> SentImage:
-    """Read an image that was sent, or its address."""
+def read_image(medium: Json, files: Mapping[str, StoredFile]) -> SentImage:
+    """Read an image that was sent, or uploaded before, or its address."""
+    if stored := find_stored(medium, files):
+        return identify(stored.content)
     if "fileUri" in medium:
         return SentImage(url=str(medium["fileUri"]))
     return identify(gemini_schema.decode_any(medium.get("data")) or b"")
@@ -71,10 +84,9 @@ def read_file(medium: Json, files: Mapping[str, StoredFile]) -> SentFile:
     media_type, name = str(medium.get("mimeType")), medium.get("displayName")
     if "fileUri" not in medium:
         return SentFile(media_type, len(gemini_schema.decode_any(medium.get("data")) or b""), name=name)
-    uri = str(medium["fileUri"])
-    if stored := files.get(uri):
-        return SentFile(stored.media_type, len(stored.content), file=uri, name=stored.name)
-    return SentFile(media_type, url=uri, name=name)
+    if stored := find_stored(medium, files):
+        return SentFile(stored.media_type, len(stored.content), file=stored.id, name=stored.name)
+    return SentFile(media_type, url=str(medium["fileUri"]), name=name)
 
 
 def read_bounds(config: Json) -> Bounds:

@@ -22,6 +22,8 @@ OTHER_MEDIA = ("application/pdf", "audio/", "video/", "text/")
 FILES = "https://generativelanguage.googleapis.com/"
 """With this begin the addresses of uploaded files."""
 
+_FILE = re.compile(r"(?:https://generativelanguage\.googleapis\.com|http://[^/]+/gemini)/v1\w*/(files/.+)")
+
 NO_IMAGE = (
     "Unable to process input image. Please retry or report in "
     "https://developers.generativeai.google/guide/troubleshooting"
@@ -166,16 +168,23 @@ def is_image(medium: Json) -> bool:
     return bool(medium) and str(medium.get("mimeType", "image/")).startswith("image/")
 
 
+def name_file(uri: object) -> str:
+    """The address that Google knows a file by, which may be written with another version or our own host."""
+    found = _FILE.fullmatch(str(uri))
+    return f"{FILES}v1beta/{found[1]}" if found else str(uri)
+
+
 def check_media(parts: list[Json], files: Collection[str]) -> None:
     """Refuse types of media that Google does not read, images that are none, and files it does not have."""
     for part in parts:
         inline, file = as_object(part.get("inlineData")), as_object(part.get("fileData"))
         for medium in filter(None, (inline, file)):
             check_type(str(medium.get("mimeType", "" if medium is inline else IMAGE_TYPES[0])))
-        if file and not str(file.get("fileUri", "")).startswith("https://"):
-            raise invalid_argument(f"Invalid or unsupported file uri: {file.get('fileUri', '')}")
-        if file and str(file["fileUri"]).startswith(FILES) and file["fileUri"] not in files:
-            raise refuse_file(str(file["fileUri"]))
+        uri = name_file(file.get("fileUri", ""))
+        if file and not uri.startswith("https://"):
+            raise invalid_argument(f"Invalid or unsupported file uri: {uri}")
+        if file and uri.startswith(FILES) and uri not in files:
+            raise refuse_file(uri)
         if is_image(inline) and not identify(decode_any(inline.get("data")) or b"").media_type:
             raise invalid_argument(NO_IMAGE)
 
