@@ -28,6 +28,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(environment.undo)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Measure the first cases of each test, and the asyncio API where a test is told of both.
+
+    The other cases run as they are: measuring all of them would take as long again, and add a hundredth.
+    """
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if call is not None and (
+            "blocking" in call.params.values() or any(index >= 2 for index in call.indices.values())
+        ):
+            item.add_marker(pytest.mark.no_cover)
+
+
 def evaluate(example: Example) -> None:
     """Run one block; what it awaits runs on the page's own loop."""
     source = pad(example.parsed, example.line + example.parsed.line_offset)

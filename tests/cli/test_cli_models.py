@@ -172,7 +172,10 @@ def test_providers_without_a_key_are_passed_over(tertulia_command, simulated, mo
     assert 0 == ended.code
     assert "xai: passed over, no key is set\n" in ended.err
     assert 2 == named.code
-    assert named.err.startswith("error: provider 'xai': no key is set, so nothing was sent; set ")
+    assert named.err.startswith(
+        f"error: provider 'xai': no key is set for {simulated.url}/xai/v1, so nothing was sent; "
+        "set AI_XAI_API_KEY, or pass api_key; XAI_API_KEY is withheld"
+    )
     assert (0, ["no key"]) == (verified.code, rows(verified.out)["xai"])
 
 

@@ -263,9 +263,11 @@ def test_what_is_attached_already_keeps_what_it_says():
         (Video(b""), "video is empty"),
         (
             Audio(url="ftp://example.com/a.mp3"),
-            "'ftp://example.com/a.mp3' is no address that anybody fetches",
+            "is no address that can be attached; give a path, or an address that begins with https://",
         ),
-        (Document(url="//127.0.0.1/x"), "'//127.0.0.1/x' is no address that anybody fetches"),
+        ("file:///etc/passwd", "'file:///etc/passwd' is no address that can be attached; give a path, or an"),
+        (Document(url="//127.0.0.1/x"), "'//127.0.0.1/x' is no address that can be attached"),
+        (3, "an int cannot be attached"),
         ("https://[/a.pdf", "'https://[/a.pdf' is no address"),
         (
             "https://me:secret@example.com/a.pdf?key=secret",
@@ -283,6 +285,26 @@ def test_what_cannot_be_attached_is_named(source, words):
 
     assert words in str(caught.value)
     assert "secret" not in f"{caught.value}{caught.value.source}"
+
+
+@pytest.mark.parametrize("kind", [Image, Document, Audio, Video])
+def test_what_is_nowhere_is_no_attachment(kind):
+    """A part has one source: bytes, an address or an uploaded file."""
+    for sources in ({}, {"data": PDF, "url": "https://example.com/a"}):
+        with pytest.raises(AttachmentError) as caught:
+            kind(**sources)
+        assert f"{kind.__name__} has exactly one of data, url and file" == caught.value.message
+
+
+def test_a_text_of_another_encoding_is_told_to_be_saved_again(tmp_path):
+    """A table of an old program is a text all the same, and there is a way to attach it."""
+    (tmp_path / "prices.csv").write_bytes("café;2,50 €".encode("cp1252"))
+    (tmp_path / "notes.bin").write_bytes("café;2,50 €".encode("cp1252"))
+
+    for name, next_step in (("prices.csv", "save it as UTF-8"), ("notes.bin", "say what it is: ")):
+        with pytest.raises(AttachmentError, match="is of no known type, and no UTF-8 text") as caught:
+            tertulia.load_attachment(tmp_path / name)
+        assert caught.value.next_step.startswith(next_step)
 
 
 NAMES = [
@@ -420,9 +442,9 @@ async def test_what_a_provider_takes_is_sent_and_kept(client, reader, part, data
         (Document(b"\x00", "model/x"), "takes application/pdf, text/markdown, and not model/x"),
         (
             Document(url="https://example.com/a.pdf"),
-            "fetches no addresses, so nothing was sent; your message is ",
+            "takes documents only as bytes, so nothing was sent; your message is ",
         ),
-        (Document(file=OWN), "takes no documents that were uploaded before"),
+        (Document(file=OWN), "takes no uploaded documents, so nothing was sent"),
         (Image(file=ProviderFile("xai", "f")), "file f at xai cannot be read by reader/scripted-1"),
         (Video(MP4, "video/mp4"), "takes films only from an address or uploaded before"),
         (

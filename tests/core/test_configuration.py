@@ -170,7 +170,9 @@ def test_an_argument_of_the_wrong_form_is_named(arguments, message):
 
 
 URL_FORM = "write it as https://HOST/PATH"
-KEYS = "its keys are: driver, api_key, base_url, model, fallback, timeouts, price_factor, and its driver's own"
+KEYS = (
+    "its keys are: driver, api_key, base_url, model, fallback, timeouts, price_factor, and its driver's own"
+)
 NO_LOGIN = ".base_url has a user or a password in it; put the key in api_key"
 
 
@@ -296,8 +298,9 @@ async def test_a_missing_key_is_said_before_anything_is_sent(simulator):
         (attempt,) = await conversation.attempts()
 
     assert (
-        "provider 'xai': no key is set, so nothing was sent; your message is stored; "
-        "set AI_XAI_API_KEY or XAI_API_KEY, or pass api_key"
+        f"provider 'xai': no key is set for {simulator.url}/xai/v1, so nothing was sent; "
+        "your message is stored; set AI_XAI_API_KEY, or pass api_key; "
+        "XAI_API_KEY is withheld, because a vendor's key goes to the vendor's own origin only"
     ) == str(caught.value)
     assert (AttemptOutcome.FAILED, 0) == (attempt.outcome, attempt.cost.usd)
     assert [] == simulator.requests

@@ -516,7 +516,7 @@ async def test_without_the_option_nothing_is_fetched(site, homely, database):
     """An address is refused where nobody fetches it, and the error says how to have it fetched."""
     async with tertulia.open(store=database, providers={}, plugins=[homely], environ={}) as client:
         assert client._core.fetcher is None
-        with pytest.raises(UnsupportedMediaError, match="fetches no addresses") as caught:
+        with pytest.raises(UnsupportedMediaError, match="only as bytes") as caught:
             await client.ask("?", provider="homely", attach=site.url("/a.png"))
 
     assert "attach the file itself, or open the client with fetch_urls=True" == caught.value.next_step
@@ -559,7 +559,7 @@ async def test_what_cannot_be_fetched_falls_back_to_who_fetches_it(client, homel
     reply = await conversation.send("?", attach=Image(url=site.url("/gone.png")), fallback=["far"])
 
     assert ("far", []) == (reply.provider, homely.requests)
-    why = "answered with status 404, and homely/scripted-1 fetches no addresses itself, so nothing was sent"
+    why = "answered with status 404, and homely/scripted-1 fetches no images itself, so nothing was sent"
     assert f"{site.url('/gone.png')} {why}" == reply.attempts[0].error_message
 
 
@@ -575,7 +575,7 @@ async def test_what_is_gone_further_back_becomes_a_note(client, homely, far, sit
 
     shown = site.url("/gone.png")
     assert Text(f"[image at {shown}] which you cannot see") == homely.requests[0].messages[0].parts[0]
-    why = f"{shown} answered with status 404, and homely/scripted-1 fetches no addresses itself"
+    why = f"{shown} answered with status 404, and homely/scripted-1 fetches no images itself"
     assert (f"[image at {shown}] was replaced by a note: {why}",) == reply.warnings
 
 

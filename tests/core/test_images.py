@@ -110,8 +110,8 @@ def test_an_image_does_not_show_its_bytes():
         (Image(b"%PDF-1.7"), "image is application/pdf, so it is no image"),
         ("data:image/png;base64,@@@", "a data URL cannot be read"),
         ("data:image/png", "a data URL cannot be read: it has no comma"),
-        ("https://", "'https://' is no address that anybody fetches"),
-        (Image(url="file:///etc/passwd"), "'file:///etc/passwd' is no address that anybody fetches"),
+        ("https://", "'https://' is no address that can be attached"),
+        (Image(url="file:///etc/passwd"), "'file:///etc/passwd' is no address that can be attached"),
         ("https://me:pw@example.com/a.png", "'https://example.com/a.png' has a user or a password in it"),
         ("https://[", "'https://[' is no address"),
         ("a\0b", "cannot be read"),
@@ -284,7 +284,7 @@ async def test_an_address_is_not_sent_where_nobody_fetches_it(client):
     homely = Homely("homely")
     client.register(homely)
 
-    with pytest.raises(UnsupportedMediaError, match="homely/scripted-1 fetches no addresses"):
+    with pytest.raises(UnsupportedMediaError, match="homely/scripted-1 takes images only as bytes"):
         await client.ask("What is this?", provider="homely", attach="https://example.com/cat.png")
 
     assert [] == homely.requests

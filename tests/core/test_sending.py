@@ -1008,7 +1008,7 @@ async def test_an_empty_message_is_refused(client, one):
     [
         (lambda trip: trip.send(b"hi"), "what is said must be a str, not a bytes"),
         (lambda trip: trip.send(None), "what is said must be a str, not a NoneType"),
-        (lambda trip: trip.send("hi", options={"seed": 1}), "options must be a Options, not a dict"),
+        (lambda trip: trip.send("hi", options={"seed": 1}), "options must be an Options, not a dict"),
         (lambda trip: trip.send("hi", timeouts={"total": 3}), "timeouts must be a Timeouts, not a dict"),
         (lambda trip: trip.append("hi"), "what is appended must be a Message, not a str"),
     ],

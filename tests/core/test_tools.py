@@ -411,7 +411,7 @@ async def test_a_small_window_keeps_the_open_turn(open_client, one, database):
         ([lambda city: city], "'<lambda>' cannot be the name of a tool"),
         ([get_weather, get_weather], "two tools are called 'get_weather'"),
         ([Tool("a b")], "'a b' cannot be the name of a tool"),
-        ([3], "a int cannot be called, so it is no tool"),
+        ([3], "an int cannot be called, so it is no tool"),
         (get_weather, "tools is a list"),
         ([lambda *cities: cities], "cannot be the name"),
     ],

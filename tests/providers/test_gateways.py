@@ -15,7 +15,6 @@ from tertulia import (
     MissingKeyError,
     Options,
     ProviderConfig,
-    ProviderFile,
     Request,
     Target,
     UnsupportedMediaError,
@@ -175,7 +174,8 @@ async def test_a_key_that_is_kept_back_is_said_to_be():
     )
     assert (
         "set AI_MY_GATE_API_KEY, or pass api_key; "
-        "what AI_OPENAI_API_KEY or OPENAI_API_KEY holds goes to the vendor's own origin only"
+        "AI_OPENAI_API_KEY and OPENAI_API_KEY are withheld, "
+        "because a vendor's key goes to the vendor's own origin only"
     ) == caught.value.next_step
     assert "set one of AI_MY_GATE_API_KEY" == unchosen.value.next_step
 

@@ -268,7 +268,7 @@ async def test_the_deadline_ends_the_waiting():
 
     assert [0.5, 1.25, 2.375, 3] == look.at
     assert ("total", "t-1") == (caught.value.timer, caught.value.request_id)
-    assert "the deferred answer was not there in time" == caught.value.message
+    assert "the deferred answer t-1 was not there in time" == caught.value.message
     assert "fetch the answer within 24 hours: fetch_deferred('t-1')" == caught.value.next_step
 
 
@@ -276,14 +276,29 @@ async def test_a_deadline_says_why_the_last_look_failed():
     """
     A service that was out all the time is not called slow.
     """
-    look = Look(*[tertulia.OverloadedError("at capacity")] * 2)
+    look = Look(*[tertulia.OverloadedError("provider 'xai': at capacity", provider="xai")] * 2)
 
     with pytest.raises(ProviderTimeoutError) as caught:
         await look.wait(1)
 
     assert caught.value.message == (
-        "the deferred answer was not there in time: the last look failed, at capacity"
+        "the deferred answer t-1 was not there in time, and the last look at it failed: at capacity"
     )
+
+
+async def test_a_look_that_the_deadline_cut_is_no_reason():
+    """
+    That time was over is said once.
+    """
+    look = Look(tertulia.ProviderTimeoutError("provider 'xai': the time is over", timer="total"))
+
+    with pytest.raises(ProviderTimeoutError) as caught:
+        await look.wait(0.5)
+
+    assert (
+        "the deferred answer t-1 was not there in time; "
+        "fetch the answer within 24 hours: fetch_deferred('t-1')"
+    ) == str(caught.value)
 
 
 async def test_the_deadline_of_a_request_counts(connect):

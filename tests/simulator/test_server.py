@@ -74,6 +74,26 @@ async def test_the_providers_are_ready_to_be_opened(simulator):
     }
 
 
+async def test_openai_is_openai_by_chat_too(simulator):
+    """
+    It is asked in OpenAI's own dialect, and costs what OpenAI costs; the local server is neither.
+    """
+    providers = simulator.providers(api="chat", local=True)
+    options = tertulia.Options(max_output_tokens=50)
+    async with tertulia.open(store="memory:", providers=providers, environ={}) as client:
+        asked = {
+            name: await client.ask("Hello", provider=name, options=options) for name in ("openai", "local")
+        }
+
+    assert [("openai", "openai"), ("local", None)] == [
+        (name, providers[name].get("vendor")) for name in ("openai", "local")
+    ]
+    openai, local = (simulator.sent_to(name).body for name in ("openai", "local"))
+    assert (50, False) == (openai["max_completion_tokens"], openai["store"])
+    assert (50, False) == (local["max_tokens"], "store" in local)
+    assert [False, True] == [asked[name].cost is None for name in ("openai", "local")]
+
+
 async def test_the_local_server_is_configured_when_asked_for(simulator):
     """
     It needs a model and no key, and comes after the vendors.

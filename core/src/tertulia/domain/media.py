@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from tertulia.errors import AttachmentError
+
 
 @attrs.frozen
 class OpaqueState:
@@ -149,7 +151,10 @@ Media: TypeAlias = Image | Document | Audio | Video
 
 def _check_source(part: Media) -> None:
     if sum(source is not None for source in (part.data, part.url, part.file)) != 1:
-        raise ValueError(f"{type(part).__name__} has exactly one of data, url and file")
+        raise AttachmentError(
+            f"{type(part).__name__} has exactly one of data, url and file",
+            next_step="give its bytes, its address or an uploaded file; load_attachment() takes a path",
+        )
 
 
 def _describe(part: Media, kind: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import re
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from tertulia.domain.media import (
     hide_query,
 )
 from tertulia.domain.media_type import detect_media_type, guess_media_type, is_text_type, normalise_media_type
+from tertulia.domain.words import name_type
 from tertulia.errors import AttachmentError
 
 Attachable: TypeAlias = Media | ProviderFile | bytes | str | os.PathLike[str]
@@ -33,6 +35,7 @@ LARGEST = 100 * 2**20
 """Bytes of one file: no service takes more in a request."""
 
 _KINDS: dict[str, type[Image | Audio | Video]] = {"image": Image, "audio": Audio, "video": Video}
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BY_KIND = "say what it is: tertulia.Image, Document, Audio or Video, with its media_type"
 
 
@@ -70,7 +73,7 @@ def load_attachment(source: Attachable) -> Media:
             return Document(file=source)
         case bytes():
             return _identify(source, "bytes")
-        case str() if source.startswith(("https://", "http://")):
+        case str() if _ADDRESS.match(source):
             return _check(_place(source))
         case str() if source.startswith("data:"):
             return _decode_data_url(source)
@@ -79,7 +82,7 @@ def load_attachment(source: Attachable) -> Media:
             return _identify(_read(path), str(path), name=path.name)
         case _:
             raise AttachmentError(
-                f"a {type(source).__name__} cannot be attached", next_step="give a path, bytes or an address"
+                f"{name_type(type(source))} cannot be attached", next_step="give a path, bytes or an address"
             )
 
 
@@ -133,7 +136,9 @@ def _check(part: Media) -> Media:
         return _check_kind(part, _name_of(part))
     if part.url is not None and (problem := _find_problem(part.url)) is not None:
         raise AttachmentError(
-            f"{hide_query(part.url)!r} {problem}", source=hide_query(part.url), next_step="check the address"
+            f"{hide_query(part.url)!r} {problem}",
+            source=hide_query(part.url),
+            next_step="give a path, or an address that begins with https://",
         )
     return part
 
@@ -165,7 +170,7 @@ def _find_problem(url: str) -> str | None:
     except ValueError:
         return "is no address"
     if parts.scheme not in ("https", "http") or not parts.hostname:
-        return "is no address that anybody fetches"
+        return "is no address that can be attached"
     return "has a user or a password in it" if "@" in parts.netloc else None
 
 
@@ -196,7 +201,9 @@ def _detect(data: bytes, source: str, *, name: str | None = None) -> str:
     media_type = detect_media_type(data, name)
     if media_type is None:
         raise AttachmentError(
-            f"{source} is of no known type, and no UTF-8 text", source=source, next_step=_BY_KIND
+            f"{source} is of no known type, and no UTF-8 text",
+            source=source,
+            next_step="save it as UTF-8" if is_text_type(guess_media_type(name or "") or "") else _BY_KIND,
         )
     return media_type
 

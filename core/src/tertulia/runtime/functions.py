@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import attrs
 
 from tertulia.domain.tool import Tool
+from tertulia.domain.words import name_type
 from tertulia.errors import ToolError
 from tertulia.runtime.schemas import Check, make_check, make_schema
 
@@ -102,7 +103,7 @@ def function_tool(
     """
     if not callable(function):
         raise ToolError(
-            f"a {type(function).__name__} cannot be called, so it is no tool",
+            f"{name_type(type(function))} cannot be called, so it is no tool",
             next_step="pass a function, a Tool or a HostedTool",
         )
     if timeout_seconds is not None and not _is_positive(timeout_seconds):

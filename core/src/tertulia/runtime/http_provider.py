@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, cast, overload
-from urllib.parse import urlsplit
 
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig, Secret, is_same_origin
@@ -20,13 +19,13 @@ from tertulia.errors import (
     ConfigurationError,
     ErrorKind,
     MissingKeyError,
-    PluginRejectedError,
     ProtocolError,
     ProviderError,
     TertuliaError,
     UnsupportedParameterError,
 )
 from tertulia.runtime.answers import Answer, StreamedAnswer, WholeAnswer
+from tertulia.runtime.checks import check_class, check_key, check_url
 from tertulia.runtime.configuration.environment import variable
 from tertulia.runtime.http import HTTPAnswer, HTTPCall, HTTPClient
 from tertulia.runtime.refusals import Refusals
@@ -45,7 +44,6 @@ _JSON_TYPES = frozenset({"application/json", "text/json", ""})
 _ANSWER_MEMBERS = frozenset({"output", "candidates", "choices"})
 _EXCERPT = 200
 _ACCEPTED = 202
-_HOST = re.compile(r"[\w-]{1,63}([.][\w-]{1,63})*[.]?|[0-9a-f.]*:[0-9a-f:.]*(%[\w.-]+)?")
 _BASE64 = re.compile(r"(?<=;base64,)[\w+/=-]+|[\w+/-]{65,}=*", re.ASCII)  # longer than any digest
 
 
@@ -71,9 +69,9 @@ class HTTPProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        _check_class(type(self), config)
-        self.base_url = _check_url(config.base_url or self.BASE_URL, config.name)
-        _check_key(config)
+        check_class(type(self), config, base_url=self.BASE_URL)
+        self.base_url = check_url(config.base_url or self.BASE_URL, config.name)
+        check_key(config)
         self.wire = self.make_wire()
         self.OPTIONS = self.OPTIONS or self.wire.options
         self._refusals = Refusals()
@@ -100,7 +98,7 @@ class HTTPProvider(Provider):
 
     @property
     def key_variables(self) -> tuple[str, ...]:
-        """The variables that its key is looked for in: a vendor's key goes to the vendor's own origin only."""
+        """The variables its key is looked for in: a vendor's own goes to the vendor's own origin only."""
         return self.KEY_VARIABLES if self.is_at_origin else (variable(self.name, "API_KEY"),)
 
     @cached_property  # asked ten times for each send, and a URL is taken apart for it
@@ -178,7 +176,9 @@ class HTTPProvider(Provider):
         words = cast("Sequence[object]", value)
         for word in words:
             if word not in among:
-                raise self._refuse_word(f"{setting} has a word that is none of {', '.join(among)}", word, among)
+                raise self._refuse_word(
+                    f"{setting} has a word that is none of {', '.join(among)}", word, among
+                )
         return [str(word) for word in words]
 
     def _refuse_word(self, problem: str, word: object, among: Sequence[str]) -> ConfigurationError:
@@ -357,7 +357,11 @@ class HTTPProvider(Provider):
         where = "" if self.is_at_origin else f" for {self.base_url}"
         next_step = f"set {' or '.join(self.key_variables)}, or pass api_key"
         if withheld := [name for name in self.KEY_VARIABLES if name not in self.key_variables]:
-            next_step += f"; what {' or '.join(withheld)} holds goes to the vendor's own origin only"
+            verb = "is" if len(withheld) == 1 else "are"
+            next_step += (
+                f"; {' and '.join(withheld)} {verb} withheld, "
+                "because a vendor's key goes to the vendor's own origin only"
+            )
         return MissingKeyError(
             f"provider {self.name!r}: no key is set{where}, so nothing was sent", next_step=next_step
         )
@@ -456,63 +460,6 @@ class HTTPProvider(Provider):
         # The frames that it went through, and the errors it was made of, hold what the service said.
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
-
-
-def _check_class(driver: type[HTTPProvider], config: ProviderConfig) -> None:
-    variables: object = driver.KEY_VARIABLES
-    if isinstance(variables, str):
-        raise PluginRejectedError(
-            f"provider {config.name!r}: KEY_VARIABLES of {driver.__name__} is a text, not a tuple of texts",
-            plugin=config.driver,
-            provider=config.name,
-            next_step=f"write KEY_VARIABLES = ({variables!r},)",
-        )
-    if not (config.base_url or driver.BASE_URL):
-        raise ConfigurationError(
-            f"provider {config.name!r}: nobody says where it is: {driver.__name__} has no BASE_URL",
-            provider=config.name,
-            next_step="set base_url, or write BASE_URL in the class",
-        )
-
-
-def _check_key(config: ProviderConfig) -> None:
-    if config.api_key is not None and not _fits_a_header(config.api_key):
-        raise ConfigurationError(
-            f"provider {config.name!r}: the key holds a character that no HTTP header can",
-            provider=config.name,
-            next_step="copy the key again, without line breaks or quotes",
-        )
-
-
-def _fits_a_header(secret: Secret) -> bool:
-    key = secret.reveal()
-    return bool(key) and key.isascii() and key.isprintable() and " " not in key
-
-
-def _check_url(url: str, name: str) -> str:
-    problem = _find_problem(url)
-    if problem is not None:
-        raise ConfigurationError(
-            f"provider {name!r}: base_url {problem}", provider=name, next_step="write it as https://HOST/PATH"
-        )
-    return url.rstrip("/")
-
-
-def _find_problem(url: str) -> str | None:
-    """What is wrong with an address, in words that do not repeat it: it may hold a password."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "is no URL"
-    if parts.scheme not in ("https", "http"):
-        return "must begin with https:// or http://"
-    if "@" in parts.netloc:
-        return "has a user or a password in it"
-    if parts.query or parts.fragment:
-        return "has something behind its path, and calls are made below it"
-    if not _HOST.fullmatch(parts.hostname or ""):
-        return "names no host"
-    return None
 
 
 def _is_only_error(body: object) -> bool:

@@ -9,6 +9,7 @@ from uuid import UUID
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options
+from tertulia.domain.words import name_type
 from tertulia.errors import (
     ConfigurationError,
     ConversationNotFoundError,
@@ -64,7 +65,7 @@ def check_type(name: str, value: object, kind: type) -> None:
     """Refuse what a type checker would, before it is stored: what it would break later is hard to find."""
     if not isinstance(value, kind):
         raise ConfigurationError(
-            f"{name} must be a {kind.__name__}, not a {type(value).__name__}",
+            f"{name} must be {name_type(kind)}, not {name_type(type(value))}",
             kept=NOTHING_SENT,
             next_step=f"pass tertulia.{kind.__name__}(…)" if kind.__module__.startswith("tertulia") else None,
         )
@@ -74,7 +75,7 @@ def check_results(results: Sequence[ToolResult]) -> tuple[ToolResult, ...]:
     """Refuse what are no results of calls."""
     if isinstance(cast("object", results), ToolResult | str | Mapping):
         raise ToolError(
-            f"results is a list, and this is a {type(results).__name__}",
+            f"results is a list, and this is {name_type(type(results))}",
             kept=NOTHING_SENT,
             next_step="give one result for each call of the newest answer: [call.result(…)]",
         )

@@ -232,7 +232,7 @@ class _Gauge:
         try:
             fetched = await self._fetcher.fetch(part, deadline=self._deadline)
         except AttachmentError as error:
-            why = f"{error.message}, and {self._target} fetches no addresses itself"
+            why = f"{error.message}, and {self._target} fetches no {_KINDS[type(part)].words} itself"
             raise self._unsupported(part, why, "attach the file itself, or ask another provider") from error
         self.has_fetched = True
         return fetched
@@ -249,7 +249,7 @@ class _Gauge:
         elif part.url is not None and not limits.urls:
             raise self._unsupported(
                 part,
-                f"{self._target} fetches no addresses",
+                f"{self._target} takes {words} only {'as bytes' if limits.data else 'uploaded before'}",
                 "attach the file itself, or open the client with fetch_urls=True",
             )
         elif part.data is not None:
@@ -265,7 +265,7 @@ class _Gauge:
         if not limits.files:
             words = _KINDS[type(part)].words
             raise self._unsupported(
-                part, f"{self._target} takes no {words} that were uploaded before", "attach the file itself"
+                part, f"{self._target} takes no uploaded {words}", "attach the file itself"
             )
 
     def _check_data(self, part: Media, data: bytes, limits: MediaLimits) -> None:

@@ -19,6 +19,7 @@ import attrs
 
 from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch
 from tertulia.domain.message import Message, MessageStatus, Part, Role, Text, ToolCall, ToolResult
+from tertulia.domain.words import name_type
 from tertulia.errors import (
     BranchError,
     BranchExistsError,
@@ -243,9 +244,9 @@ def _match_results(calls: Sequence[ToolCall], given: Sequence[Part]) -> tuple[To
 def check_result(result: object) -> ToolResult:
     """Refuse what is no result, or holds no text: stored, it could not be read again."""
     if not isinstance(result, ToolResult):
-        raise _refuse_results(f"a {type(result).__name__} is no result of a call", None)
+        raise _refuse_results(f"{name_type(type(result))} is no result of a call", None)
     if not isinstance(cast("object", result.output), str):
-        problem = f"the result of call {result.call_id!r} is a {type(result.output).__name__}, and not text"
+        problem = f"the result of call {result.call_id!r} is {name_type(type(result.output))}, and not text"
         raise _refuse_results(problem, result.name)
     return result
 

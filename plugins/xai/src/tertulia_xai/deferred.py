@@ -63,7 +63,7 @@ async def wait_for_answer(
     while True:
         asked = 0.0 if last is None else last.retry_after or 0.0
         if (left := deadline - now()) <= 0:
-            raise _leave(_too_late(last), ticket)
+            raise _leave(_too_late(ticket, last), ticket)
         await sleep(min(max(next(pauses), asked), left))
         try:
             answer, last = await look(), None
@@ -78,9 +78,13 @@ async def wait_for_answer(
                 return answer
 
 
-def _too_late(last: ProviderError | None) -> ProviderError:
-    why = "" if last is None else f": the last look failed, {last.message}"
-    return ProviderTimeoutError(f"the deferred answer was not there in time{why}", timer="total")
+def _too_late(ticket: str, last: ProviderError | None) -> ProviderError:
+    words = f"the deferred answer {ticket} was not there in time"
+    # That a look was cut short says no more than that time was over.
+    if last is not None and not isinstance(last, ProviderTimeoutError):
+        reason = last.message.removeprefix(f"provider {last.provider!r}: ")
+        words = f"{words}, and the last look at it failed: {reason}"
+    return ProviderTimeoutError(words, timer="total")
 
 
 def _leave(error: ProviderError, ticket: str) -> ProviderError:
