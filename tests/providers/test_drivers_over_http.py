@@ -479,7 +479,7 @@ async def test_the_whole_send_has_a_deadline(driver, connect, is_streamed):
     """
     endless = Ping(chunk(render_events(driver.events[1:2])))
     script = [STREAM_HEAD, endless] if is_streamed else [answer(driver.whole)[:-5], Act.HANG]
-    timeouts = Timeouts(total=0.5)
+    timeouts = Timeouts(total=0.2)
     async with RawServer(script) as server:
         deltas, error = await fail(
             connect(driver, server.url), driver.ask(stream=is_streamed, timeouts=timeouts)

