@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-import pkgutil
 import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from importlib import import_module
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,6 @@ from sybil.parsers.markdown import CodeBlockParser
 
 import tertulia
 
-PACKAGES = (
-    "tertulia",
-    "tertulia_openai",
-    "tertulia_gemini",
-    "tertulia_xai",
-    "tertulia_simulator",
-    "tertulia_cli",
-)
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the configuration file of whoever runs the tests out of them, and out of the pages."""
@@ -38,61 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     environment.delenv("TERTULIA_CONFIG", raising=False)
     config.add_cleanup(folder.cleanup)
     config.add_cleanup(environment.undo)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Measure the first case of each test, which is the asyncio API where a test is told of both.
-
-    The other cases run as they are: measuring all of them would take as long again, and add little.
-    """
-    for item in items:
-        call = getattr(item, "callspec", None)
-        if call is not None and any(call.indices.values()):
-            item.add_marker(pytest.mark.no_cover)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
-    """Import what is measured, and then read the tests unmeasured: there are many."""
-    if _find_controller(session.config) is not None:
-        for package in PACKAGES:
-            _import_all(package)
-    with _unmeasured(session.config):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Do not measure the fixtures either of what is not to be measured."""
-    if item.get_closest_marker("no_cover") is None:
-        return (yield)
-    with _unmeasured(item.config):
-        return (yield)
-
-
-def _find_controller(config: pytest.Config) -> Any:
-    plugin = config.pluginmanager.getplugin("_cov")
-    return None if plugin is None else plugin.cov_controller
-
-
-def _import_all(package: str) -> None:
-    for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
-        if ".migrations" not in module.name and not module.name.endswith("__main__"):
-            import_module(module.name)
-
-
-@contextmanager
-def _unmeasured(config: pytest.Config) -> Iterator[None]:
-    controller = _find_controller(config)
-    if controller is None:
-        yield
-        return
-    controller.pause()
-    try:
-        yield
-    finally:
-        controller.resume()
 
 
 def evaluate(example: Example) -> None:
