@@ -352,4 +352,4 @@ def test_every_document_conforms(schema, question):
     """
     Whatever the schema, its document conforms to it.
     """
-    Draft202012Validator(schema).validate(fill(schema, question))
+    assert [] == list(Draft202012Validator(schema).iter_errors(fill(schema, question)))

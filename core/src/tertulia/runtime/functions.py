@@ -90,13 +90,7 @@ def function_tool(
     Example::
 
         def get_weather(city: str, days: int = 1) -> str:
-            '''
-            Forecast the weather.
-
-    Args:
-                city: Its name in English.
-                days: How many days from today.
-            '''
+            '''Forecast the weather of a city, by its name in English.'''
             return f"{days} sunny days in {city}"
 
         await trip.send("Shall I take a coat to Lisbon?", tools=[get_weather])
