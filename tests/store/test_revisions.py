@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ BOB = UUID("01a20320-e850-7000-8000-00000000000e")
 LATE = "main-late-01a20320-e468-7000-8000-00000000000c"
 
 
-@pytest.fixture(params=["0001", "0002"])
+@pytest.fixture(params=["0001", "0002", "0003"])
 def old_database(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The URL of a database of an earlier revision."""
     path = tmp_path / "conversations.db"
@@ -118,7 +119,7 @@ async def test_the_revisions_make_what_a_new_database_has(tmp_path):
 
 async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_path):
     """Where a table of ours is in the way, the database stays what it was, whole."""
-    meddle("CREATE TABLE model (elsewhere TEXT)")
+    meddle("CREATE TABLE template (elsewhere TEXT)")
     tables = _read_tables(tmp_path / "conversations.db")
 
     for _ in range(2):
@@ -161,10 +162,22 @@ def open_at_once(url: str, *, times: int) -> list[tuple[bytes, bytes]]:
     return [run.communicate(timeout=120) for run in runs]
 
 
-def _read_tables(path: Path) -> dict[str, str]:
+def _read_tables(path: Path) -> dict[str, set[object]]:
+    """Every table with its columns, references and indexes; the order of the columns means nothing."""
     with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return {name: " ".join(sql.split()) for name, sql in rows}
+        read = connection.execute
+        tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: set(_read_columns(connection, table)) for table in tables}
+
+
+def _read_columns(connection: sqlite3.Connection, table: str) -> Iterator[object]:
+    read = connection.execute
+    for _, name, *facts in read(f"PRAGMA table_info({table})"):
+        yield name, *facts
+    for _, _, *facts in read(f"PRAGMA foreign_key_list({table})"):
+        yield tuple(facts)
+    for _, name, *facts in read(f"PRAGMA index_list({table})"):
+        yield name, *facts, *(column for _, _, column in read(f"PRAGMA index_info({name})"))
 
 
 def _with_id(message: Message, clock: StandingClock) -> Message:

@@ -26,7 +26,8 @@ from tertulia import (
 )
 from tertulia.builtin.sql import transactions
 from tertulia.builtin.sql.database import Database
-from tertulia.builtin.sql.store import READERS, SQLStore
+from tertulia.builtin.sql.sqlite_engine import READERS
+from tertulia.builtin.sql.store import SQLStore
 from tertulia.contracts.store import Settlement
 from tertulia.domain.conversation import AttemptOutcome
 from tertulia.runtime.clock import SystemClock
@@ -67,7 +68,7 @@ def together(store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> Together:
             loop.call_soon_threadsafe(held.set)
             release.wait()
 
-        holding = asyncio.ensure_future(store._writer.run(hold))
+        holding = asyncio.ensure_future(store._engine._writer.run(hold))
         await held.wait()
         waiting = [asyncio.ensure_future(operation) for operation in operations]
         await asyncio.sleep(0)  # each has handed its operation over
@@ -81,7 +82,7 @@ def together(store: SQLStore, monkeypatch: pytest.MonkeyPatch) -> Together:
 async def traced(store: SQLStore) -> list[str]:
     """Every statement from now on."""
     statements: list[str] = []
-    await store._writer.run(lambda database: database.connection.set_trace_callback(statements.append))
+    await store._engine._writer.run(lambda database: database.connection.set_trace_callback(statements.append))
     return statements
 
 
@@ -150,7 +151,7 @@ async def test_a_commit_that_fails_is_done_again(store, talk, together):
                 (OWNER, stranger.id.bytes, orphan.id.bytes),
             )
 
-        await store._writer.run(job)
+        await store._engine._writer.run(job)
 
     first, broken, second = await together(talk.append("first"), defer(), talk.append("second"))
 
@@ -206,7 +207,7 @@ async def test_a_long_reading_keeps_nobody_waiting(store, talk):
     assert 1 == len(_readers())
 
     release = threading.Event()
-    reading = [asyncio.ensure_future(store._reader.run(lambda _: release.wait())) for _ in range(READERS - 1)]
+    reading = [asyncio.ensure_future(store._engine._reader.run(lambda _: release.wait())) for _ in range(READERS - 1)]
     await asyncio.sleep(0)  # each has handed its operation over
     try:
         async with asyncio.timeout(30):
@@ -281,9 +282,9 @@ async def test_a_piece_of_an_answer_is_one_row(store, talk):
     attempt, answer_id = await talk.ask("Hello"), talk.clock.new_id()
     written = []
     for number in range(5):
-        before = await store._writer.run(lambda database: database.connection.total_changes)
+        before = await store._engine._writer.run(lambda database: database.connection.total_changes)
         await talk.show(attempt, answer_id, "word " * 100, first=number)
-        after = await store._writer.run(lambda database: database.connection.total_changes)
+        after = await store._engine._writer.run(lambda database: database.connection.total_changes)
         written.append(after - before)
 
     assert 1 + 3 == written[0]  # and the answer, the head, the counter
@@ -315,4 +316,4 @@ async def test_settled_answers_leave_no_pieces(store, talk):
     assert (
         [],
         [("Whole.", "complete"), ("Left", "interrupted"), ("Dead", "interrupted")],
-    ) == await store._reader.run(read)
+    ) == await store._engine._reader.run(read)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -34,6 +37,9 @@ class Branch:
             None for the first one.
 
         created_at: In UTC; None for a branch that is not stored yet.
+
+        cost: Of the answers on the path from the root to its head, what it shares with other branches
+            included; the cost of attempts that were not answered is in none.
     """
 
     name: str
@@ -46,6 +52,20 @@ class Branch:
     forked_from: str | None = None
     fork_depth: int | None = None
     created_at: datetime | None = None
+    cost: CostTotal = CostTotal()
+
+
+class ConversationState(StrEnum):
+    """
+    Where a conversation is kept.
+
+    ``active``: among the others. ``archived``: out of the way; it can be read and gone on with. ``deleted``:
+    found only by who asks for deleted ones, until it is restored or purged.
+    """
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
 
 
 @attrs.frozen
@@ -66,7 +86,19 @@ class ConversationRecord:
 
         created_at: In UTC.
 
-        updated_at: In UTC; the order of lists is by it.
+        updated_at: In UTC; the usual order of lists is by it.
+
+        state: Where it is kept.
+
+        tags: In alphabetical order.
+
+        metadata: Whatever JSON its users keep with it.
+
+        usage: The tokens of all attempts, as far as they are known.
+
+        deleted_at: In UTC; None unless it is deleted.
+
+        purge_after: From when on a deleted one may be purged, in UTC; None for never by itself.
     """
 
     id: UUID
@@ -77,6 +109,19 @@ class ConversationRecord:
     cost: CostTotal
     created_at: datetime
     updated_at: datetime
+    state: ConversationState = ConversationState.ACTIVE
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = MappingProxyType({})
+    usage: Usage = Usage(0, 0, 0, 0, 0)
+    deleted_at: datetime | None = None
+    purge_after: datetime | None = None
+
+
+class AttemptPurpose(StrEnum):
+    """What a provider was asked for: an ``answer``, or a ``title`` for the conversation."""
+
+    ANSWER = "answer"
+    TITLE = "title"
 
 
 class AttemptOutcome(StrEnum):
@@ -124,6 +169,11 @@ class Attempt:
         request_id: The provider's name for the call; None when it gave none.
 
         raw_usage: The provider's own usage object, as JSON text; None when there was none.
+
+        branch: The branch it was made on, under the name it has now; None before it is stored, and where
+            that branch was removed.
+
+        purpose: What was asked for.
     """
 
     id: UUID
@@ -142,6 +192,8 @@ class Attempt:
     cost: Cost | None = None
     request_id: str | None = None
     raw_usage: str | None = None
+    branch: str | None = None
+    purpose: AttemptPurpose = AttemptPurpose.ANSWER
 
 
 class SessionReason(StrEnum):

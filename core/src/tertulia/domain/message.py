@@ -154,6 +154,31 @@ def join_text(parts: Iterable[Part]) -> str:
 
 
 @attrs.frozen
+class Mark:
+    """
+    What people say of a message; unlike the message it can be changed.
+
+    Attributes:
+        pinned: Whether every request is to hold it, whatever else is left out.
+
+        hidden: Whether no request is to hold it; it stays in the history.
+
+        importance: From 0 to 1, for strategies that choose by it; None for unsaid.
+
+        expires_at: From when on no request is to hold it, in UTC; None for never.
+    """
+
+    pinned: bool = False
+    hidden: bool = False
+    importance: float | None = None
+    expires_at: datetime | None = None
+
+
+NO_MARK = Mark()
+"""Nothing was said."""
+
+
+@attrs.frozen
 class Message:
     """
     One turn of a conversation.
@@ -191,6 +216,8 @@ class Message:
         latency_seconds: From the first byte sent to the end of the answer.
 
         created_at: When it was stored, in UTC. Order is by depth, never by time.
+
+        mark: What people say of it.
     """
 
     role: Role
@@ -208,6 +235,7 @@ class Message:
     cost: Cost | None = None
     latency_seconds: float | None = None
     created_at: datetime | None = None
+    mark: Mark = NO_MARK
 
     @property
     def text(self) -> str:

@@ -159,6 +159,7 @@ class Send:
             model=target.model,
             started_at=clock.now(),
             lease_until=clock.now() + LEASE,
+            branch=self._question.line.name,
         )
         return Trial(target, attempt, clock.new_id(), clock.monotonic())
 

@@ -12,8 +12,17 @@ from tertulia.builtin.sql import statements
 from tertulia.builtin.sql.blobs import add_blobs
 from tertulia.builtin.sql.database import Database, Values
 from tertulia.builtin.sql.leases import keep_partials, make_way
-from tertulia.builtin.sql.rows import render_attempt, render_message
-from tertulia.builtin.sql.tree import append, append_beside, count, get_head, place
+from tertulia.builtin.sql.rows import own_cost, render_attempt, render_message
+from tertulia.builtin.sql.tree import (
+    add_attempt_row,
+    append,
+    append_beside,
+    count,
+    explain_no_conversation,
+    get_open_head,
+    place,
+    render_path_cost,
+)
 from tertulia.contracts.store import Checkpoint, Settlement
 from tertulia.domain.conversation import Attempt
 from tertulia.domain.message import Message, MessageStatus, Role
@@ -31,28 +40,28 @@ def add_message(
     attempt: Attempt | None = None,
 ) -> Message:
     """Append a message to a branch, together with the attempt that will answer it, if any."""
-    head = get_head(database, keys, branch)
+    head = get_open_head(database, keys, branch)
     if expected_head not in ("any", head["head_id"]):
         raise _explain_moved(branch, expected_head, head["head_id"], "the message was not added")
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
     placed = append(database, keys, branch, head, message)
     if attempt is not None:
-        database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(attempt)})
+        add_attempt_row(database, keys, branch, attempt)
     count(database, keys, messages=1, at=message.created_at)
     return placed
 
 
 def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt, now: datetime) -> Attempt:
     """Ask again about the newest message of a branch."""
-    head = get_head(database, keys, branch)
+    head = get_open_head(database, keys, branch)
     if attempt.message_id != head["head_id"]:
         raise _explain_moved(branch, attempt.message_id, head["head_id"], "it was not asked again")
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
     last = database.first(statements.GET_LAST_NUMBER, {**keys, "message_id": attempt.message_id})
     numbered = attrs.evolve(attempt, number=1 if last is None else last["number"] + 1)
-    database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(numbered)})
+    numbered = add_attempt_row(database, keys, branch, numbered)
     pending = {"message_id": attempt.message_id, "status": MessageStatus.PENDING.value}
     database.run(statements.REOPEN_MESSAGE, {**keys, **pending})
     count(database, keys, at=now)
@@ -106,9 +115,30 @@ def settle(
     else:
         return None  # it was never stored, or is settled already
     if settlement.next_attempt is not None:
-        database.run(statements.ADD_ATTEMPT, {**keys, **render_attempt(settlement.next_attempt)})
-    count(database, keys, messages=messages, at=now, cost=ended.cost, unknown_costs=int(ended.cost is None))
+        add_attempt_row(database, keys, branch, settlement.next_attempt)
+    _count_ended(database, keys, ended, now, messages)
     return placed
+
+
+def record_attempt(database: Database, keys: Values, branch: str, attempt: Attempt, now: datetime) -> None:
+    """Put an attempt into the ledger that has ended already."""
+    if database.first(statements.GET_STATE, keys) is None:
+        raise explain_no_conversation(keys["conversation_id"])
+    add_attempt_row(database, keys, branch, attempt)
+    _count_ended(database, keys, attempt, now)
+
+
+def _count_ended(database: Database, keys: Values, ended: Attempt, now: datetime, messages: int = 0) -> None:
+    unknown = int(ended.cost is None)
+    count(
+        database,
+        keys,
+        messages=messages,
+        at=now,
+        cost=ended.cost,
+        unknown_costs=unknown,
+        usage=ended.usage,
+    )
 
 
 def _settle_in_time(
@@ -154,9 +184,11 @@ def _append_after(
 def _complete(database: Database, keys: Values, answer: Message, parent_id: UUID) -> Message | None:
     """Put an answer in the place of what was checkpointed of it; None where that is nothing any more."""
     row, blobs = render_message(answer, segment=None)
-    completed = database.first(statements.COMPLETE_MESSAGE, {**keys, **row})
+    values = {**keys, **row, **render_path_cost(own_cost(answer))}
+    completed = database.first(statements.COMPLETE_MESSAGE, values)
     if completed is None:
         return None
+    database.run(statements.UPDATE_PATH_COST, {**values, **completed})
     add_blobs(database, keys, answer.id, blobs)
     database.run(statements.REMOVE_PIECES, {**keys, "message_id": answer.id})
     return place(answer, parent_id, completed["depth"])

@@ -10,8 +10,16 @@ from tertulia.builtin.sql import statements
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.leases import find_asked, is_partial, refuse_while_busy
 from tertulia.builtin.sql.rows import parse_branch
-from tertulia.builtin.sql.tree import LONGEST_NAME, explain_missing, get_branch
+from tertulia.builtin.sql.tree import (
+    LONGEST_NAME,
+    explain_missing,
+    get_branch,
+    path_cost,
+    refuse_deleted,
+    render_path_cost,
+)
 from tertulia.domain.conversation import Branch
+from tertulia.domain.usage import CostTotal
 from tertulia.errors import BranchError, BranchExistsError, MessageNotFoundError
 
 
@@ -32,6 +40,7 @@ def add_branch(
     Args:
         new_segment: The id of the segment with which a branch begins that shares nothing.
     """
+    refuse_deleted(database, keys)
     origin = get_branch(database, keys, source)
     _check_name(database, keys, branch)
     head_id = origin["head_id"] if at == "head" else None if at == "root" else at
@@ -39,6 +48,7 @@ def add_branch(
         root = {"id": new_segment, "parent_segment": None, "fork_depth": None}
         database.run(statements.ADD_SEGMENT, {**keys, **root})
         place = {"segment": new_segment, "head_id": None, "head_depth": -1, "fork_depth": -1}
+        place |= render_path_cost(CostTotal())
     else:
         place = _find_place(database, keys, origin, head_id, now)
     row = {
@@ -58,6 +68,7 @@ def update_branch_name(
     database: Database, keys: Values, branch: str, name: str, at: datetime, now: datetime
 ) -> None:
     """Rename a branch wherever it is named."""
+    refuse_deleted(database, keys)
     row = get_branch(database, keys, branch)
     if name == branch:
         return
@@ -65,6 +76,7 @@ def update_branch_name(
     _refuse_while_answered(database, keys, row, now, "it was not renamed")
     database.run(statements.RENAME_BRANCH, {**keys, "branch": branch, "name": name})
     database.run(statements.RENAME_ORIGIN, {**keys, "branch": branch, "name": name})
+    database.run(statements.RENAME_ATTEMPTS, {**keys, "branch": branch, "name": name})
     active = _get_active(database, keys)
     renamed = {"active_branch": name if active == row["name"] else active, "updated_at": at}
     database.run(statements.UPDATE_ACTIVE_BRANCH, {**keys, **renamed})
@@ -72,6 +84,7 @@ def update_branch_name(
 
 def update_active_branch(database: Database, keys: Values, branch: str, at: datetime) -> None:
     """Let a branch be the one a conversation is opened on."""
+    refuse_deleted(database, keys)
     get_branch(database, keys, branch)
     database.run(statements.UPDATE_ACTIVE_BRANCH, {**keys, "active_branch": branch, "updated_at": at})
 
@@ -80,6 +93,7 @@ def update_target(
     database: Database, keys: Values, branch: str, *, provider: str, model: str, at: datetime
 ) -> None:
     """Let a branch go on with another provider and model."""
+    refuse_deleted(database, keys)
     target = {"branch": branch, "provider": provider, "model": model}
     if database.run(statements.UPDATE_TARGET, {**keys, **target}) == 0:
         raise explain_missing(database, keys, branch)
@@ -88,6 +102,7 @@ def update_target(
 
 def remove_branch(database: Database, keys: Values, branch: str, at: datetime, now: datetime) -> None:
     """Take a branch's name away; what was forked from it counts as forked from where it was forked itself."""
+    refuse_deleted(database, keys)
     row = get_branch(database, keys, branch)
     if _get_active(database, keys) == row["name"]:
         raise BranchError(
@@ -97,6 +112,7 @@ def remove_branch(database: Database, keys: Values, branch: str, at: datetime, n
         )
     _refuse_while_answered(database, keys, row, now, "it was not removed")
     database.run(statements.REMOVE_BRANCH, {**keys, "branch": branch})
+    database.run(statements.RENAME_ATTEMPTS, {**keys, "branch": branch, "name": None})
     origin = {"forked_from": row["forked_from"], "fork_depth": row["fork_depth"]}
     database.run(statements.INHERIT_ORIGIN, {**keys, "branch": branch, **origin})
     database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
@@ -127,7 +143,8 @@ def _find_place(database: Database, keys: Values, origin: Row, head_id: UUID, no
         ours = _find_segments(database, keys, segment, depth)
         theirs = _find_segments(database, keys, origin["segment"], origin["head_depth"])
         fork_depth = max((min(ours[each], theirs[each]) - 1 for each in ours.keys() & theirs), default=-1)
-    return {"segment": segment, "head_id": head_id, "head_depth": depth, "fork_depth": fork_depth}
+    where = {"segment": segment, "head_id": head_id, "head_depth": depth, "fork_depth": fork_depth}
+    return where | render_path_cost(path_cost(place))
 
 
 def _find_segments(database: Database, keys: Values, segment: UUID, depth: int) -> dict[UUID, int]:

@@ -1,11 +1,13 @@
-"""Statements of SQLAlchemy, run on SQLite's own connection."""
+"""Statements of SQLAlchemy, run on the driver's own connection."""
 
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 import attrs
@@ -23,16 +25,54 @@ Row: TypeAlias = dict[str, Any]
 Values: TypeAlias = Mapping[str, Any]
 """The parameters of a statement by name; it takes those it knows, and needs all of them."""
 
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest number a column holds."""
 
 
-class Database:
+class Dialect(StrEnum):
+    """The database's kind."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Database(ABC):
     """
-    One connection. Statements are composed once by SQLAlchemy and run compiled.
+    One connection, inside a transaction, as the operations use it.
+
+    Attributes:
+        dialect: What it speaks: the few statements that differ are chosen by it.
+    """
+
+    dialect: ClassVar[Dialect]
+
+    @abstractmethod
+    def run(self, statement: ClauseElement, values: Values) -> int:
+        """Run a statement that returns nothing, and say how many rows it changed."""
+
+    @abstractmethod
+    def run_many(self, statement: ClauseElement, rows: Sequence[Values]) -> None:
+        """Run a statement once for each row of parameters."""
+
+    @abstractmethod
+    def all(self, statement: ClauseElement, values: Values) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    def first(self, statement: ClauseElement, values: Values) -> Row | None:
+        """Run a statement that returns one row or none."""
+        rows = self.all(statement, values)
+        return rows[0] if rows else None
+
+
+class SQLiteDatabase(Database):
+    """
+    A connection to SQLite. Statements are composed once by SQLAlchemy and run compiled.
 
     Composing for every call takes five times as long as running, and SQLAlchemy's rows twice as long as
     SQLite's; what a write waits for is to be the disk.
     """
+
+    dialect = Dialect.SQLITE
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -41,16 +81,24 @@ class Database:
         """Run a statement that returns nothing, and say how many rows it changed."""
         return self._execute(_prepare(statement), values).rowcount
 
+    def run_many(self, statement: ClauseElement, rows: Sequence[Values]) -> None:
+        """Run a statement once for each row of parameters, in one call of SQLite's."""
+        prepared = _prepare(statement)
+        bound = [prepared.bind(row) for row in rows]
+        self.connection.execute("SAVEPOINT many")
+        try:
+            self.connection.executemany(prepared.sql, bound)
+        except (UnicodeEncodeError, OverflowError):
+            self.connection.execute("ROLLBACK TO many")  # the rows before the one that cannot be kept are in
+            bound = [[_make_storable(value) for value in row] for row in bound]
+            self.connection.executemany(prepared.sql, bound)
+        self.connection.execute("RELEASE many")
+
     def all(self, statement: ClauseElement, values: Values) -> list[Row]:
         """Run a statement and return its rows: only with the last one is an UPDATE … RETURNING finished."""
         prepared = _prepare(statement)
         found = self._execute(prepared, values).fetchall()
         return [prepared.convert(row) for row in found]
-
-    def first(self, statement: ClauseElement, values: Values) -> Row | None:
-        """Run a statement that returns one row or none."""
-        rows = self.all(statement, values)
-        return rows[0] if rows else None
 
     def _execute(self, prepared: _Prepared, values: Values) -> sqlite3.Cursor:
         parameters = prepared.bind(values)
@@ -97,7 +145,7 @@ class _Prepared:
 
 @cache
 def _prepare(statement: ClauseElement) -> _Prepared:
-    compiled = statement.compile(dialect=_DIALECT)
+    compiled = statement.compile(dialect=_SQLITE)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101  # it is no DDL
     names = [name for name in compiled.positiontup or () if compiled.params[name] is None]
     returned: Sequence[Column[Any]] = tuple(getattr(statement, "exported_columns", ()))
@@ -136,7 +184,7 @@ def _make_storable(value: object) -> object:
     """
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, int) and abs(value) > _LARGEST:
+    if isinstance(value, int) and abs(value) > LARGEST:
         raise StoreError(f"a number of {value.bit_length()} bits is more than a database can hold")
     return value
 
@@ -159,4 +207,4 @@ _CONVERTERS: Mapping[type[TypeEngine[Any]], Callable[[Any], object]] = {
     UUIDBytes: _make_uuid,
     Moment: moment_of,
 }
-_DIALECT = SQLiteDialect(paramstyle="qmark")
+_SQLITE = SQLiteDialect(paramstyle="qmark")

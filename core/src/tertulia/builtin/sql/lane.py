@@ -7,17 +7,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import attrs
 from sqlalchemy import Connection
 
-from tertulia.builtin.sql.database import Database
+from tertulia.builtin.sql.database import SQLiteDatabase
+from tertulia.builtin.sql.engine import Job, T
 from tertulia.builtin.sql.sqlite import driver_connection
 from tertulia.errors import StoreError
-
-T = TypeVar("T")
-Job: TypeAlias = Callable[[Database], T]
 
 
 @attrs.frozen(eq=False)
@@ -28,7 +26,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-Perform: TypeAlias = Callable[[Database, Sequence[Job[Any]]], Iterator[Sequence[Outcome]]]
+Perform: TypeAlias = Callable[[SQLiteDatabase, Sequence[Job[Any]]], Iterator[Sequence[Outcome]]]
 """Does jobs in order, and yields their outcomes as soon as they count, at least one at a time."""
 
 
@@ -133,7 +131,7 @@ class Lane:
             except BaseException as error:  # noqa: BLE001  # it is raised again where the job was asked for
                 self._deliver(entries, [Outcome(error=error)])
             else:
-                self._do(Database(driver_connection(connection)), entries)
+                self._do(SQLiteDatabase(driver_connection(connection)), entries)
             del entries  # nothing of a finished job is held while waiting
         try:
             if connection is not None:
@@ -156,7 +154,7 @@ class Lane:
                 entries.append(entry)
         return entries
 
-    def _do(self, database: Database, entries: list[_Entry]) -> None:
+    def _do(self, database: SQLiteDatabase, entries: list[_Entry]) -> None:
         for entry in entries:
             if entry.job is None:
                 self._deliver([entry], [Outcome()])

@@ -13,32 +13,20 @@ from tertulia.builtin.sql.leases import resolve
 from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
 from tertulia.builtin.sql.tree import explain_no_conversation
 from tertulia.builtin.sql.tree import get_branch as find_branch
-from tertulia.domain.conversation import Attempt, Branch, ConversationRecord
+from tertulia.domain.conversation import Attempt, Branch, ConversationRecord, ConversationState
 from tertulia.domain.message import Message
 
 _EVERYTHING = 2**31
 """More messages than a path has."""
 
 
-def get_conversation(database: Database, keys: Values) -> ConversationRecord:
-    """One conversation with its active branch."""
+def get_conversation(database: Database, keys: Values, *, deleted: bool = False) -> ConversationRecord:
+    """One conversation with its active branch and its tags."""
     row = database.first(statements.GET_CONVERSATION, keys)
-    if row is None:
-        raise explain_no_conversation(keys["conversation_id"])
-    return parse_conversation(row)
-
-
-def find_conversations(
-    database: Database, owner: str, limit: int, after: ConversationRecord | None
-) -> list[ConversationRecord]:
-    """A page of conversations, the most recently used first."""
-    values = {"owner_id": owner, "limit": limit}
-    if after is None:
-        rows = database.all(statements.FIND_CONVERSATIONS, values)
-    else:
-        place = {"updated_at": after.updated_at, "id": after.id}
-        rows = database.all(statements.FIND_CONVERSATIONS_AFTER, {**values, **place})
-    return [parse_conversation(row) for row in rows]
+    if row is None or (row["state"] == ConversationState.DELETED.value and not deleted):
+        raise explain_no_conversation(keys["conversation_id"], deleted=row is not None)
+    tags = database.all(statements.GET_TAGS, keys)
+    return parse_conversation(row, tuple(tag["tag"] for tag in tags))
 
 
 def get_branch(database: Database, keys: Values, branch: str) -> Branch:
@@ -83,7 +71,7 @@ def get_message(database: Database, keys: Values, message_id: UUID, now: datetim
     values = {**keys, "message_id": message_id}
     row = database.first(statements.GET_MESSAGE, values)
     if row is None:
-        get_conversation(database, keys)
+        get_conversation(database, keys, deleted=True)
         raise explain_no_message(keys["conversation_id"], message_id)
     resolve(database, keys, [row], now)
     return parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))

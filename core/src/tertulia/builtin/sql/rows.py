@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,14 +11,25 @@ from uuid import UUID
 import attrs
 
 from tertulia.builtin.sql.database import Row
-from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch, ConversationRecord
+from tertulia.domain.conversation import (
+    Attempt,
+    AttemptOutcome,
+    AttemptPurpose,
+    Branch,
+    ConversationRecord,
+    ConversationState,
+)
 from tertulia.domain.message import FinishReason, Message, MessageStatus, Part, Role, Text, join_text
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ErrorKind
-from tertulia.runtime.serialization import Find, decode_parts, encode_parts
+from tertulia.runtime.serialization import Find, decode_parts, encode_json, encode_parts
 
-BRANCH_COLUMNS = tuple(field.name for field in attrs.fields(Branch))
-"""A branch's row has a column for each of its fields."""
+_BRANCH_FIELDS = tuple(field.name for field in attrs.fields(Branch) if field.name != "cost")
+BRANCH_COLUMNS = (*_BRANCH_FIELDS, "path_cost_pico", "path_cost_unknown_count")
+"""A branch's row has a column for each of its fields, and two for its cost."""
+
+TOKEN_COLUMNS = tuple(field.name for field in attrs.fields(Usage))
+"""The classes of tokens, as they are called in every table."""
 
 ENDED = "the process that made it ended"
 """What is said of an attempt whose lease has run out."""
@@ -58,6 +70,11 @@ def render_message(message: Message, segment: UUID | None) -> tuple[Row, list[Bl
         "created_at": message.created_at,
     }
     return row, blobs
+
+
+def own_cost(message: Message) -> CostTotal:
+    """What a message adds to the cost of its path; one that no provider was asked for adds nothing."""
+    return CostTotal() if message.provider is None else CostTotal.of((message.cost,))
 
 
 def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
@@ -106,6 +123,8 @@ def render_attempt(attempt: Attempt) -> Row:
         "id": attempt.id,
         "message_id": attempt.message_id,
         "number": attempt.number,
+        "branch": attempt.branch,
+        "purpose": attempt.purpose.value,
         "provider": attempt.provider,
         "model": attempt.model,
         "started_at": attempt.started_at,
@@ -142,6 +161,8 @@ def parse_attempt(row: Row, now: datetime) -> Attempt:
         cost=_parse_cost(row),
         request_id=row["request_id"],
         raw_usage=row["raw_usage"],
+        branch=row["branch"],
+        purpose=AttemptPurpose(row["purpose"]),
     )
 
 
@@ -149,33 +170,56 @@ def render_conversation(record: ConversationRecord, message_count: int) -> Row:
     """The row of a new conversation."""
     return {
         "title": record.title,
+        "state": record.state.value,
+        "state_before": None,
+        "metadata": encode_json(record.metadata).decode() if record.metadata else None,
+        "deleted_at": record.deleted_at,
+        "purge_after": record.purge_after,
+        "version": 0,
         "active_branch": record.branch.name,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
         "message_count": message_count,
+        **{name: count or 0 for name, count in attrs.asdict(record.usage).items()},
         "cost_pico": record.cost.money.pico,
         "cost_unknown_count": record.cost.unknown_count,
     }
 
 
-def parse_conversation(row: Row) -> ConversationRecord:
+def parse_conversation(row: Row, tags: tuple[str, ...] = ()) -> ConversationRecord:
     """The conversation of a row joined with its active branch, whose columns begin with ``branch_``."""
-    branch = {name: row[f"branch_{name}"] for name in BRANCH_COLUMNS}
+    branch = parse_branch({name: row[f"branch_{name}"] for name in BRANCH_COLUMNS})
     return ConversationRecord(
         id=row["id"],
         owner=row["owner_id"],
         title=row["title"],
-        branch=Branch(**branch),
+        branch=branch,
         message_count=row["message_count"],
         cost=CostTotal(Money(row["cost_pico"]), row["cost_unknown_count"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        state=ConversationState(row["state"]),
+        tags=tags,
+        metadata={} if row["metadata"] is None else json.loads(row["metadata"]),
+        usage=_parse_usage(row),
+        deleted_at=row["deleted_at"],
+        purge_after=row["purge_after"],
     )
+
+
+def render_branch(branch: Branch) -> Row:
+    """The row of a branch."""
+    return {
+        **{name: getattr(branch, name) for name in _BRANCH_FIELDS},
+        "path_cost_pico": branch.cost.money.pico,
+        "path_cost_unknown_count": branch.cost.unknown_count,
+    }
 
 
 def parse_branch(row: Row) -> Branch:
     """The branch of a row."""
-    return Branch(**{name: row[name] for name in BRANCH_COLUMNS})
+    cost = CostTotal(Money(row["path_cost_pico"]), row["path_cost_unknown_count"])
+    return Branch(**{name: row[name] for name in _BRANCH_FIELDS}, cost=cost)
 
 
 def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | None) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -28,7 +30,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision in ``migrations``: what a database must be at to be used."""
 
 VERSION_TABLE = "tertulia_version"
@@ -123,6 +125,25 @@ def _outcome_columns() -> list[Column[int] | Column[str]]:
     ]
 
 
+def _path_cost_columns() -> list[Column[int]]:
+    """What the answers cost from the root to a message, and how many of their costs are not known."""
+    return [
+        Column("path_cost_pico", BigInteger, nullable=False, server_default="0"),
+        Column("path_cost_unknown_count", Integer, nullable=False, server_default="0"),
+    ]
+
+
+def _token_columns() -> list[Column[int]]:
+    """The five classes of tokens."""
+    return [
+        Column("input_tokens", BigInteger, nullable=False, server_default="0"),
+        Column("cache_read_tokens", BigInteger, nullable=False, server_default="0"),
+        Column("cache_write_tokens", BigInteger, nullable=False, server_default="0"),
+        Column("output_tokens", BigInteger, nullable=False, server_default="0"),
+        Column("reasoning_tokens", BigInteger, nullable=False, server_default="0"),
+    ]
+
+
 conversation = Table(
     "conversation",
     metadata,
@@ -135,9 +156,22 @@ conversation = Table(
     Column("message_count", Integer, nullable=False),
     Column("cost_pico", BigInteger, nullable=False),
     Column("cost_unknown_count", Integer, nullable=False),
+    # One of ConversationState, or "purged" while that is under way.
+    Column("state", String(20), nullable=False, server_default="active"),
+    Column("state_before", String(20)),  # what a deleted one was
+    Column("metadata", Text),  # JSON; null: none
+    Column("deleted_at", Moment),
+    Column("purge_after", Moment),
+    Column("version", Integer, nullable=False, server_default="0"),  # grows with whatever is written in it
+    *_token_columns(),
     PrimaryKeyConstraint("owner_id", "id"),
 )
-Index("conversation_recent", conversation.c.owner_id, conversation.c.updated_at, conversation.c.id)
+_SHELF = (conversation.c.owner_id, conversation.c.state)
+Index("conversation_recent", *_SHELF, conversation.c.updated_at, conversation.c.id)
+Index("conversation_newest", *_SHELF, conversation.c.id)
+Index("conversation_title", *_SHELF, conversation.c.title, conversation.c.id)
+Index("conversation_messages", *_SHELF, conversation.c.message_count, conversation.c.id)
+Index("conversation_cost", *_SHELF, conversation.c.cost_pico, conversation.c.id)
 
 segment = Table(
     "segment",
@@ -169,6 +203,7 @@ message = Table(
     Column("raw_finish_reason", String(200)),
     *_outcome_columns(),
     Column("created_at", Moment, nullable=False),
+    *_path_cost_columns(),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
     UniqueConstraint("owner_id", "conversation_id", "segment", "depth"),
     _belongs_to_conversation(),
@@ -189,6 +224,7 @@ branch = Table(
     Column("fork_depth", Integer),
     Column("created_at", Moment, nullable=False),
     Column("sequence", Integer, nullable=False),  # the order in which the branches were made
+    *_path_cost_columns(),  # of its head
     PrimaryKeyConstraint("owner_id", "conversation_id", "name"),
     _belongs_to_conversation(),
 )
@@ -212,6 +248,8 @@ attempt = Table(
     Column("request_id", String(200)),
     Column("raw_usage", Text),
     *_outcome_columns(),
+    Column("branch", String(200)),  # null: it was removed
+    Column("purpose", String(20), nullable=False, server_default="answer"),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
     UniqueConstraint("owner_id", "conversation_id", "sequence"),
     _belongs_to_conversation(),
@@ -224,6 +262,56 @@ Index(
     attempt.c.conversation_id,
     sqlite_where=attempt.c.outcome == PENDING,
     postgresql_where=attempt.c.outcome == PENDING,
+)
+
+Index("attempt_started", attempt.c.owner_id, attempt.c.started_at)
+
+message_mark = Table(
+    "message_mark",
+    metadata,
+    *_keys(),
+    Column("message_id", UUIDBytes, nullable=False),
+    Column("pinned", Boolean, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("importance", Float),
+    Column("expires_at", Moment),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "message_id"),
+    _belongs_to_message(),
+)
+
+# The id of a conversation begins with the time: the newest ones with a tag, or of a provider, are a range.
+tag = Table(
+    "tag",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("tag", String(200), nullable=False),
+    Column("conversation_id", UUIDBytes, nullable=False),
+    PrimaryKeyConstraint("owner_id", "tag", "conversation_id"),
+    _belongs_to_conversation(),
+)
+Index("tag_of", tag.c.owner_id, tag.c.conversation_id)
+
+conversation_target = Table(
+    "conversation_target",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("provider", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("conversation_id", UUIDBytes, nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "provider", "model"),
+    _belongs_to_conversation(),
+)
+Index(
+    "conversation_target_model",
+    conversation_target.c.owner_id,
+    conversation_target.c.model,
+    conversation_target.c.conversation_id,
+)
+Index(
+    "conversation_target_provider",
+    conversation_target.c.owner_id,
+    conversation_target.c.provider,
+    conversation_target.c.conversation_id,
 )
 
 blob = Table(
@@ -270,4 +358,49 @@ model = Table(
     Column("id", String(200), nullable=False),
     Column("facts", Text, nullable=False),
     PrimaryKeyConstraint("owner_id", "provider", "id"),
+)
+
+template = Table(
+    "template",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("id", UUIDBytes, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    PrimaryKeyConstraint("owner_id", "id"),
+    UniqueConstraint("owner_id", "name"),
+)
+
+template_version = Table(
+    "template_version",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("template_id", UUIDBytes, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    PrimaryKeyConstraint("owner_id", "template_id", "number"),
+    ForeignKeyConstraint(
+        ["owner_id", "template_id"], ["template.owner_id", "template.id"], ondelete="CASCADE"
+    ),
+)
+
+template_grant = Table(
+    "template_grant",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("template_id", UUIDBytes, nullable=False),
+    Column("principal", String(200), nullable=False),
+    Column("permissions", String(200), nullable=False),
+    Column("expires_at", Moment),
+    PrimaryKeyConstraint("owner_id", "template_id", "principal"),
+    ForeignKeyConstraint(
+        ["owner_id", "template_id"], ["template.owner_id", "template.id"], ondelete="CASCADE"
+    ),
+)
+Index(
+    "template_grant_to", template_grant.c.principal, template_grant.c.owner_id, template_grant.c.template_id
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     Column,
     ColumnElement,
     FromClause,
@@ -28,13 +29,13 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from tertulia.builtin.sql import schema
-from tertulia.builtin.sql.rows import BRANCH_COLUMNS
+from tertulia.builtin.sql.database import LARGEST
+from tertulia.builtin.sql.rows import BRANCH_COLUMNS, TOKEN_COLUMNS
 from tertulia.builtin.sql.schema import PENDING
 from tertulia.domain.message import MessageStatus, Role
 
@@ -103,7 +104,7 @@ ADD_MESSAGE = _insert(schema.message)
 ADD_ATTEMPT = _insert(schema.attempt)
 ADD_MESSAGE_BLOB = _insert(schema.message_blob)
 
-_CONVERSATIONS: Select[Any] = select(
+CONVERSATIONS: Select[Any] = select(
     schema.conversation,
     *(column.label(f"branch_{column.name}") for column in schema.branch.c if column.name in BRANCH_COLUMNS),
 ).join(
@@ -113,18 +114,9 @@ _CONVERSATIONS: Select[Any] = select(
     & (_BRANCH.name == _CONVERSATION.active_branch),
 )
 
-GET_CONVERSATION = _CONVERSATIONS.where(_IS_CONVERSATION)
+GET_CONVERSATION = CONVERSATIONS.where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
+GET_STATE = select(_CONVERSATION.state).where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
 GET_ACTIVE_BRANCH = select(_CONVERSATION.active_branch).where(_IS_CONVERSATION)
-
-_RECENT = (_CONVERSATION.updated_at, _CONVERSATION.id)
-FIND_CONVERSATIONS = (
-    _CONVERSATIONS.where(_is(_CONVERSATION.owner_id))
-    .order_by(*(column.desc() for column in _RECENT))
-    .limit(_number("limit"))
-)
-FIND_CONVERSATIONS_AFTER = FIND_CONVERSATIONS.where(
-    tuple_(*_RECENT) < tuple_(_bind(_CONVERSATION.updated_at), _bind(_CONVERSATION.id))
-)
 
 UPDATE_TITLE = (
     update(schema.conversation)
@@ -139,15 +131,21 @@ UPDATE_ACTIVE_BRANCH = (
     .where(_IS_CONVERSATION)
     .values(active_branch=_bind(_CONVERSATION.active_branch), updated_at=_bind(_CONVERSATION.updated_at))
 )
+# A sum that no column holds stays what it is, with one cost more unknown.
+_FITS = _CONVERSATION.cost_pico <= literal(LARGEST, BigInteger) - _bind(_CONVERSATION.cost_pico)
 # Relative, so that nobody's addition is lost.
 COUNT = (
     update(schema.conversation)
     .where(_IS_CONVERSATION)
     .values(
         message_count=_CONVERSATION.message_count + _bind(_CONVERSATION.message_count),
-        cost_pico=_CONVERSATION.cost_pico + _bind(_CONVERSATION.cost_pico),
-        cost_unknown_count=_CONVERSATION.cost_unknown_count + _bind(_CONVERSATION.cost_unknown_count),
+        cost_pico=_CONVERSATION.cost_pico + case((_FITS, _bind(_CONVERSATION.cost_pico)), else_=0),
+        cost_unknown_count=_CONVERSATION.cost_unknown_count
+        + _bind(_CONVERSATION.cost_unknown_count)
+        + case((_FITS, 0), else_=1),
         updated_at=_bind(_CONVERSATION.updated_at),
+        version=_CONVERSATION.version + 1,
+        **{name: _CONVERSATION[name] + _bind(_CONVERSATION[name]) for name in TOKEN_COLUMNS},
     )
 )
 
@@ -157,6 +155,9 @@ GET_HEAD = select(
     _BRANCH.segment,
     _BRANCH.head_id,
     _BRANCH.head_depth,
+    _BRANCH.path_cost_pico,
+    _BRANCH.path_cost_unknown_count,
+    _CONVERSATION.state,
     exists()
     .where(
         _same(schema.message, schema.branch),
@@ -165,7 +166,7 @@ GET_HEAD = select(
     )
     .label("is_taken"),
     exists().where(_same(schema.attempt, schema.branch), _ATTEMPT.outcome == PENDING).label("is_pending"),
-).where(_IS_BRANCH)
+).where(_IS_BRANCH, _CONVERSATION.owner_id == _BRANCH.owner_id, _CONVERSATION.id == _BRANCH.conversation_id)
 GET_BRANCH = select(schema.branch).where(_IS_BRANCH)
 FIND_BRANCHES = select(schema.branch).where(_of(schema.branch)).order_by(_BRANCH.sequence)
 UPDATE_TARGET = (
@@ -182,6 +183,17 @@ MOVE_HEAD = (
         head_id=_bind(_BRANCH.head_id, "id"),
         head_depth=_bind(_BRANCH.head_depth, "depth"),
         version=_BRANCH.version + 1,
+        path_cost_pico=_bind(_BRANCH.path_cost_pico),
+        path_cost_unknown_count=_bind(_BRANCH.path_cost_unknown_count),
+    )
+)
+# What an answer cost is known once it is whole: then its branches, which end with it, know it too.
+UPDATE_PATH_COST = (
+    update(schema.branch)
+    .where(_of(schema.branch), _BRANCH.head_id == _bind(_BRANCH.head_id, "id"))
+    .values(
+        path_cost_pico=_bind(_BRANCH.path_cost_pico),
+        path_cost_unknown_count=_bind(_BRANCH.path_cost_unknown_count),
     )
 )
 RENAME_BRANCH = update(schema.branch).where(_IS_BRANCH).values(name=_bind(_BRANCH.name))
@@ -203,6 +215,27 @@ INHERIT_ORIGIN = (
     )
 )
 REMOVE_BRANCH = delete(schema.branch).where(_IS_BRANCH)
+RENAME_ATTEMPTS = (
+    update(schema.attempt)
+    .where(_of(schema.attempt), _is(_ATTEMPT.branch))
+    .values(branch=_bind(_ATTEMPT.branch, "name"))
+)
+
+ADD_TAG = insert(schema.tag).from_select(
+    [column.name for column in schema.tag.c],
+    select(*map(_bind, schema.tag.c)).where(~exists().where(_of(schema.tag), _is(schema.tag.c.tag))),
+)
+GET_TAGS = select(schema.tag.c.tag).where(_of(schema.tag)).order_by(schema.tag.c.tag)
+ADD_CONVERSATION_TARGET = insert(schema.conversation_target).from_select(
+    [column.name for column in schema.conversation_target.c],
+    select(*map(_bind, schema.conversation_target.c)).where(
+        ~exists().where(
+            _of(schema.conversation_target),
+            _is(schema.conversation_target.c.provider),
+            _is(schema.conversation_target.c.model),
+        )
+    ),
+)
 
 GET_PENDING_ATTEMPTS = select(_ATTEMPT.message_id, _ATTEMPT.lease_until).where(
     _of(schema.attempt), _ATTEMPT.outcome == PENDING
@@ -213,7 +246,18 @@ GET_LAST_NUMBER = (
     .order_by(_ATTEMPT.sequence.desc())
     .limit(1)
 )
-_OUTCOME_ONLY = ("owner_id", "conversation_id", "id", "sequence", "message_id", "number", "provider", "model")
+_OUTCOME_ONLY = (
+    "owner_id",
+    "conversation_id",
+    "id",
+    "sequence",
+    "message_id",
+    "number",
+    "provider",
+    "model",
+    "branch",
+    "purpose",
+)
 SETTLE_ATTEMPT = (
     update(schema.attempt)
     .where(_of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
@@ -246,12 +290,23 @@ UPDATE_LEASE = (
 GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt)).order_by(_ATTEMPT.sequence)
 
 # The keys are known to who asks, and making ids of them takes longer than the rest.
-_MESSAGES = select(
-    *(column for column in schema.message.c if column.name not in ("owner_id", "conversation_id", "segment"))
+_NOT_READ = (
+    "owner_id",
+    "conversation_id",
+    "segment",
+    "path_cost_pico",
+    "path_cost_unknown_count",
 )
-GET_MESSAGE = _MESSAGES.where(_IS_MESSAGE)
+MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ))
+GET_MESSAGE = MESSAGES.where(_IS_MESSAGE)
 GET_PLACE = select(
-    _MESSAGE.parent_id, _MESSAGE.segment, _MESSAGE.depth, _MESSAGE.role, _MESSAGE.status
+    _MESSAGE.parent_id,
+    _MESSAGE.segment,
+    _MESSAGE.depth,
+    _MESSAGE.role,
+    _MESSAGE.status,
+    _MESSAGE.path_cost_pico,
+    _MESSAGE.path_cost_unknown_count,
 ).where(_IS_MESSAGE)
 # A message that failed may still be answered, and what is complete stays so.
 UPDATE_STATUS = (
@@ -277,8 +332,17 @@ REOPEN_MESSAGE = (
 COMPLETE_MESSAGE = (
     update(schema.message)
     .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == PENDING)
-    .values(_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"))
-    .returning(_MESSAGE.depth)
+    .values(
+        {
+            **_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"),
+            # Until now its cost counted as unknown.
+            "path_cost_pico": _MESSAGE.path_cost_pico + _bind(_MESSAGE.path_cost_pico),
+            "path_cost_unknown_count": _MESSAGE.path_cost_unknown_count
+            - 1
+            + _bind(_MESSAGE.path_cost_unknown_count),
+        }
+    )
+    .returning(_MESSAGE.depth, _MESSAGE.path_cost_pico, _MESSAGE.path_cost_unknown_count)
 )
 INTERRUPT_MESSAGE = (
     update(schema.message)
@@ -345,7 +409,7 @@ _ON_PATH = and_(
     _MESSAGE.depth >= _PATH.c.bottom,
 )
 # Depths have no gaps, so the newest so many are a range of depths, however many segments it runs over.
-GET_PATH = _MESSAGES.join(_PATH, _ON_PATH).order_by(_MESSAGE.depth)
+GET_PATH = MESSAGES.join(_PATH, _ON_PATH).order_by(_MESSAGE.depth)
 GET_SEGMENTS = select(
     _climb(
         select(_bind(_SEGMENT.id, "segment").label("segment"), _number("below").label("below")).add_columns(

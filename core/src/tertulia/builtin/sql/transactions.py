@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tertulia.builtin.sql.address import Address
-from tertulia.builtin.sql.database import Database
+from tertulia.builtin.sql.database import SQLiteDatabase
+from tertulia.builtin.sql.engine import Job
 from tertulia.builtin.sql.errors import explain_writing, opening, reading
-from tertulia.builtin.sql.lane import Job, Outcome, Perform
+from tertulia.builtin.sql.lane import Outcome, Perform
 from tertulia.builtin.sql.revisions import migrate
 from tertulia.builtin.sql.sqlite import begin, driver_connection
 from tertulia.errors import TertuliaError
@@ -35,7 +36,7 @@ def write_together(address: Address) -> Perform:
     done again in a transaction of its own, where it meets its own error and no other's.
     """
 
-    def perform(database: Database, jobs: Sequence[Job[Any]]) -> Iterator[Sequence[Outcome]]:
+    def perform(database: SQLiteDatabase, jobs: Sequence[Job[Any]]) -> Iterator[Sequence[Outcome]]:
         while jobs:
             outcomes = _try_together(database, address, jobs)
             if outcomes is None:
@@ -47,7 +48,9 @@ def write_together(address: Address) -> Perform:
     return perform
 
 
-def _try_together(database: Database, address: Address, jobs: Sequence[Job[Any]]) -> list[Outcome] | None:
+def _try_together(
+    database: SQLiteDatabase, address: Address, jobs: Sequence[Job[Any]]
+) -> list[Outcome] | None:
     """Do the first jobs, or all, in one transaction; None when nothing of it was kept."""
     if len(jobs) == 1:
         return [_write_alone(database, address, jobs[0])]
@@ -64,7 +67,7 @@ def _try_together(database: Database, address: Address, jobs: Sequence[Job[Any]]
     return outcomes
 
 
-def _do_some(database: Database, jobs: Sequence[Job[Any]]) -> list[Outcome]:
+def _do_some(database: SQLiteDatabase, jobs: Sequence[Job[Any]]) -> list[Outcome]:
     end = time.monotonic() + LONGEST_GROUP_SECONDS
     outcomes: list[Outcome] = []
     for job in jobs:
@@ -74,7 +77,7 @@ def _do_some(database: Database, jobs: Sequence[Job[Any]]) -> list[Outcome]:
     return outcomes
 
 
-def _do(database: Database, job: Job[Any]) -> Outcome:
+def _do(database: SQLiteDatabase, job: Job[Any]) -> Outcome:
     changed_before = database.connection.total_changes
     try:
         return Outcome(job(database))
@@ -84,7 +87,7 @@ def _do(database: Database, job: Job[Any]) -> Outcome:
         return Outcome(error=error)
 
 
-def _write_alone(database: Database, address: Address, job: Job[Any]) -> Outcome:
+def _write_alone(database: SQLiteDatabase, address: Address, job: Job[Any]) -> Outcome:
     try:
         begin(database.connection, address, writes=True)
         result = job(database)
@@ -95,7 +98,7 @@ def _write_alone(database: Database, address: Address, job: Job[Any]) -> Outcome
     return Outcome(result)
 
 
-def _roll_back(database: Database) -> None:
+def _roll_back(database: SQLiteDatabase) -> None:
     if database.connection.in_transaction:  # SQLite itself may have rolled back
         database.connection.execute("ROLLBACK")
 
@@ -107,14 +110,14 @@ def read_each(address: Address) -> Perform:
     The job makes values of the rows as well: one that is no value is the database's fault.
     """
 
-    def perform(database: Database, jobs: Sequence[Job[Any]]) -> Iterator[Sequence[Outcome]]:
+    def perform(database: SQLiteDatabase, jobs: Sequence[Job[Any]]) -> Iterator[Sequence[Outcome]]:
         for job in jobs:
             yield [_read(database, address, job)]
 
     return perform
 
 
-def _read(database: Database, address: Address, job: Job[Any]) -> Outcome:
+def _read(database: SQLiteDatabase, address: Address, job: Job[Any]) -> Outcome:
     try:
         with reading(address):
             begin(database.connection, address, writes=False)

@@ -7,7 +7,7 @@ segment, and nobody else can: who finds the place after his head taken begins a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,14 +15,23 @@ import attrs
 
 from tertulia.builtin.sql import statements
 from tertulia.builtin.sql.blobs import add_blobs
-from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.rows import render_conversation, render_message
-from tertulia.domain.conversation import ConversationRecord
+from tertulia.builtin.sql.database import LARGEST, Database, Row, Values
+from tertulia.builtin.sql.rows import (
+    TOKEN_COLUMNS,
+    own_cost,
+    render_attempt,
+    render_branch,
+    render_conversation,
+    render_message,
+)
+from tertulia.domain.conversation import Attempt, ConversationRecord, ConversationState
 from tertulia.domain.message import Message, Role
-from tertulia.domain.usage import Cost, Usage
+from tertulia.domain.usage import Cost, CostTotal, Money, Usage
 from tertulia.errors import BranchNotFoundError, ConversationNotFoundError, TertuliaError
 
 LONGEST_NAME = 200
+MOST_TOKENS = 10**12
+_OPEN = frozenset({ConversationState.ACTIVE.value, ConversationState.ARCHIVED.value})
 
 
 def make_keys(owner: str, conversation_id: UUID) -> Values:
@@ -34,12 +43,13 @@ def add_conversation(database: Database, record: ConversationRecord, messages: S
     """Store a new conversation with its first messages, which have their places already."""
     keys, branch = make_keys(record.owner, record.id), record.branch
     root = {"id": branch.segment, "parent_segment": None, "fork_depth": None}
-    first = attrs.evolve(branch, created_at=branch.created_at or record.created_at)
+    first = attrs.evolve(branch, created_at=branch.created_at or record.created_at, cost=CostTotal())
     database.run(statements.ADD_CONVERSATION, {**keys, **render_conversation(record, len(messages))})
     database.run(statements.ADD_SEGMENT, {**keys, **root})
-    database.run(statements.ADD_BRANCH, {**keys, **attrs.asdict(first)})
     for message in messages:
-        add_row(database, keys, message, branch.segment)
+        first = attrs.evolve(first, cost=add_row(database, keys, message, branch.segment, first.cost))
+    database.run(statements.ADD_BRANCH, {**keys, **render_branch(first)})
+    add_tags(database, keys, record.tags)
 
 
 def get_branch(database: Database, keys: Values, branch: str) -> Row:
@@ -58,6 +68,21 @@ def get_head(database: Database, keys: Values, branch: str) -> Row:
     return head
 
 
+def get_open_head(database: Database, keys: Values, branch: str) -> Row:
+    """The same, of a conversation that can be gone on with: one that is deleted is not found."""
+    head = get_head(database, keys, branch)
+    if head["state"] not in _OPEN:
+        raise explain_no_conversation(keys["conversation_id"], deleted=True)
+    return head
+
+
+def refuse_deleted(database: Database, keys: Values) -> None:
+    """Raise a ConversationNotFoundError where a conversation is not there, or deleted."""
+    row = database.first(statements.GET_STATE, keys)
+    if row is None or row["state"] not in _OPEN:
+        raise explain_no_conversation(keys["conversation_id"], deleted=row is not None)
+
+
 def append(database: Database, keys: Values, branch: str, head: Row, message: Message) -> Message:
     """Add a message after a branch's head, and make it the head."""
     parent_id, depth = head["head_id"], head["head_depth"] + 1
@@ -65,10 +90,10 @@ def append(database: Database, keys: Values, branch: str, head: Row, message: Me
     segment = head["segment"]
     if head["is_taken"]:
         segment = _begin_segment(database, keys, segment, placed)
+    cost = add_row(database, keys, placed, segment, path_cost(head))
     moved = {"branch": branch, "segment": segment, "id": message.id, "depth": depth, "parent_id": parent_id}
-    changed = database.run(statements.MOVE_HEAD, {**keys, **moved})
-    assert changed == 1  # noqa: S101  # the writer is alone between reading and moving the head
-    add_row(database, keys, placed, segment)
+    changed = database.run(statements.MOVE_HEAD, {**keys, **moved, **render_path_cost(cost)})
+    assert changed == 1  # noqa: S101  # nobody else writes between reading and moving the head
     return placed
 
 
@@ -81,6 +106,7 @@ def append_beside(
     placed = place(answer, parent_id, question["depth"] + 1)
     segment = _begin_segment(database, keys, question["segment"], placed)
     suffix = f"-late-{answer.id}"
+    cost = add_row(database, keys, placed, segment, path_cost(question))
     late = {
         "name": branch[: LONGEST_NAME - len(suffix)] + suffix,
         "segment": segment,
@@ -92,9 +118,9 @@ def append_beside(
         "forked_from": branch,
         "fork_depth": question["depth"],
         "created_at": at,
+        **render_path_cost(cost),
     }
     database.run(statements.ADD_BRANCH, {**keys, **late})
-    add_row(database, keys, placed, segment)
     return placed
 
 
@@ -117,11 +143,56 @@ def _begin_segment(database: Database, keys: Values, parent_segment: UUID, first
     return first.id
 
 
-def add_row(database: Database, keys: Values, message: Message, segment: UUID) -> None:
-    """Store a message at its place, and the bytes it holds."""
+def add_row(
+    database: Database, keys: Values, message: Message, segment: UUID, before: CostTotal
+) -> CostTotal:
+    """
+    Store a message at its place, and the bytes it holds.
+
+    Args:
+        before: What the path to it cost.
+
+    Returns:
+        What the path costs with it.
+    """
     row, blobs = render_message(message, segment)
-    database.run(statements.ADD_MESSAGE, {**keys, **row})
+    cost = _add(before, own_cost(message))
+    database.run(statements.ADD_MESSAGE, {**keys, **row, **render_path_cost(cost)})
     add_blobs(database, keys, message.id, blobs)
+    return cost
+
+
+def _add(before: CostTotal, own: CostTotal) -> CostTotal:
+    """Add what is known; a sum that no column holds goes on as what it was, with one cost more unknown."""
+    total = before + own
+    return (
+        total if total.money.pico <= LARGEST else attrs.evolve(before, unknown_count=total.unknown_count + 1)
+    )
+
+
+def add_attempt_row(database: Database, keys: Values, branch: str, attempt: Attempt) -> Attempt:
+    """Put an attempt into the ledger of a branch."""
+    placed = attrs.evolve(attempt, branch=branch)
+    row = {**keys, **render_attempt(placed)}
+    database.run(statements.ADD_ATTEMPT, row)
+    database.run(statements.ADD_CONVERSATION_TARGET, row)
+    return placed
+
+
+def add_tags(database: Database, keys: Values, tags: Iterable[str]) -> None:
+    """Give a conversation tags it has not."""
+    for name in tags:
+        database.run(statements.ADD_TAG, {**keys, "tag": name})
+
+
+def path_cost(row: Row) -> CostTotal:
+    """What a path costs, by the row of its newest message or of its branch."""
+    return CostTotal(Money(row["path_cost_pico"]), row["path_cost_unknown_count"])
+
+
+def render_path_cost(cost: CostTotal) -> Row:
+    """The columns of what a path costs."""
+    return {"path_cost_pico": cost.money.pico, "path_cost_unknown_count": cost.unknown_count}
 
 
 def count(
@@ -132,15 +203,22 @@ def count(
     messages: int = 0,
     cost: Cost | None = None,
     unknown_costs: int = 0,
+    usage: Usage = Usage(),
 ) -> None:
     """Add to a conversation's counters."""
     values = {
+        **{name: _countable(getattr(usage, name)) for name in TOKEN_COLUMNS},
         "message_count": messages,
         "cost_pico": 0 if cost is None else cost.money.pico,
         "cost_unknown_count": unknown_costs,
         "updated_at": at,
     }
     database.run(statements.COUNT, {**keys, **values})
+
+
+def _countable(tokens: int | None) -> int:
+    """Tokens as they are counted: what no answer has is nonsense, and would make every sum so."""
+    return tokens if tokens is not None and tokens <= MOST_TOKENS else 0
 
 
 def explain_missing(database: Database, keys: Values, branch: str) -> TertuliaError:
@@ -155,10 +233,12 @@ def explain_missing(database: Database, keys: Values, branch: str) -> TertuliaEr
     )
 
 
-def explain_no_conversation(conversation_id: UUID) -> ConversationNotFoundError:
-    """Say that this owner has no such conversation."""
+def explain_no_conversation(conversation_id: UUID, *, deleted: bool = False) -> ConversationNotFoundError:
+    """Say that this owner has no such conversation, or that it is deleted."""
     return ConversationNotFoundError(
-        f"there is no conversation {conversation_id}",
+        f"conversation {conversation_id} is deleted"
+        if deleted
+        else f"there is no conversation {conversation_id}",
         conversation_id=conversation_id,
-        next_step="list the conversations there are",
+        next_step="restore it" if deleted else "list the conversations there are",
     )

@@ -65,13 +65,13 @@ class Talk:
     async def ask(self, text: str, branch: str = MAIN) -> Attempt:
         """Add a message and the attempt that will answer it."""
         message = attrs.evolve(self.make_message(text), status=MessageStatus.PENDING)
-        attempt = self.make_attempt(message.id)
+        attempt = self.make_attempt(message.id, branch)
         await self.store.add_user_message(OWNER, self.id, branch, message, attempt)
         return attempt
 
     async def ask_again(self, message_id: UUID | None, branch: str = MAIN) -> Attempt:
         """Add another attempt for a stored message."""
-        return await self.store.add_attempt(OWNER, self.id, branch, self.make_attempt(message_id))
+        return await self.store.add_attempt(OWNER, self.id, branch, self.make_attempt(message_id, branch))
 
     async def show(
         self, attempt: Attempt, answer_id: UUID, *pieces: str, branch: str = MAIN, first: int = 0
@@ -197,7 +197,7 @@ class Talk:
         """A message that is not stored yet."""
         return attrs.evolve(Message.of(role, text), id=self.clock.new_id(), created_at=self.clock.now())
 
-    def make_attempt(self, message_id: UUID | None) -> Attempt:
+    def make_attempt(self, message_id: UUID | None, branch: str = MAIN) -> Attempt:
         """An attempt with a lease of 15 seconds."""
         assert message_id is not None
         return Attempt(
@@ -208,6 +208,7 @@ class Talk:
             model="gpt-6.1-sol",
             started_at=self.clock.now(),
             lease_until=self.clock.now() + timedelta(seconds=LEASE_SECONDS),
+            branch=branch,
         )
 
 

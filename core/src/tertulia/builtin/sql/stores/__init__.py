@@ -1,0 +1,1 @@
+"""The operations of the store on SQL, by what they are about."""
