@@ -123,11 +123,11 @@ async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_p
     tables = _read_tables(tmp_path / "conversations.db")
 
     for _ in range(2):
-        with pytest.raises(StoreError, match="table model already exists"):
+        with pytest.raises(StoreError, match="table template already exists"):
             await SQLStore(old_database, StandingClock()).open()
 
     assert tables == _read_tables(tmp_path / "conversations.db")
-    meddle("DROP TABLE model")
+    meddle("DROP TABLE template")
     store = SQLStore(old_database, StandingClock())
     await store.open()
     assert 6 == len(await store.get_messages("ann", ANN, "main"))
