@@ -16,20 +16,16 @@ if TYPE_CHECKING:
     from tertulia.contracts.hookspecs import API_VERSION, DEFER, hookimpl
     from tertulia.contracts.provider import Provider
     from tertulia.contracts.store import Checkpoint, Settlement, Store
-    from tertulia.domain.catalogue import (
-        ModelChange,
-        ModelChanges,
-        SyncedProvider,
-        SyncReport,
-        Verification,
-    )
+    from tertulia.domain.catalogue import ModelChange, ModelChanges, SyncedProvider, SyncReport, Verification
     from tertulia.domain.config import ProviderConfig, Secret, Setting
     from tertulia.domain.context import Context, ContextReport, Dropped, Window
     from tertulia.domain.conversation import (
         Attempt,
         AttemptOutcome,
+        AttemptPurpose,
         Branch,
         ConversationRecord,
+        ConversationState,
         CostReport,
         ProviderSession,
         SessionReason,
@@ -58,11 +54,13 @@ if TYPE_CHECKING:
         ToolCallDelta,
         Translated,
     )
+    from tertulia.domain.library import ConversationFilter, MarkChange, MergeReport, Order, SearchHit, Snippet
     from tertulia.domain.measuring import measure_image
     from tertulia.domain.media import Audio, Document, Image, Media, OpaqueState, ProviderFile, Video
     from tertulia.domain.message import (
         FinishReason,
         Foreign,
+        Mark,
         Message,
         MessageStatus,
         Part,
@@ -85,8 +83,11 @@ if TYPE_CHECKING:
     )
     from tertulia.domain.options import Options, Timeouts
     from tertulia.domain.price import LongContext, Price, Rates
+    from tertulia.domain.statistics import Activity, CostAnalysis, CostGroup, CostRow, Percentiles, Statistics
     from tertulia.domain.tokens import TokenCount, TokenSource, TokenWeights
     from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
+    from tertulia.domain.transfer import ConversationTree, ImportProblem, ImportReport
+    from tertulia.domain.upkeep import StoreProblem, StoreReport
     from tertulia.domain.usage import Billing, Cost, CostSource, CostTotal, Money, Usage
     from tertulia.errors import (
         AllProvidersFailed,
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
         TooLargeError,
         ToolError,
         ToolLoopError,
+        TransferError,
         UnknownProviderError,
         UnsupportedMediaError,
         UnsupportedParameterError,
@@ -183,8 +185,10 @@ _HOMES = {
     "tertulia.domain.conversation": (
         "Attempt",
         "AttemptOutcome",
+        "AttemptPurpose",
         "Branch",
         "ConversationRecord",
+        "ConversationState",
         "CostReport",
         "ProviderSession",
         "SessionReason",
@@ -213,6 +217,14 @@ _HOMES = {
         "ToolCallDelta",
         "Translated",
     ),
+    "tertulia.domain.library": (
+        "ConversationFilter",
+        "MarkChange",
+        "MergeReport",
+        "Order",
+        "SearchHit",
+        "Snippet",
+    ),
     "tertulia.domain.measuring": ("measure_image",),
     "tertulia.domain.media": (
         "Audio",
@@ -226,6 +238,7 @@ _HOMES = {
     "tertulia.domain.message": (
         "FinishReason",
         "Foreign",
+        "Mark",
         "Message",
         "MessageStatus",
         "Part",
@@ -259,6 +272,14 @@ _HOMES = {
         "Price",
         "Rates",
     ),
+    "tertulia.domain.statistics": (
+        "Activity",
+        "CostAnalysis",
+        "CostGroup",
+        "CostRow",
+        "Percentiles",
+        "Statistics",
+    ),
     "tertulia.domain.tokens": (
         "TokenCount",
         "TokenSource",
@@ -268,6 +289,15 @@ _HOMES = {
         "HostedTool",
         "ResponseSchema",
         "Tool",
+    ),
+    "tertulia.domain.transfer": (
+        "ConversationTree",
+        "ImportProblem",
+        "ImportReport",
+    ),
+    "tertulia.domain.upkeep": (
+        "StoreProblem",
+        "StoreReport",
     ),
     "tertulia.domain.usage": (
         "Billing",
@@ -320,6 +350,7 @@ _HOMES = {
         "TooLargeError",
         "ToolError",
         "ToolLoopError",
+        "TransferError",
         "UnknownProviderError",
         "UnsupportedMediaError",
         "UnsupportedParameterError",
@@ -347,6 +378,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "__version__",
     "API_VERSION",
+    "Activity",
     "AllProvidersFailed",
     "Answered",
     "Attachable",
@@ -354,6 +386,7 @@ __all__ = [
     "Attempt",
     "AttemptEnded",
     "AttemptOutcome",
+    "AttemptPurpose",
     "AttemptStarted",
     "Audio",
     "AuthenticationError",
@@ -378,11 +411,17 @@ __all__ = [
     "ContextView",
     "Conversation",
     "ConversationBusyError",
+    "ConversationFilter",
     "ConversationNotFoundError",
     "ConversationRecord",
+    "ConversationState",
+    "ConversationTree",
     "Cost",
+    "CostAnalysis",
     "CostEstimate",
+    "CostGroup",
     "CostReport",
+    "CostRow",
     "CostSource",
     "CostTotal",
     "DEFER",
@@ -401,11 +440,16 @@ __all__ = [
     "HTTPProvider",
     "HostedTool",
     "Image",
+    "ImportProblem",
+    "ImportReport",
     "InvalidOutputError",
     "InvalidRequestError",
     "LongContext",
+    "Mark",
+    "MarkChange",
     "Media",
     "MediaLimits",
+    "MergeReport",
     "Message",
     "MessageNotFoundError",
     "MessageStatus",
@@ -418,8 +462,10 @@ __all__ = [
     "Notice",
     "OpaqueState",
     "Options",
+    "Order",
     "OverloadedError",
     "Part",
+    "Percentiles",
     "PermissionDeniedError",
     "PluginError",
     "PluginRejectedError",
@@ -448,18 +494,23 @@ __all__ = [
     "Role",
     "SafetyOutcome",
     "SafetyRating",
+    "SearchHit",
     "Secret",
     "SendFailed",
     "ServerError",
     "SessionReason",
     "Setting",
     "Settlement",
+    "Snippet",
+    "Statistics",
     "StepCompleted",
     "Store",
     "StoreBusyError",
     "StoreCorruptError",
     "StoreError",
+    "StoreProblem",
     "StoreReadOnlyError",
+    "StoreReport",
     "StoreVersionError",
     "StreamInterruptedError",
     "Switched",
@@ -482,6 +533,7 @@ __all__ = [
     "ToolLoopError",
     "ToolResult",
     "ToolStarted",
+    "TransferError",
     "Translated",
     "UnknownProviderError",
     "UnsupportedMediaError",

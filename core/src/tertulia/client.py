@@ -40,6 +40,7 @@ from tertulia.services.core import Core
 from tertulia.services.counting import count_tokens, to_request
 from tertulia.services.defaults import Defaults
 from tertulia.services.estimating import TYPICAL_ANSWER, estimate_first, find_priced
+from tertulia.services.library import Library
 from tertulia.services.models import Models
 from tertulia.services.routing.policy import parse_target
 from tertulia.services.steps import MAX_STEPS
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 FIRST_BRANCH = "main"
 
 
-class Client:
+class Client(Library):
     """
     Conversations, and the providers that answer in them.
 
@@ -212,18 +213,6 @@ class Client:
         if branch is not None and branch != record.branch.name:
             record = attrs.evolve(record, branch=await store.get_branch(owner, identifier, branch))
         return self._conversation(record)
-
-    async def list(
-        self, *, limit: int = 50, after: ConversationRecord | None = None
-    ) -> list[ConversationRecord]:
-        """
-        List conversations, the most recently used first.
-
-        Args:
-            limit: At most so many.
-            after: The last one of the page before; None for the first page.
-        """
-        return await self._open.store.find_conversations(self._config.owner, limit=limit, after=after)
 
     async def rename(self, conversation_id: UUID | str, title: str | None) -> None:
         """Change a conversation's title; ConversationNotFoundError when there is none of that id."""

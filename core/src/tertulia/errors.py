@@ -46,7 +46,8 @@ Everything that can go wrong, as one tree.
         ├── StoreBusyError
         ├── StoreReadOnlyError
         ├── StoreVersionError
-        └── StoreCorruptError
+        ├── StoreCorruptError
+        └── TransferError              a file cannot be imported or exported
 
 Catch classes, or read :attr:`TertuliaError.kind`; never parse a message.
 """
@@ -644,3 +645,18 @@ class StoreVersionError(StoreError):
 
 class StoreCorruptError(StoreError):
     """The database is damaged; it was left untouched."""
+
+
+class TransferError(StoreError):
+    """
+    A file could not be imported or exported: it cannot be read or written, or is not what it should be.
+
+    Attributes:
+        location: The file.
+
+        problems: What is wrong in it, as :class:`tertulia.ImportProblem`; empty where nothing could be read.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[Any] = (), **common: Any) -> None:
+        super().__init__(message, **common)
+        self.problems = tuple(problems)

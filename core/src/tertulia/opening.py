@@ -25,6 +25,7 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
     max_context_tokens: int | None = None,
     context_window: int | None = None,
     fetch_urls: bool | None = None,
+    auto_title: bool | None = None,
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
@@ -50,6 +51,8 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         context_window: Recent messages a request may hold; None for no limit.
         fetch_urls: Whether the address of an attachment is fetched here, from public hosts only, for a
             provider that does not fetch it itself; None for no.
+        auto_title: Whether an untitled conversation gets a title from the model that gave its first answer:
+            one call more, with its cost in the ledger; None for no.
         prices: What models cost you, before every table: rows whose ``model`` is ``provider/model``, or
             tables as in a file. None for those of the file.
         plugins: Objects with hooks, and providers, beyond the installed ones.
@@ -75,6 +78,7 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         max_context_tokens=max_context_tokens,
         context_window=context_window,
         fetch_urls=fetch_urls,
+        auto_title=auto_title,
         prices=prices,
         config=config,
     )

@@ -155,6 +155,8 @@ class Config:
 
         fetch_urls: Whether an attachment's address is fetched here for a provider that does not fetch it.
 
+        auto_title: Whether an untitled conversation gets a title from a model, once it has an answer.
+
         prices: What the user says that models cost, before every table; the model of each row is
             ``provider/model``.
     """
@@ -168,6 +170,7 @@ class Config:
     context_window: int | None = None
     plugins: tuple[str, ...] | None = None
     fetch_urls: bool = False
+    auto_title: bool = False
     prices: tuple[Price, ...] = ()
 
 

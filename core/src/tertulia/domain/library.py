@@ -12,7 +12,7 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.conversation import ConversationState
-from tertulia.domain.message import Role
+from tertulia.domain.message import Message, Role
 from tertulia.domain.usage import Money
 
 
@@ -172,3 +172,29 @@ class MarkChange:
     hidden: bool | Literal["keep"] = "keep"
     importance: float | Literal["keep"] | None = "keep"
     expires_at: datetime | Literal["keep"] | None = "keep"
+
+
+@attrs.frozen
+class MergeReport:
+    """
+    What came of a merge.
+
+    Attributes:
+        way: ``nothing``: the other branch has nothing that this one has not. ``fast_forward``: this branch
+            had nothing of its own, and ends now where the other does. ``cited``: both went on since they
+            parted, so what the other has was added to this one as a message that quotes it.
+
+        branch: The branch that was merged into.
+
+        source: The other one.
+
+        message_count: How many messages this branch has, or quotes, that it had not.
+
+        message: The message that quotes them; None unless the way is ``cited``.
+    """
+
+    way: Literal["nothing", "fast_forward", "cited"]
+    branch: str
+    source: str
+    message_count: int = 0
+    message: Message | None = None

@@ -13,7 +13,7 @@ from tertulia.domain.model import Capability
 from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
-from tertulia.services.context.format import check_context, make_window
+from tertulia.services.context.format import check_context, find_pinned, make_window
 from tertulia.services.context.pairs import repair_pairs
 from tertulia.services.core import Core
 from tertulia.services.counting import fit_window
@@ -195,7 +195,8 @@ def _way_out(rest: Sequence[Message]) -> str:
 
 async def _choose(core: Core, request: Request, window: Window, view: _View) -> Context:
     found = await core.plugins.format_context(view, request, window)
-    return check_context(found, request, window, view.count_tokens)
+    pinned = find_pinned(await view.history())
+    return check_context(found, request, window, view.count_tokens, pinned)
 
 
 def _repair(context: Context, view: _View) -> tuple[Context, list[str]]:

@@ -8,14 +8,12 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.notice import Switched
 from tertulia.domain.options import Options, Timeouts
 from tertulia.runtime.attachments import Attachable
-from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.arguments import (
     ONE_STEP,
     Place,
@@ -23,7 +21,6 @@ from tertulia.services.arguments import (
     check_options,
     check_results,
     check_text,
-    check_title,
     check_type,
     id_of,
     make_plan,
@@ -49,9 +46,10 @@ from tertulia.services.stream import ReplyStream
 from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Line, Tree
+from tertulia.services.upkeep import Upkeep
 
 
-class Conversation:
+class Conversation(Upkeep):
     """
     One conversation, seen from one of its branches. Get it from a client.
 
@@ -61,32 +59,6 @@ class Conversation:
     Attributes:
         id: A UUIDv7.
     """
-
-    def __init__(self, core: Core, tree: Tree, line: Line) -> None:
-        self._core = core
-        self._tree = tree
-        self._line = line
-        self.id: UUID = tree.id
-
-    @property
-    def title(self) -> str | None:
-        """The title; None when untitled."""
-        return self._tree.title
-
-    @property
-    def branch(self) -> str:
-        """The branch that is read and added to."""
-        return self._line.name
-
-    @property
-    def provider(self) -> str:
-        """Who answers on this branch."""
-        return self._line.branch.provider
-
-    @property
-    def model(self) -> str:
-        """Which model answers on this branch."""
-        return self._line.branch.model
 
     async def send(
         self,
@@ -385,10 +357,6 @@ class Conversation:
         branch = await fork(self._core, self._tree, self.branch, at=place, name=name)
         return Conversation(self._core, self._tree, self._tree.line(branch))
 
-    async def branches(self) -> list[Branch]:
-        """Return every branch, in the order they were made."""
-        return await self._core.store.find_branches(self._core.owner, self.id)
-
     async def switch_branch(self, name: str) -> None:
         """
         Go on on another branch; the conversation is opened on it from now on.
@@ -425,33 +393,6 @@ class Conversation:
             ConversationBusyError: An answer is under way on it.
         """
         await self._core.store.remove_branch(self._core.owner, self.id, name, self._core.clock.now())
-
-    async def history(self, limit: int | None = None) -> list[Message]:
-        """
-        Return what was said on this branch, oldest first.
-
-        Args:
-            limit: The newest so many; None for all.
-        """
-        return await self._core.store.get_messages(self._core.owner, self.id, self.branch, limit=limit)
-
-    async def attempts(self) -> list[Attempt]:
-        """Return every call to a provider, on all branches, in the order they were started."""
-        return await self._core.store.get_attempts(self._core.owner, self.id)
-
-    async def sessions(self) -> list[ProviderSession]:
-        """Return who spoke when, and why it was them."""
-        return derive_sessions(await self.attempts())
-
-    async def cost(self) -> CostReport:
-        """Return what the conversation cost on all branches, by provider and by model."""
-        return report_costs(await self.attempts())
-
-    async def rename(self, title: str | None) -> None:
-        """Change the title, at most 200 characters; None to have none."""
-        title = check_title(title)
-        await self._core.store.update_title(self._core.owner, self.id, title, self._core.clock.now())
-        self._tree.title = title
 
     def _move(self, line: Line) -> None:
         self._line = line

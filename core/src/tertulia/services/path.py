@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import attrs
@@ -54,7 +55,8 @@ class Path:
         if newest.parent_id is not None and newest.parent_id == self._head_id:
             return
         found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=newest.depth)
-        answered = [message for message in found if _was_answered(message)]
+        now = core.clock.now()
+        answered = [message for message in found if _was_answered(message) and _may_be_sent(message, now)]
         self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
         self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
         self.has_media = any(map(holds_media, self.messages))
@@ -93,6 +95,12 @@ class Path:
 def _was_answered(message: Message) -> bool:
     """Whether a model has seen it; what tools returned is sent again, because it was called for."""
     return message.status not in _UNANSWERED or message.role is Role.TOOL
+
+
+def _may_be_sent(message: Message, now: datetime) -> bool:
+    """Whether nobody wants it kept from models."""
+    mark = message.mark
+    return not mark.hidden and (mark.expires_at is None or now < mark.expires_at)
 
 
 def _concerns_tools(message: Message) -> bool:

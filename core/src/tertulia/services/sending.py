@@ -43,6 +43,7 @@ from tertulia.services.pricing import price_trial
 from tertulia.services.questions import Question, join_parts
 from tertulia.services.routing.policy import targets_after
 from tertulia.services.stream import NOTHING_SENT, ReplyStream, Turn
+from tertulia.services.titles import give_title
 from tertulia.services.trial import WORDS, Trial
 
 _KEPT = "your message is stored"
@@ -206,6 +207,9 @@ class Send:
             raise
         result = self._make_reply(trial, reply, attempt, stored)
         self._core.plugins.observe(Answered(self._question.tree.id, result))
+        tree, line = self._question.tree, self._question.line
+        if self._core.config.auto_title and tree.title is None and tree.claim_title():
+            self._core.spawn(give_title(self._core, tree, line))
         return result
 
     def _make_reply(self, trial: Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:

@@ -43,6 +43,7 @@ class Tree:
 
     id: UUID
     title: str | None
+    _is_titled: bool = False
     _lines: weakref.WeakValueDictionary[str, Line] = attrs.field(
         factory=weakref.WeakValueDictionary[str, Line], repr=False
     )
@@ -54,6 +55,16 @@ class Tree:
             line = self._lines[branch.name] = Line(branch)
         line.branch = branch
         return line
+
+    def claim_title(self) -> bool:
+        """Whether nobody has asked for a title in this process yet; from now on somebody has."""
+        claimed, self._is_titled = not self._is_titled, True
+        return claimed
+
+    def forget(self) -> None:
+        """Let everything that was read of its branches be read again."""
+        for line in self._lines.values():
+            line.path = Path()
 
     def rename(self, name: str, new_name: str) -> None:
         """Let whoever holds a branch know it under its new name."""

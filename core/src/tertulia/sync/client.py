@@ -11,7 +11,6 @@ from uuid import UUID
 
 from tertulia.client import Client as AsyncClient
 from tertulia.domain.catalogue import SyncReport, Verification
-from tertulia.domain.conversation import ConversationRecord
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message
@@ -30,6 +29,7 @@ from tertulia.services.steps import MAX_STEPS
 from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
 from tertulia.sync.conversation import Conversation
+from tertulia.sync.library import Library
 from tertulia.sync.twins import documented_by
 
 
@@ -43,6 +43,7 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
     max_context_tokens: int | None = None,
     context_window: int | None = None,
     fetch_urls: bool | None = None,
+    auto_title: bool | None = None,
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
@@ -64,6 +65,7 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
             max_context_tokens=max_context_tokens,
             context_window=context_window,
             fetch_urls=fetch_urls,
+            auto_title=auto_title,
             prices=prices,
             plugins=plugins,
             config=config,
@@ -74,7 +76,7 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
 
 
 @documented_by(AsyncClient)
-class Client:
+class Client(Library):
     """
     Conversations, and the providers that answer in them; its calls block.
 
@@ -89,8 +91,8 @@ class Client:
     """
 
     def __init__(self, twin: AsyncClient) -> None:
-        self._twin = twin
-        self._thread = LoopThread(twin)
+        super().__init__(LoopThread(twin), twin)
+        self._twin: AsyncClient = twin
 
     def __enter__(self) -> Self:
         self._thread.open()
@@ -133,9 +135,6 @@ class Client:
 
     def get(self, conversation_id: UUID | str, *, branch: str | None = None) -> Conversation:
         return self._conversation(self._thread.run(self._twin.get(conversation_id, branch=branch)))
-
-    def list(self, *, limit: int = 50, after: ConversationRecord | None = None) -> list[ConversationRecord]:
-        return self._thread.run(self._twin.list(limit=limit, after=after))
 
     def rename(self, conversation_id: UUID | str, title: str | None) -> None:
         self._thread.run(self._twin.rename(conversation_id, title))

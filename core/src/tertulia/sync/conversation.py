@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 from uuid import UUID
 
-from tertulia.domain.conversation import Attempt, Branch, CostReport, ProviderSession
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
@@ -23,10 +22,11 @@ from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
 from tertulia.sync.stream import ReplyStream
 from tertulia.sync.twins import documented_by
+from tertulia.sync.upkeep import Upkeep
 
 
 @documented_by(AsyncConversation)
-class Conversation:
+class Conversation(Upkeep):
     """
     One conversation, seen from one of its branches; its calls block. Get it from a client.
 
@@ -35,29 +35,8 @@ class Conversation:
     """
 
     def __init__(self, thread: LoopThread, twin: AsyncConversation) -> None:
-        self._thread = thread
-        self._twin = twin
-
-    @property
-    def id(self) -> UUID:
-        """A UUIDv7."""
-        return self._twin.id
-
-    @property
-    def title(self) -> str | None:
-        return self._twin.title
-
-    @property
-    def branch(self) -> str:
-        return self._twin.branch
-
-    @property
-    def provider(self) -> str:
-        return self._twin.provider
-
-    @property
-    def model(self) -> str:
-        return self._twin.model
+        super().__init__(thread, twin)
+        self._twin: AsyncConversation = twin
 
     def send(
         self,
@@ -225,9 +204,6 @@ class Conversation:
     def fork(self, name: str | None = None, *, at: Place | None = None) -> Conversation:
         return Conversation(self._thread, self._thread.run(self._twin.fork(name, at=at)))
 
-    def branches(self) -> list[Branch]:
-        return self._thread.run(self._twin.branches())
-
     def switch_branch(self, name: str) -> None:
         self._thread.run(self._twin.switch_branch(name))
 
@@ -236,21 +212,6 @@ class Conversation:
 
     def delete_branch(self, name: str) -> None:
         self._thread.run(self._twin.delete_branch(name))
-
-    def history(self, limit: int | None = None) -> list[Message]:
-        return self._thread.run(self._twin.history(limit))
-
-    def attempts(self) -> list[Attempt]:
-        return self._thread.run(self._twin.attempts())
-
-    def sessions(self) -> list[ProviderSession]:
-        return self._thread.run(self._twin.sessions())
-
-    def cost(self) -> CostReport:
-        return self._thread.run(self._twin.cost())
-
-    def rename(self, title: str | None) -> None:
-        self._thread.run(self._twin.rename(title))
 
     def _stream(self, begin: Callable[[], AsyncReplyStream]) -> ReplyStream:
         return ReplyStream(self._thread, self._thread.call(begin))

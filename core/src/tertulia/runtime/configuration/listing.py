@@ -62,6 +62,7 @@ def _list_common(table: Table[Setting]) -> Iterator[Setting]:
         ("prices",): default.prices,
         ("conversation", "context_window"): default.context_window,
         ("conversation", "max_context_tokens"): default.max_context_tokens,
+        ("conversation", "auto_title"): default.auto_title,
     }
     said = {path: setting for path, setting in flatten(table) if path[0] != "providers"}
     for path, setting in {**_defaults(values), **said}.items():

@@ -210,6 +210,7 @@ _PROVIDER: Mapping[str, Reader] = {
 _CONVERSATION: Mapping[str, Reader] = {
     "context_window": partial(_read, _positive),
     "max_context_tokens": partial(_read, _positive),
+    "auto_title": partial(_read, _yes_or_no),
 }
 _TOP: Mapping[str, Reader] = {
     "default_provider": partial(_read_optional, _text),

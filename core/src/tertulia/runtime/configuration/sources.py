@@ -51,6 +51,7 @@ class Arguments:
     max_context_tokens: int | None = None
     context_window: int | None = None
     fetch_urls: bool | None = None
+    auto_title: bool | None = None
     prices: Sequence[Price | Mapping[str, Any]] | None = None
     config: ConfigFile = None
 
@@ -140,7 +141,7 @@ def _read_arguments(arguments: Arguments) -> Table[Given]:
     said.pop("config", None)
     conversation: dict[str, Given | Table[Given]] = {
         key: Given(("conversation", key), key, ARGUMENT, said.pop(key))
-        for key in ("context_window", "max_context_tokens")
+        for key in ("context_window", "max_context_tokens", "auto_title")
         if key in said
     }
     table = make_table(said, origin=lambda _: ARGUMENT)

@@ -59,17 +59,35 @@ async def format_context(view: ContextView, request: Request, window: Window) ->
     *system, newest = request.messages
     fixed = view.count_tokens(request.messages)
     history = await view.history()
-    kept, dropped = _fit_messages(history, window, view.count_tokens)
+    pinned = find_pinned(history)
+    fixed += view.count_tokens(pinned) if pinned else 0
+    others = [message for message in history if not message.mark.pinned] if pinned else history
+    kept, dropped = _fit_messages(others, window, view.count_tokens)
     tokens = view.count_tokens(kept)
     if window.max_tokens is not None and fixed + tokens > window.max_tokens:
         if fixed > window.max_tokens:
-            raise _overflow(request, window.max_tokens, view.count_tokens)
+            raise _overflow(request, window.max_tokens, view.count_tokens, pinned=pinned)
         kept, over = _fit_tokens(kept, window.max_tokens - fixed, view.count_tokens)
         tokens = view.count_tokens(kept)
         dropped += over
-    messages = (*system, *kept, newest)
+    messages = (*system, *_put_in(history, pinned, kept), newest)
     report = ContextReport(len(messages), fixed + tokens, window.max_tokens, tuple(dropped))
     return Context(messages, report)
+
+
+def find_pinned(history: Sequence[Message]) -> Sequence[Message]:
+    """What somebody wants every request to hold."""
+    return [message for message in history if message.mark.pinned]
+
+
+def _put_in(
+    history: Sequence[Message], pinned: Sequence[Message], kept: Sequence[Message]
+) -> Sequence[Message]:
+    """What is kept and what is pinned, each where it was said."""
+    if not pinned:
+        return kept
+    chosen = {id(message) for message in (*pinned, *kept)}
+    return [message for message in history if id(message) in chosen]
 
 
 def _fit_messages(
@@ -106,13 +124,25 @@ def _cut(
 
 
 def check_context(
-    found: Context | Sequence[Message], request: Request, window: Window, count: Count
+    found: Context | Sequence[Message],
+    request: Request,
+    window: Window,
+    count: Count,
+    pinned: Sequence[Message] = (),
 ) -> Context:
     """
     Let no strategy, ours or foreign, produce an invalid request.
 
+    Args:
+        found: What it chose.
+        request: What it chose it for.
+        window: How much the request may hold.
+        count: Estimates tokens.
+        pinned: What every request is to hold.
+
     Raises:
-        PluginError: A system message or the newest user message is missing, changed or out of place.
+        PluginError: A system message, the newest user message or a pinned one is missing, changed or out of
+            place.
         ContextOverflowError: The choice is over the budget.
     """
     messages = found.messages if isinstance(found, Context) else tuple(found)
@@ -129,6 +159,12 @@ def check_context(
             hook="format_context",
             next_step="return it once, last",
         )
+    if pinned and not {message.id for message in pinned} <= {message.id for message in messages}:
+        raise PluginError(
+            "format_context lost a pinned message, so nothing was sent",
+            hook="format_context",
+            next_step="return every message whose mark.pinned is true, or unpin() it",
+        )
     tokens = count(messages)  # counted again: a strategy's own report is not evidence
     dropped = found.report.dropped if isinstance(found, Context) else ()
     if window.max_tokens is not None and tokens > window.max_tokens:
@@ -136,9 +172,17 @@ def check_context(
     return Context(messages, ContextReport(len(messages), tokens, window.max_tokens, dropped))
 
 
-def _overflow(request: Request, budget: int, count: Count, chosen: int | None = None) -> ContextOverflowError:
+def _overflow(
+    request: Request,
+    budget: int,
+    count: Count,
+    chosen: int | None = None,
+    pinned: Sequence[Message] = (),
+) -> ContextOverflowError:
     *system, newest = request.messages
     parts = {"system": count(system) if system else 0, "newest message": count((newest,))}
+    if pinned:
+        parts["pinned"] = count(pinned)
     if chosen is not None:
         parts["history"] = chosen - sum(parts.values())
     listed = ", ".join(f"{name} {tokens}" for name, tokens in parts.items())

@@ -1,0 +1,142 @@
+"""Titles that a model thinks of."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+
+from tertulia.domain.context import Context, ContextReport
+from tertulia.domain.conversation import Attempt, AttemptOutcome, AttemptPurpose
+from tertulia.domain.exchange import Request, Target
+from tertulia.domain.message import Message, MessageStatus, Role, join_text
+from tertulia.errors import BranchError, ErrorKind, PluginError, TertuliaError
+from tertulia.services.core import Core
+from tertulia.services.pricing import price_trial
+from tertulia.services.tree import Line, Tree
+from tertulia.services.trial import Trial
+
+INSTRUCTIONS = (
+    "Write a title for the conversation that is quoted below: at most eight words, in its language, "
+    "without quotation marks. Answer with the title alone."
+)
+LONGEST_TITLE = 80
+FIRST_MESSAGES = 8
+MOST_CHARACTERS = 2000
+
+
+async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | None = None) -> str:
+    """Ask for a title, and put the call into the ledger; see :meth:`tertulia.Conversation.suggest_title`."""
+    messages = await core.store.get_messages(
+        core.owner, tree.id, line.name, before_depth=FIRST_MESSAGES, limit=FIRST_MESSAGES
+    )
+    asked = [each for each in messages if each.role in (Role.USER, Role.ASSISTANT) and each.text.strip()]
+    asked = [each for each in asked if each.status is not MessageStatus.PENDING]
+    if not asked or asked[0].id is None:
+        raise BranchError(
+            f"nothing was said yet on branch {line.name!r}, so there is nothing to name",
+            branch=line.name,
+            next_step="say something first, or rename the conversation yourself",
+        )
+    target = target or Target(line.branch.provider, line.branch.model)
+    trial = _begin(core, line, target, asked)
+    try:
+        await _ask(core, tree, trial, _quote(asked))
+    except TertuliaError as error:
+        await _record(core, tree, line, trial, AttemptOutcome.FAILED, error)
+        raise
+    except Exception as error:
+        await _record(core, tree, line, trial, AttemptOutcome.FAILED, None)
+        raise _foreign(error, target) from error
+    except BaseException:
+        await _record(core, tree, line, trial, AttemptOutcome.CANCELLED, None)
+        raise
+    await _record(core, tree, line, trial, AttemptOutcome.SUCCEEDED, None)
+    return _tidy(trial)
+
+
+async def give_title(core: Core, tree: Tree, line: Line) -> None:
+    """Give a conversation a title of its own accord, unless somebody was faster."""
+    title = await suggest_title(core, tree, line)
+    if tree.title is None and title:
+        await core.store.update_title(core.owner, tree.id, title, core.clock.now())
+        tree.title = title
+
+
+def _begin(core: Core, line: Line, target: Target, asked: list[Message]) -> Trial:
+    message_id = asked[0].id
+    assert message_id is not None  # noqa: S101  # it was read from the store
+    attempt = Attempt(
+        id=core.clock.new_id(),
+        message_id=message_id,
+        number=1,
+        provider=target.provider,
+        model=target.model,
+        started_at=core.clock.now(),
+        branch=line.name,
+        purpose=AttemptPurpose.TITLE,
+    )
+    return Trial(target, attempt, core.clock.new_id(), core.clock.monotonic())
+
+
+async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
+    messages = (Message.of(Role.SYSTEM, INSTRUCTIONS), Message.of(Role.USER, text))
+    timeouts = core.plugins.get_provider(trial.target.provider).config.timeouts
+    request = Request(
+        trial.target,
+        messages,
+        stream=False,
+        conversation_id=tree.id,
+        timeouts=timeouts,
+        deadline=asyncio.get_running_loop().time() + timeouts.total,
+    )
+    trial.context = Context(
+        messages, ContextReport(len(messages), core.plugins.count_tokens(trial.target, messages))
+    )
+    iterator, to_close = core.plugins.send_message(request)
+    try:
+        async for delta in iterator:
+            trial.take(delta, core.clock)
+    finally:
+        for each in to_close:
+            if (close := getattr(each, "aclose", None)) is not None:
+                await close()
+    trial.check_reply()
+
+
+async def _record(
+    core: Core, tree: Tree, line: Line, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
+) -> None:
+    reply = trial.reply
+    kind = ErrorKind.CANCELLED if outcome is AttemptOutcome.CANCELLED else None
+    ended = attrs.evolve(
+        trial.attempt,
+        outcome=outcome,
+        error_kind=kind if error is None else error.kind,
+        error_message=None if error is None else error.message,
+        latency_seconds=trial.elapsed(core.clock),
+        usage=trial.attempt.usage if reply is None else reply.usage,
+        cost=price_trial(core, trial, error),
+        request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
+    )
+    await core.see_through(core.store.record_attempt(core.owner, tree.id, line.name, ended))
+
+
+def _quote(messages: list[Message]) -> str:
+    return "\n\n".join(f"{each.role.value}: {each.text[:MOST_CHARACTERS]}" for each in messages)
+
+
+def _tidy(trial: Trial) -> str:
+    """The first line of an answer, without what models like to put around a title."""
+    assert trial.reply is not None  # noqa: S101  # it was checked
+    lines = join_text(trial.reply.parts).strip().splitlines()
+    title = " ".join((lines[0] if lines else "").removeprefix("Title:").split()).strip(" \"'*#“”«»„.")
+    return title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
+
+
+def _foreign(error: Exception, target: Target) -> PluginError:
+    return PluginError(
+        f"provider {target.provider!r} raised {type(error).__name__}: {error}",
+        provider=target.provider,
+        hook="send_message",
+    )
