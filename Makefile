@@ -22,9 +22,12 @@ check: .venv/dev
 	PYTHONPATH=plugins/genai-prices/src:plugins/splintr/src $(BIN)/lint-imports
 	$(BIN)/python tests/wheels.py
 
-# Fifty times as much of what a test repeats: mutated bytes by the million.
+# What a test repeats, many times over: mutated bytes by the million, searches by the ten thousand,
+# a thousand processes killed, the power cut at hundreds of moments. It takes about an hour on two cores; name
+# another number for more: make torture TIMES=400 kills ten thousand.
+TIMES ?= 40
 torture: .venv/dev
-	TERTULIA_TORTURE=50 $(BIN)/pytest -n auto tests/wire/test_wire_fuzz.py
+	TERTULIA_TORTURE=$(TIMES) $(BIN)/pytest -n auto tests/wire/test_wire_fuzz.py tests/store
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

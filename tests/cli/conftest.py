@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
@@ -12,13 +14,18 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
+from importlib.metadata import EntryPoints, entry_points
 from io import BytesIO, TextIOWrapper
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from pseudo_terminal import COMMAND
+from small_library import Library, make_library
 
+import tertulia
 from tertulia_cli import main
 from tertulia_simulator import Simulator
 
@@ -54,6 +61,21 @@ def _nobodys_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setenv("TERTULIA_STORE", f"sqlite:///{tmp_path / 'conversations.db'}")
 
 
+@cache
+def _read_entry_points(_path: tuple[str, ...], group: str) -> EntryPoints:
+    return entry_points(group=group)
+
+
+@pytest.fixture(autouse=True)
+def _installed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read what is installed once for each search path: that is two thirds of what a short command takes."""
+    for module in ("drivers", "plugins"):
+        monkeypatch.setattr(
+            f"tertulia.runtime.{module}.entry_points",
+            lambda group: _read_entry_points(tuple(sys.path), group),
+        )
+
+
 @pytest.fixture(autouse=True)
 def _interruptible() -> Iterator[None]:
     """Let child processes see Ctrl-C, even when the tests were started in the background."""
@@ -73,6 +95,30 @@ def tertulia_command(
         code = main(arguments)
         sys.stdout.flush()
         return Ended(code, *capfd.readouterr())
+
+    return run
+
+
+class PretendedTerminal(TextIOWrapper):
+    """A stream that says it is a terminal, where a real one is not worth a process of its own."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """Run the command in this process as if all of its streams were terminals."""
+
+    def run(*arguments: str, typed: str = "", encoding: str = "utf-8") -> Ended:
+        with monkeypatch.context() as patch:
+            out, err = (PretendedTerminal(BytesIO(), encoding, write_through=True) for _ in range(2))
+            patch.setattr(sys, "stdin", PretendedTerminal(BytesIO(typed.encode())))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            code = main(arguments)
+            written = [stream.buffer.getvalue().decode(encoding) for stream in (out, err)]
+        return Ended(code, *written)
 
     return run
 
@@ -127,3 +173,38 @@ def simulated(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulato
         monkeypatch.setenv(f"AI_{name.upper()}_API", settings.get("api", ""))
         monkeypatch.setenv(f"AI_{name.upper()}_API_KEY", settings["api_key"])
     return simulator
+
+
+@pytest.fixture(scope="session")
+def made_library(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Library]:
+    """A library that is made once; nobody changes it."""
+    path = tmp_path_factory.mktemp("library") / "made.db"
+    with Simulator.in_thread() as simulator:
+        return path, asyncio.run(make_library(f"sqlite:///{path}", simulator))
+
+
+@pytest.fixture
+def library(made_library: tuple[Path, Library], database: str, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """A library of one's own, where the command looks for it."""
+    path, library = made_library
+    shutil.copyfile(path, database.removeprefix("sqlite:///"))
+    monkeypatch.setenv("TERTULIA_STORE", database)
+    return library._replace(url=database)
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Press Ctrl-C when the command calls a method of its client for the n-th time."""
+
+    def interrupt(name: str, time: int = 1) -> None:
+        method, calls = getattr(tertulia.Client, name), count(1)
+
+        async def interrupted(*arguments: Any, **named: Any) -> Any:
+            if next(calls) == time:
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(0)  # the loop hears it now
+            return await method(*arguments, **named)
+
+        monkeypatch.setattr(tertulia.Client, name, interrupted)
+
+    return interrupt

@@ -55,6 +55,8 @@ class Terminal:
             stdout=theirs if out is None else out,
             stderr=theirs,
             start_new_session=True,
+            # As Python knows it: readline, which pytest loads, sets COLUMNS behind its back.
+            env=dict(os.environ),
         )
         os.close(theirs)
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -92,51 +93,55 @@ def test_the_shown_part_of_an_id_leads_to_its_conversation(fill, tertulia_comman
     assert {36} == {len(each) for each in ids}  # the ids of this clock differ in their last digit
 
 
-def test_json_is_a_list_of_conversations(fill, tertulia_command):
+def test_json_is_a_conversation_a_line(fill, tertulia_command):
     """
     With --json everything is exact and nothing is shortened.
     """
     clock = StandingClock()
     identifier = fill(talk, clock)
 
-    assert json.loads(tertulia_command("conversations", "list", "--json").out) == [
-        {
-            "id": identifier,
-            "title": "Trip to\n\x1b[2JLisbon",
-            "branch": "main",
-            "provider": "gemini",
-            "model": "gemini-3.5-flash",
-            "messages": 6,
-            "cost": "0.001461",
-            "unknown_costs": 0,
-            "created_at": clock.now().isoformat(),
-            "updated_at": clock.now().isoformat(),
-        }
-    ]
+    assert json.loads(tertulia_command("conversations", "list", "--json").out) == {
+        "id": identifier,
+        "title": "Trip to\n\x1b[2JLisbon",
+        "branch": "main",
+        "provider": "gemini",
+        "model": "gemini-3.5-flash",
+        "messages": 6,
+        "cost": "0.001461",
+        "unknown_costs": 0,
+        "state": "active",
+        "tags": [],
+        "metadata": {},
+        "created_at": clock.now().isoformat(),
+        "updated_at": clock.now().isoformat(),
+        "deleted_at": None,
+        "purge_after": None,
+    }
 
 
 def test_a_list_has_a_limit(fill, tertulia_command):
     """
-    --limit takes the newest.
+    --limit takes the newest, and a line says how to go on.
     """
 
     async def two(client: tertulia.Client) -> str:
         await client.start("first", provider="openai")
-        await client.start("second", provider="openai")
-        return ""
+        return str((await client.start("second", provider="openai")).id)
 
-    fill(two)
+    second = fill(two)
 
-    [only] = json.loads(tertulia_command("conversations", "list", "--limit", "1", "--json").out)
-    assert only["title"] == "second"
+    ended = tertulia_command("conversations", "list", "--limit", "1", "--json")
+    assert "second" == json.loads(ended.out)["title"]
+    assert f"there are more: --after {second}\n" == tertulia_command("conversations", "list", "-n", "1").err
 
 
-def test_where_nothing_was_said_there_is_a_note(tertulia_command):
+def test_where_nothing_was_said_there_is_a_note(tertulia_command, tmp_path: Path):
     """
-    Standard output stays empty, and the JSON list is.
+    Standard output stays empty, and no database is made.
     """
     assert (0, "", "there is no conversation yet\n") == tertulia_command("conversations", "list")
-    assert (0, "[]\n", "") == tertulia_command("conversations", "list", "--json")
+    assert (0, "", "") == tertulia_command("conversations", "list", "--json")
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_what_was_said_is_shown(fill, tertulia_command):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from postgres_server import PostgresServer
 
 from tertulia.domain.conversation import Branch, ConversationRecord
 from tertulia.domain.usage import CostTotal
@@ -45,3 +46,30 @@ def meddle(tmp_path: Path) -> Callable[..., None]:
             connection.execute(statement, values)
 
     return meddle
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server: one of this process's own, or that of TERTULIA_TEST_POSTGRES_URL."""
+    with PostgresServer.find() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_database(postgres_server: PostgresServer) -> Iterator[str]:
+    with postgres_server.make_database() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer, _shared_database: str) -> str:
+    """The URL of a database that holds nothing, or only our empty tables."""
+    postgres_server.empty(_shared_database)
+    return _shared_database
+
+
+@pytest.fixture
+def new_postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a database that was made just now."""
+    with postgres_server.make_database() as url:
+        yield url

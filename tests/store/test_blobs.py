@@ -95,7 +95,9 @@ async def test_a_history_fetches_its_pictures_at_once(talk):
     """However many messages have pictures, there is one question for all of them, and none without any."""
     await talk.append("Hello")
     statements: list[str] = []
-    await talk.store._engine._reader.run(lambda database: database.connection.set_trace_callback(statements.append))
+    await talk.store._engine._reader.run(
+        lambda database: database.connection.set_trace_callback(statements.append)
+    )
     for pictures, questions in ((0, 1), (20, 2)):
         for number in range(pictures):
             await send(talk, Image(DATA + bytes([number]), "image/gif"))

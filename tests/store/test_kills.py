@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,8 +23,9 @@ from tertulia import Message, MessageStatus, Role
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.testing import StandingClock
 from tertulia.testing.contracts.talk import MAIN, OWNER, Talk
+from torture import scale
 
-ROUNDS, AT_ONCE, CLIENTS = 5, 4, 5
+ROUNDS, AT_ONCE, CLIENTS = scale(2), 4, scale(2)
 """So many kills: rounds of several processes on one database, and clients one after another."""
 
 
@@ -54,6 +57,64 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path, chance):
     assert [] == _query(path, "SELECT id FROM message WHERE status = 'pending'")
 
 
+CYCLES, MIGRATIONS = scale(25), scale(5)
+"""So many deaths in the middle of anything, and in the middle of a migration."""
+
+
+def test_nothing_acknowledged_is_lost_whatever_a_process_died_of_doing(tmp_path):
+    """
+    Processes that append, answer, fork, import, purge and rebuild are killed at random moments.
+
+    After each, the next one finds every message acknowledged, no conversation that was purged, a tree that is
+    whole and sums that add up.
+    """
+    result = _run_killer("writers", tmp_path, CYCLES)
+
+    assert [] == result["wrong"]
+    assert CYCLES == result["killed"]
+    assert CYCLES < result["acknowledged"]
+
+
+def test_a_migration_that_is_killed_is_finished_by_the_next_process(tmp_path):
+    """At whatever moment it dies, the next one to open the database finds it old or new, and all of it."""
+    old = tmp_path / "before.db"
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.executescript(Path(__file__).with_name("database_0001.sql").read_text())
+        for table in ("conversation", "segment", "message", "branch", "attempt"):
+            _multiply(connection, table, 200)
+    (tmp_path / "new").mkdir()
+    result = _run_killer("migrations", old, tmp_path / "new", MIGRATIONS)
+
+    assert [] == result["wrong"]
+    assert 0 < result["killed"] <= MIGRATIONS
+    (found,) = _query(tmp_path / "new" / "old.db", "SELECT count(*) FROM message WHERE owner_id LIKE 'ann%'")
+    assert (201 * 7,) == found
+
+
+def _multiply(connection: sqlite3.Connection, table: str, times: int) -> None:
+    """Give as many owners the same as one has."""
+    columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")][1:]
+    names = ", ".join(columns)
+    connection.execute(
+        f"""
+        WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
+        INSERT INTO {table} (owner_id, {names})
+        SELECT owner_id || n, {names} FROM {table} JOIN number WHERE owner_id = 'ann'
+        """,  # noqa: S608  # names of ours
+        (times,),
+    )
+
+
+def _run_killer(what: str, *places: Path | int) -> dict[str, Any]:
+    """Have children killed, with the seed that is printed where something was wrong."""
+    seed = random.SystemRandom().randrange(2**32) if CYCLES > 25 else 25
+    command = [sys.executable, "-W", "error", Path(__file__).with_name("killer.py"), what, *places, seed]
+    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert ("", 0) == (run.stderr, run.returncode), seed
+    result: dict[str, Any] = json.loads(run.stdout)
+    return {**result, "wrong": [*result["wrong"], f"seed {seed}"] if result["wrong"] else []}
+
+
 async def _check(path: Path, acknowledged: Iterable[list[str]]) -> None:
     """Read everything an hour later, when every lease has run out."""
     clock = StandingClock(datetime.now(UTC) + timedelta(hours=1))
@@ -67,6 +128,7 @@ async def _check(path: Path, acknowledged: Iterable[list[str]]) -> None:
         found |= {message.id: message for message in messages if message.id is not None}
         for attempt in await store.get_attempts(OWNER, record.id):
             assert attempt.outcome in ("succeeded", "interrupted")
+    assert () == (await store.verify()).problems
     await store.aclose()
 
     texts = {message.text for message in found.values()}

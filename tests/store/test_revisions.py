@@ -18,8 +18,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from tertulia import StoreError
+from tertulia.builtin.sql import search_schema
 from tertulia.builtin.sql.address import Address
-from tertulia.builtin.sql.revisions import _make_config, _upgrade
+from tertulia.builtin.sql.revisions import _make_config, upgrade
 from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata
 from tertulia.builtin.sql.sqlite import make_engine
 from tertulia.builtin.sql.store import SQLStore
@@ -27,6 +28,7 @@ from tertulia.domain.message import Message, Text, ToolCall
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.usage import CostTotal, Money
 from tertulia.testing import StandingClock
+from torture import TORTURED
 
 ANN = UUID("01a20320-a5e8-7000-8000-000000000002")
 BOB = UUID("01a20320-e850-7000-8000-00000000000e")
@@ -98,7 +100,8 @@ async def test_the_tables_are_those_of_a_new_database(old_database, tmp_path):
         await store.open()
         await store.aclose()
         with make_engine(Address.parse(url), writes=False).connect() as connection:
-            context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+            opts = {"version_table": VERSION_TABLE, "include_name": _is_known}
+            context = MigrationContext.configure(connection, opts=opts)
             assert [] == compare_metadata(context, metadata)
             assert REVISION == context.get_current_revision()
 
@@ -112,7 +115,7 @@ async def test_the_revisions_make_what_a_new_database_has(tmp_path):
     await store.open()
     await store.aclose()
     with make_engine(Address.parse(f"sqlite:///{revised}"), writes=True).begin() as connection:
-        _upgrade(connection)
+        upgrade(connection)
 
     assert _read_tables(new) == _read_tables(revised)
 
@@ -136,7 +139,8 @@ async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_p
 
 def test_first_runs_at_once_all_succeed(tmp_path):
     """Processes that open the same new database at once all find it ready."""
-    assert [(b"0\n", b"")] * 8 == open_at_once(f"sqlite:///{tmp_path / 'new.db'}", times=8)
+    times = 12 if TORTURED else 6
+    assert [(b"0\n", b"")] * times == open_at_once(f"sqlite:///{tmp_path / 'new.db'}", times=times)
 
 
 def test_upgrades_at_once_all_succeed(old_database):
@@ -160,6 +164,11 @@ def open_at_once(url: str, *, times: int) -> list[tuple[bytes, bytes]]:
     command = [sys.executable, "-W", "error", "-c", program, f"{url}?busy_timeout=60"]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(times)]
     return [run.communicate(timeout=120) for run in runs]
+
+
+def _is_known(name: str | None, kind: str, _: object) -> bool:
+    """An index of words is none of the tables that Alembic can compare."""
+    return kind != "table" or name is None or not name.startswith(search_schema.PREFIX)
 
 
 def _read_tables(path: Path) -> dict[str, set[object]]:

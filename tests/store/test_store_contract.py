@@ -29,3 +29,12 @@ class TestSQLiteInMemory(StoreContract):
         await store.open()
         yield store
         await store.aclose()
+
+
+class TestPostgreSQL(StoreContract):
+    @pytest.fixture
+    async def store(self, postgres: str, clock: StandingClock) -> AsyncIterator[Store]:
+        store = SQLStore(postgres, clock)
+        await store.open()
+        yield store
+        await store.aclose()

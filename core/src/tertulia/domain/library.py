@@ -132,8 +132,8 @@ class SearchHit:
     A message, or a title, that holds every word of a query.
 
     Words are runs of letters and digits, compared without case and accents; a word of the query also finds
-    longer words that begin with it. Where a script is written without spaces, as Chinese and Japanese are,
-    neighbouring characters are found wherever they stand.
+    longer words that begin with it, unless it is one letter or digit. Where a script is written without
+    spaces, as Chinese and Japanese are, neighbouring characters are found wherever they stand.
 
     Attributes:
         message_id: None when it was found in the title.

@@ -102,7 +102,8 @@ class Statistics:
 
         questions: Messages for which a provider was asked.
 
-        fallbacks: Questions that were passed on to another provider or model after one had failed.
+        fallbacks: Questions that were passed on to another provider or model right after one had failed or
+            broken off.
 
         activity: Of all attempts.
 
@@ -111,6 +112,8 @@ class Statistics:
         by_model: The same by ``provider/model``.
 
         by_day: The same by day, in the time zone that was asked for.
+
+    Providers, models and days are in the order of their names; only those are there that were asked.
     """
 
     conversations: int = 0
@@ -162,7 +165,7 @@ class CostRow:
     Attributes:
         key: What it is, one for each of the groups that were asked for.
 
-        attempts: How many were made.
+        attempts: How many have ended, those for titles included.
 
         usage: Their tokens, as far as they are known.
 
@@ -178,7 +181,8 @@ class CostRow:
 @attrs.frozen
 class CostAnalysis:
     """
-    What was spent over a period. Unless it is by tag, the rows add up to the total.
+    What was spent over a period. Unless they are by tag, the rows add up to the total; there are none
+    where nothing was named to add up by.
 
     Attributes:
         by: What the rows are by.

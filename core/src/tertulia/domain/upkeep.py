@@ -15,7 +15,10 @@ class StoreProblem:
     Something in a store that is not as it should be.
 
     Attributes:
-        kind: ``damaged``, ``tree``, ``counters``, ``attachments``, ``search`` or ``references``.
+        kind: ``damaged``: it cannot be read. ``tree``: messages, runs of them and branches do not fit
+            together. ``counters``: a sum is not the sum. ``attachments``: bytes are missing, are others than
+            they were, or belong to nothing. ``search``: something is not found, or found without being
+            there. ``references``: it names something that is not there.
 
         description: What is wrong, and with what.
 

@@ -174,7 +174,11 @@ def decode_parts(text: bytes | str, find: Find | None = None) -> tuple[Part, ...
         Exception: It is none of ours: the standard library's and cattrs' own, for the caller to explain.
     """
     # Not with orjson, which would make a float of a whole number beyond 64 bits.
-    plain = json.loads(text)
+    return structure_parts(json.loads(text), find)
+
+
+def structure_parts(plain: Any, find: Find | None = None) -> tuple[Part, ...]:
+    """Make message parts of JSON that is read already, changing it; otherwise as :func:`decode_parts`."""
     for part in plain:
         match part:
             case {"data": str(content)}:

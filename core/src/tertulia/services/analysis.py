@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby, zip_longest
 
 from tertulia.domain.conversation import (
     Attempt,
     AttemptOutcome,
+    AttemptPurpose,
     CostReport,
     ProviderSession,
     SessionReason,
@@ -29,17 +30,17 @@ def derive_sessions(attempts: Sequence[Attempt]) -> list[ProviderSession]:
     """
     Cut a ledger into runs on one provider and model.
 
-    Sessions tile the conversation's time: each ends where the next begins, and every attempt is in
-    exactly one.
+    Sessions tile the conversation's time: each ends where the next begins, and every attempt at an
+    answer is in exactly one; what was asked for a title is in none.
 
     Args:
         attempts: In the order they were started.
     """
-    runs = [list(run) for _, run in groupby(attempts, key=lambda attempt: (attempt.provider, attempt.model))]
-    ends = [later[0].started_at for _, later in pairwise(runs)] + [None]
+    answers = [attempt for attempt in attempts if attempt.purpose is AttemptPurpose.ANSWER]
+    runs = [list(run) for _, run in groupby(answers, key=lambda attempt: (attempt.provider, attempt.model))]
     home: tuple[str, str] | None = None
     sessions: list[ProviderSession] = []
-    for run, end in zip(runs, ends, strict=True):
+    for run, following in zip_longest(runs, runs[1:]):
         first = run[0]
         target = (first.provider, first.model)
         reason = _reason(first, target, home, sessions)
@@ -51,7 +52,7 @@ def derive_sessions(attempts: Sequence[Attempt]) -> list[ProviderSession]:
                 provider=first.provider,
                 model=first.model,
                 started_at=first.started_at,
-                ended_at=end,
+                ended_at=following[0].started_at if following else None,
                 reason=reason,
                 attempt_count=len(run),
                 answer_count=len(answered),

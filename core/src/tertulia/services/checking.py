@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tertulia.domain.library import ConversationFilter, MarkChange
@@ -17,7 +18,7 @@ MOST_AT_ONCE = 10_000
 
 def check_limit(limit: int) -> int:
     """Refuse a page that is none, or that is no page."""
-    if not isinstance(limit, int) or not 1 <= limit <= MOST_AT_ONCE:
+    if not isinstance(cast("object", limit), int) or not 1 <= limit <= MOST_AT_ONCE:
         raise ConfigurationError(f"limit is from 1 to {MOST_AT_ONCE:,}, and not {limit!r}", value=limit)
     return limit
 
@@ -35,7 +36,7 @@ def check_moment(name: str, moment: datetime | None) -> datetime | None:
 
 def check_filter(where: ConversationFilter) -> ConversationFilter:
     """Refuse a filter whose moments have no time zone, or whose metadata is no JSON."""
-    if not isinstance(where, ConversationFilter):
+    if not isinstance(cast("object", where), ConversationFilter):
         raise ConfigurationError(
             f"where is a ConversationFilter, and not {where!r}",
             next_step="write where=tertulia.ConversationFilter(tags=(…,))",
@@ -48,7 +49,7 @@ def check_filter(where: ConversationFilter) -> ConversationFilter:
 
 def check_metadata(values: Mapping[str, object]) -> Mapping[str, object]:
     """Refuse what is no JSON object."""
-    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+    if not isinstance(cast("object", values), Mapping) or not all(isinstance(key, str) for key in values):
         raise ConfigurationError("metadata is a dict with texts for keys", value=values)
     try:
         encode_json(dict(values))

@@ -38,8 +38,8 @@ class Defaults(CoreDefaults):
 
     @hookimpl(trylast=True)
     def open_store(self, url: str) -> Store | None:
-        """Open SQLite."""
-        if url.partition(":")[0] not in {"sqlite", "memory"}:
+        """Open SQLite or PostgreSQL."""
+        if url.partition(":")[0] not in {"sqlite", "memory", "postgresql", "postgres", "postgresql+asyncpg"}:
             return None
         from tertulia.builtin.sql.store import SQLStore
 

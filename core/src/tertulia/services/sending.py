@@ -204,11 +204,13 @@ class Send:
             self._trial = None  # a whole answer is not stored as half of one
             error.reply = self._make_reply(trial, reply, attempt, answer)
             error.kept = "your message is stored, and the answer is in this error's .reply"
+            error.next_step = error.next_step or "conversation.save(error.reply) stores it"
             raise
         result = self._make_reply(trial, reply, attempt, stored)
         self._core.plugins.observe(Answered(self._question.tree.id, result))
         tree, line = self._question.tree, self._question.line
-        if self._core.config.auto_title and tree.title is None and tree.claim_title():
+        is_due = self._core.config.auto_title and tree.title is None and not stored.tool_calls
+        if is_due and tree.claim_title():
             self._core.spawn(give_title(self._core, tree, line))
         return result
 

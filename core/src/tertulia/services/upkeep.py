@@ -7,17 +7,21 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from tertulia.contracts.store import Settlement
 from tertulia.domain.conversation import (
     Attempt,
+    AttemptOutcome,
     Branch,
     ConversationRecord,
     ConversationState,
     CostReport,
     ProviderSession,
 )
+from tertulia.domain.exchange import Reply
 from tertulia.domain.library import MarkChange, MergeReport
-from tertulia.domain.message import Mark, Message
+from tertulia.domain.message import Mark, Message, MessageStatus
 from tertulia.domain.statistics import Statistics
+from tertulia.errors import MessageNotFoundError
 from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.arguments import Place, check_title, id_of
 from tertulia.services.checking import check_mark, check_metadata, check_moment, check_tags, check_zone
@@ -124,6 +128,34 @@ class Upkeep:
         """
         asked = None if target is None else parse_target(target, self._core.plugins)
         return await suggest_title(self._core, self._tree, self._line, asked)
+
+    async def save(self, reply: Reply) -> Message:
+        """
+        Store an answer that could not be stored when it came.
+
+        Where the store fails at the end of a send, the answer is in its :attr:`StoreError.reply`, and was
+        paid for. Storing it twice changes nothing; where somebody has gone on without it meanwhile it goes
+        beside, on a branch of its own.
+
+        Returns:
+            The answer as it is stored.
+
+        Raises:
+            MessageNotFoundError: It answers nothing of this conversation.
+            StoreError: It still cannot be stored.
+        """
+        attempt = next((each for each in reply.attempts if each.outcome is AttemptOutcome.SUCCEEDED), None)
+        if attempt is None or attempt.branch is None or reply.message.id is None:
+            raise MessageNotFoundError(
+                "this reply is no answer that a store has lost",
+                message_id=reply.message.id,
+                next_step="give the .reply of a StoreError",
+            )
+        settlement = Settlement(attempt, MessageStatus.COMPLETE, reply.message, checkpointed=True)
+        stored = await self._core.store.settle(self._core.owner, self.id, attempt.branch, settlement)
+        if stored is not None:
+            return stored
+        return await self._core.store.get_message(self._core.owner, self.id, reply.message.id)
 
     async def archive(self) -> None:
         """Put the conversation out of the way; it can be read and gone on with."""

@@ -16,6 +16,7 @@ from tertulia.domain.conversation import (
     CostReport,
     ProviderSession,
 )
+from tertulia.domain.exchange import Reply
 from tertulia.domain.library import MergeReport
 from tertulia.domain.message import Mark, Message
 from tertulia.domain.statistics import Statistics
@@ -82,6 +83,9 @@ class Upkeep:
 
     def suggest_title(self, target: str | None = None) -> str:
         return self._thread.run(self._upkeep.suggest_title(target))
+
+    def save(self, reply: Reply) -> Message:
+        return self._thread.run(self._upkeep.save(reply))
 
     def archive(self) -> None:
         self._thread.run(self._upkeep.archive())

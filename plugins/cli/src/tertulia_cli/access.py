@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 import tertulia
+from tertulia_cli.opening import IN_MEMORY, refuse_missing
 from tertulia_cli.terminal import note
 
 if TYPE_CHECKING:
     from tertulia_simulator import Simulator
-
-IN_MEMORY = "memory:"
 
 
 @attrs.frozen
@@ -74,6 +73,8 @@ async def open_client(access: Access, stack: AsyncExitStack) -> Opened:
     Args:
         stack: Closes it.
     """
+    if access.conversation is not None and access.store is not None:
+        refuse_missing(access.store)
     settings = tertulia.read_settings()
     values = {setting.key: setting.value for setting in settings}
     alone = not access.simulator and not access.is_particular and await _is_alone(settings)

@@ -13,7 +13,10 @@ from tertulia_cli.command_parts import help_alone as _help_alone
 from tertulia_cli.command_parts import json_option as _json
 from tertulia_cli.command_parts import show_examples as _examples
 from tertulia_cli.command_parts import store_option as _store
+from tertulia_cli.conversation_commands import branches, conversations
+from tertulia_cli.ledger_commands import costs
 from tertulia_cli.model_commands import models, providers
+from tertulia_cli.upkeep_commands import doctor
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -169,78 +172,12 @@ def chat(
     return talk(Wish(Access(provider, model, names, store, simulator, conversation), system, branch))
 
 
-@cli.group(invoke_without_command=True, epilog=_examples("tertulia conversations list"))
-@click.pass_context
-def conversations(context: click.Context) -> None:
-    """Show what was said."""
-    _help_alone(context)
-
-
-@conversations.command(
-    "list",
-    epilog=_examples(
-        "tertulia conversations list",
-        "tertulia conversations list --limit 5",
-        "tertulia conversations list --json",
-    ),
-)
-@click.option(
-    "-n", "--limit", metavar="N", type=click.IntRange(1), default=20, help="At most so many. Default: 20."
-)
-@_store
-@_json("Print a JSON list.")
-def list_(*, limit: int, store: str | None, as_json: bool) -> int:
-    """List conversations, the most recently used first."""
-    from tertulia_cli.conversations import list_conversations
-
-    return list_conversations(store=store, limit=limit, as_json=as_json)
-
-
-@conversations.command(
-    epilog=_examples(
-        "tertulia conversations show 0199a3c4-5d6e",
-        "tertulia conversations show 0199a3c4-5d6e --branch main-2 --limit 4",
-        "tertulia conversations show 0199a3c4-5d6e --json",
-    )
-)
-@click.argument("conversation", metavar="ID")
-@click.option("-b", "--branch", metavar="NAME", help="Which branch. Default: where it was last gone on with.")
-@click.option(
-    "-n", "--limit", metavar="N", type=click.IntRange(1), help="The newest so many messages. Default: all."
-)
-@_store
-@_json("Print one JSON object.")
-def show(
-    conversation: str, *, branch: str | None, limit: int | None, store: str | None, as_json: bool
-) -> int:
-    """
-    Show what was said, by whom, and what it cost.
-
-    The beginning of an ID will do, 6 characters or more, where only one conversation begins so.
-    """
-    from tertulia_cli.conversations import show_conversation
-
-    return show_conversation(conversation, branch=branch, store=store, limit=limit, as_json=as_json)
-
-
-@cli.command(epilog=_examples("tertulia branches 0199a3c4-5d6e", "tertulia branches 0199a3c4-5d6e --json"))
-@click.argument("conversation", metavar="ID")
-@_store
-@_json("Print a JSON list.")
-def branches(conversation: str, *, store: str | None, as_json: bool) -> int:
-    """
-    Show the branches of a conversation as a tree.
-
-    A star marks the branch that the conversation goes on on. Each branch has the number of its own messages
-    and of the message after which it left the one above it, who answers on it, and its newest words.
-    """
-    from tertulia_cli.conversations import show_branches
-
-    return show_branches(conversation, store=store, as_json=as_json)
-
-
+cli.add_command(conversations)
+cli.add_command(branches)
+cli.add_command(costs)
 cli.add_command(models)
 cli.add_command(providers)
+cli.add_command(doctor)
 
 
 @cli.group(invoke_without_command=True, epilog=_examples("tertulia config show"))

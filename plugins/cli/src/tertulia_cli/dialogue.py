@@ -7,7 +7,7 @@ import difflib
 import tertulia
 from tertulia_cli.access import Access
 from tertulia_cli.answers import title_of
-from tertulia_cli.conversations import find_conversation
+from tertulia_cli.finding import find_conversation
 
 
 class NothingSaidError(Exception):

@@ -20,7 +20,7 @@ HEAD = ("provider", "driver", "model", "key", "where")
 
 
 @attrs.frozen
-class _Listed:
+class ListedProvider:
     """
     What is shown of a provider.
 
@@ -37,7 +37,7 @@ class _Listed:
 
 def list_providers(*, as_json: bool) -> int:
     """Print the configured providers; return the exit code."""
-    listed = _read_providers()
+    listed = read_providers()
     if as_json:
         write_json([attrs.asdict(each) for each in listed])
     elif listed:
@@ -86,7 +86,8 @@ def _render(verified: tertulia.Verification) -> dict[str, Any]:
     }
 
 
-def _read_providers() -> list[_Listed]:
+def read_providers() -> list[ListedProvider]:
+    """Every configured provider, without asking any."""
     tables: dict[str, dict[str, Any]] = {}
     for setting in tertulia.read_settings():
         head, _, rest = setting.key.partition(".")
@@ -94,7 +95,7 @@ def _read_providers() -> list[_Listed]:
         if head == "providers" and key in ("driver", "model", "api_key", "base_url"):
             tables.setdefault(name, {})[key] = setting.value
     return [
-        _Listed(
+        ListedProvider(
             json.loads(name) if name.startswith('"') else name,
             table["driver"],
             table.get("model"),
@@ -114,6 +115,6 @@ def _find_origin(url: str | None) -> str | None:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _row(listed: _Listed) -> tuple[str, ...]:
+def _row(listed: ListedProvider) -> tuple[str, ...]:
     key = "set" if listed.has_key else "not set"
     return listed.name, listed.driver, listed.model or "", key, listed.origin or ""

@@ -63,6 +63,11 @@ def write_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
+def write_json_line(value: Any) -> None:
+    """The same on one line, for results that are many."""
+    click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
 def make_console() -> Console:
     """A console on standard output that takes text as it is: no markup, no emoji codes, no highlighting."""
     from rich.console import Console

@@ -52,8 +52,8 @@ class Address:
         settings = _parse_settings(query)
         return cls(
             _parse_path(place),
-            read_only=_parse_mode(settings.get("mode", "rw")),
-            busy_seconds=_parse_seconds(settings.get("busy_timeout", str(_BUSY_SECONDS))),
+            read_only=parse_mode(settings.get("mode", "rw")),
+            busy_seconds=parse_seconds(settings.get("busy_timeout", str(_BUSY_SECONDS))),
         )
 
     def __str__(self) -> str:
@@ -83,7 +83,8 @@ def _parse_path(place: str) -> Path:
         raise ConfigurationError(f"store URL: {path!r} leads nowhere: {error}", value=place) from error
 
 
-def _parse_mode(mode: str) -> bool:
+def parse_mode(mode: str) -> bool:
+    """Whether a database is only read."""
     if mode not in ("ro", "rw"):
         raise ConfigurationError(
             f"store URL: there is no mode {mode!r}", value=mode, next_step="write mode=ro or mode=rw"
@@ -91,7 +92,8 @@ def _parse_mode(mode: str) -> bool:
     return mode == "ro"
 
 
-def _parse_seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
+    """How long to wait for who else writes."""
     wrong = ConfigurationError(
         f"store URL: busy_timeout must be a number of seconds up to {_LONGEST_BUSY_SECONDS}", value=text
     )

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.builtin.sql import statements
+from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.blobs import add_blobs
+from tertulia.builtin.sql.branches import explain_moved
 from tertulia.builtin.sql.database import Database, Values
 from tertulia.builtin.sql.leases import keep_partials, make_way
 from tertulia.builtin.sql.rows import own_cost, render_attempt, render_message
@@ -26,7 +27,6 @@ from tertulia.builtin.sql.tree import (
 from tertulia.contracts.store import Checkpoint, Settlement
 from tertulia.domain.conversation import Attempt
 from tertulia.domain.message import Message, MessageStatus, Role
-from tertulia.errors import BranchMovedError
 
 
 def add_message(
@@ -42,7 +42,7 @@ def add_message(
     """Append a message to a branch, together with the attempt that will answer it, if any."""
     head = get_open_head(database, keys, branch)
     if expected_head not in ("any", head["head_id"]):
-        raise _explain_moved(branch, expected_head, head["head_id"], "the message was not added")
+        raise explain_moved(branch, expected_head, head["head_id"], "the message was not added")
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
     placed = append(database, keys, branch, head, message)
@@ -56,7 +56,7 @@ def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt,
     """Ask again about the newest message of a branch."""
     head = get_open_head(database, keys, branch)
     if attempt.message_id != head["head_id"]:
-        raise _explain_moved(branch, attempt.message_id, head["head_id"], "it was not asked again")
+        raise explain_moved(branch, attempt.message_id, head["head_id"], "it was not asked again")
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
     last = database.first(statements.GET_LAST_NUMBER, {**keys, "message_id": attempt.message_id})
@@ -115,7 +115,7 @@ def settle(
     else:
         return None  # it was never stored, or is settled already
     if settlement.next_attempt is not None:
-        add_attempt_row(database, keys, branch, settlement.next_attempt)
+        add_attempt_row(database, keys, _find_branch(database, keys, ended), settlement.next_attempt)
     _count_ended(database, keys, ended, now, messages)
     return placed
 
@@ -124,7 +124,8 @@ def record_attempt(database: Database, keys: Values, branch: str, attempt: Attem
     """Put an attempt into the ledger that has ended already."""
     if database.first(statements.GET_STATE, keys) is None:
         raise explain_no_conversation(keys["conversation_id"])
-    add_attempt_row(database, keys, branch, attempt)
+    is_there = database.first(statements.GET_BRANCH, {**keys, "branch": branch}) is not None
+    add_attempt_row(database, keys, branch if is_there else None, attempt)
     _count_ended(database, keys, attempt, now)
 
 
@@ -154,7 +155,10 @@ def _settle_in_time(
     if settlement.checkpointed and (placed := _complete(database, keys, answer, message_id)) is not None:
         return placed, 0
     placed = _append_after(database, keys, branch, answer, message_id)
-    return placed or append_beside(database, keys, branch, answer, message_id, now), 1
+    if placed is None:
+        origin = _find_branch(database, keys, settlement.attempt)
+        placed = append_beside(database, keys, branch, answer, message_id, now, origin)
+    return placed, 1
 
 
 def _settle_late(
@@ -168,7 +172,16 @@ def _settle_late(
     _update_status(database, keys, message_id, settlement.user_status)
     if database.first(statements.GET_PLACE, {**keys, "message_id": answer.id}) is not None:
         answer = attrs.evolve(answer, id=spare_id)  # what was checkpointed of it stays where it is
-    return append_beside(database, keys, branch, answer, message_id, now), 1
+    origin = _find_branch(database, keys, settlement.attempt)
+    return append_beside(database, keys, branch, answer, message_id, now, origin), 1
+
+
+def _find_branch(database: Database, keys: Values, attempt: Attempt) -> str | None:
+    """The branch an attempt was made on, as it is called by now; None where it was removed meanwhile."""
+    row = database.first(statements.GET_BRANCH_OF_ATTEMPT, {**keys, "id": attempt.id})
+    assert row is not None  # noqa: S101  # it was settled just now
+    name: str | None = row["branch"]
+    return name
 
 
 def _append_after(
@@ -191,6 +204,7 @@ def _complete(database: Database, keys: Values, answer: Message, parent_id: UUID
     database.run(statements.UPDATE_PATH_COST, {**values, **completed})
     add_blobs(database, keys, answer.id, blobs)
     database.run(statements.REMOVE_PIECES, {**keys, "message_id": answer.id})
+    search.index_messages(database, [(keys, answer)])
     return place(answer, parent_id, completed["depth"])
 
 
@@ -198,19 +212,3 @@ def _update_status(database: Database, keys: Values, message_id: UUID, status: M
     if status is not None:
         values = {"message_id": message_id, "status": status.value}
         database.run(statements.UPDATE_STATUS, {**keys, **values})
-
-
-def _explain_moved(
-    branch: str, expected: UUID | str | None, actual: UUID | None, what: str
-) -> BranchMovedError:
-    return BranchMovedError(
-        f"branch {branch!r} ends with {_name(actual)} and not with {_name(expected)}, so {what}",
-        branch=branch,
-        expected=expected,
-        actual=actual,
-        next_step="read what was said meanwhile, and decide again",
-    )
-
-
-def _name(message_id: UUID | str | None) -> str:
-    return "nothing" if message_id is None else f"message {message_id}"

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from tertulia.builtin.sql import statements
+from sqlalchemy import update
+
+from tertulia.builtin.sql import schema, statements
+from tertulia.builtin.sql.binding import bind, is_, of
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.leases import find_asked, is_partial, refuse_while_busy
 from tertulia.builtin.sql.rows import parse_branch
@@ -20,7 +23,13 @@ from tertulia.builtin.sql.tree import (
 )
 from tertulia.domain.conversation import Branch
 from tertulia.domain.usage import CostTotal
-from tertulia.errors import BranchError, BranchExistsError, MessageNotFoundError
+from tertulia.errors import BranchError, BranchExistsError, BranchMovedError, MessageNotFoundError
+
+_UPDATE_FORK_DEPTH = (
+    update(schema.branch)
+    .where(of(schema.branch), is_(schema.branch.c.name))
+    .values(fork_depth=bind(schema.branch.c.fork_depth))
+)
 
 
 def add_branch(
@@ -100,6 +109,32 @@ def update_target(
     database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
 
 
+def update_branch_head(
+    database: Database,
+    keys: Values,
+    branch: str,
+    *,
+    to: UUID,
+    expected_head: UUID | None,
+    at: datetime,
+    now: datetime,
+) -> Branch:
+    """Let a branch end with another message that follows its newest one."""
+    refuse_deleted(database, keys)
+    row = get_branch(database, keys, branch)
+    place = _find_message(database, keys, to, now, "no other branch can end with it yet")
+    if row["head_id"] != expected_head:
+        raise explain_moved(branch, expected_head, row["head_id"], "it stays where it is")
+    _refuse_unless_behind(database, keys, row, to, place)
+    _refuse_while_answered(database, keys, row, now, "it stays where it is")
+    moved = {"segment": place["segment"], "id": to, "depth": place["depth"], "parent_id": expected_head}
+    cost = render_path_cost(path_cost(place))
+    database.run(statements.MOVE_HEAD, {**keys, "branch": branch, "added": 1, **moved, **cost})
+    database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
+    _update_fork_depths(database, keys, branch)
+    return parse_branch(get_branch(database, keys, branch))
+
+
 def remove_branch(database: Database, keys: Values, branch: str, at: datetime, now: datetime) -> None:
     """Take a branch's name away; what was forked from it counts as forked from where it was forked itself."""
     refuse_deleted(database, keys)
@@ -118,6 +153,28 @@ def remove_branch(database: Database, keys: Values, branch: str, at: datetime, n
     database.run(statements.TOUCH_CONVERSATION, {**keys, "updated_at": at})
 
 
+def _refuse_unless_behind(database: Database, keys: Values, row: Row, to: UUID, place: Row) -> None:
+    """Raise a BranchError unless the path to a message leads over the newest one of a branch."""
+    segments = _find_segments(database, keys, place["segment"], place["depth"])
+    is_behind = row["head_id"] is None or row["head_depth"] < segments.get(row["segment"], -1)
+    if not is_behind or row["head_id"] == to:
+        raise BranchError(
+            f"message {to} does not follow what branch {row['name']!r} ends with, so it stays where it is",
+            branch=row["name"],
+            next_step="merge the branches, or fork at that message",
+        )
+
+
+def _update_fork_depths(database: Database, keys: Values, branch: str) -> None:
+    """Say how much a branch that moved shares now with where it was forked, and with what was forked off."""
+    rows = {row["name"]: row for row in database.all(statements.FIND_BRANCHES, keys)}
+    for name, row in rows.items():
+        origin = rows.get(row["forked_from"])
+        if origin is not None and branch in (name, origin["name"]):
+            shared = _find_shared_depth(database, keys, row, origin)
+            database.run(_UPDATE_FORK_DEPTH, {**keys, "name": name, "fork_depth": shared})
+
+
 def _refuse_while_answered(database: Database, keys: Values, row: Row, now: datetime, what: str) -> None:
     """
     Raise a ConversationBusyError when an answer is under way that can only be meant for this branch.
@@ -132,19 +189,31 @@ def _refuse_while_answered(database: Database, keys: Values, row: Row, now: date
 
 def _find_place(database: Database, keys: Values, origin: Row, head_id: UUID, now: datetime) -> Row:
     """Where a message stands, and how deep what is shared with the branch of origin reaches."""
-    place = database.first(statements.GET_PLACE, {**keys, "message_id": head_id})
-    if place is None:
-        raise explain_no_message(keys["conversation_id"], head_id)
-    if is_partial(place):
-        refuse_while_busy(database, keys, head_id, now, "it cannot be forked there")
+    place = _find_message(database, keys, head_id, now, "it cannot be forked there")
     segment, depth = place["segment"], place["depth"]
-    fork_depth = min(depth, origin["head_depth"])
-    if segment != origin["segment"]:
-        ours = _find_segments(database, keys, segment, depth)
-        theirs = _find_segments(database, keys, origin["segment"], origin["head_depth"])
-        fork_depth = max((min(ours[each], theirs[each]) - 1 for each in ours.keys() & theirs), default=-1)
-    where = {"segment": segment, "head_id": head_id, "head_depth": depth, "fork_depth": fork_depth}
+    where = {"segment": segment, "head_id": head_id, "head_depth": depth}
+    where["fork_depth"] = _find_shared_depth(database, keys, where, origin)
     return where | render_path_cost(path_cost(place))
+
+
+def _find_message(database: Database, keys: Values, message_id: UUID, now: datetime, what: str) -> Row:
+    """Where a branch may end: at any message but an answer that is still coming."""
+    place = database.first(statements.GET_PLACE, {**keys, "message_id": message_id})
+    if place is None:
+        raise explain_no_message(keys["conversation_id"], message_id)
+    if is_partial(place):
+        refuse_while_busy(database, keys, message_id, now, what)
+    return place
+
+
+def _find_shared_depth(database: Database, keys: Values, ours: Row, theirs: Row) -> int:
+    """The depth of the newest message that two branches share; -1 when they share none."""
+    if ours["segment"] == theirs["segment"]:
+        return int(min(ours["head_depth"], theirs["head_depth"]))
+    first, second = (
+        _find_segments(database, keys, end["segment"], end["head_depth"]) for end in (ours, theirs)
+    )
+    return max((min(first[each], second[each]) - 1 for each in first.keys() & second), default=-1)
 
 
 def _find_segments(database: Database, keys: Values, segment: UUID, depth: int) -> dict[UUID, int]:
@@ -180,3 +249,20 @@ def explain_no_message(conversation_id: UUID, message_id: UUID) -> MessageNotFou
         message_id=message_id,
         next_step="read its history",
     )
+
+
+def explain_moved(
+    branch: str, expected: UUID | str | None, actual: UUID | None, what: str
+) -> BranchMovedError:
+    """Say that a branch does not end where somebody believed."""
+    return BranchMovedError(
+        f"branch {branch!r} ends with {_name(actual)} and not with {_name(expected)}, so {what}",
+        branch=branch,
+        expected=expected,
+        actual=actual,
+        next_step="read what was said meanwhile, and decide again",
+    )
+
+
+def _name(message_id: UUID | str | None) -> str:
+    return "nothing" if message_id is None else f"message {message_id}"

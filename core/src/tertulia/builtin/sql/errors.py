@@ -17,8 +17,8 @@ from tertulia.errors import (
     TertuliaError,
 )
 
-_UNREADABLE = "holds a row that cannot be read"
-_RESTORE = "open it with the tertulia that wrote it, or restore a copy"
+UNREADABLE = "holds a row that cannot be read"
+RESTORE = "open it with the tertulia that wrote it, or restore a copy"
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def opening(address: Address) -> Generator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # explained and raised
-        raise _explain(error, address, StoreError, "could not be opened") from _cause(error)
+        raise explain(error, address, StoreError, "could not be opened") from cause_of(error)
 
 
 @contextmanager
@@ -36,23 +36,24 @@ def reading(address: Address) -> Generator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # explained and raised
-        raise _explain(error, address, StoreCorruptError, _UNREADABLE, _RESTORE) from _cause(error)
+        raise explain(error, address, StoreCorruptError, UNREADABLE, RESTORE) from cause_of(error)
 
 
 def explain_writing(error: BaseException, address: Address) -> BaseException:
     """The same of what failed while it was written: a value that cannot be kept is a StoreError."""
-    explained = _explain(error, address, StoreError, "could not be written")
-    explained.__cause__ = _cause(error)
+    explained = explain(error, address, StoreError, "could not be written")
+    explained.__cause__ = cause_of(error)
     return explained
 
 
-def _cause(error: BaseException) -> BaseException | None:
+def cause_of(error: BaseException) -> BaseException | None:
+    """What an error of ours was made of."""
     return None if isinstance(error, TertuliaError) else error
 
 
-def _explain(
+def explain(
     error: BaseException,
-    address: Address,
+    address: object,
     kind: type[StoreError],
     what: str,
     next_step: str | None = None,
@@ -85,8 +86,8 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str, str], ...] = (
     (
         "Could not decode to UTF-8",
         StoreCorruptError,
-        f"{_UNREADABLE}: a text is not UTF-8",
-        _RESTORE,
+        f"{UNREADABLE}: a text is not UTF-8",
+        RESTORE,
     ),
     (
         "locked",
@@ -113,7 +114,7 @@ _MEANINGS: tuple[tuple[str, type[StoreError], str, str], ...] = (
 )
 
 
-def _translate(error: exc.StatementError | sqlite3.Error, address: Address) -> StoreError:
+def _translate(error: exc.StatementError | sqlite3.Error, address: object) -> StoreError:
     words = str(error.orig if isinstance(error, exc.StatementError) else error)
     for sign, kind, what, next_step in _MEANINGS:
         if sign in words:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.builtin.sql import statements
+from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.rows import ENDED, render_parts
 from tertulia.builtin.sql.tree import count
@@ -109,6 +109,7 @@ def keep_partials(database: Database, keys: Values, message_id: UUID | None) -> 
         kept = {"text": text, "parts": parts, "status": MessageStatus.INTERRUPTED.value}
         database.run(statements.INTERRUPT_MESSAGE, {**values, **kept})
         database.run(statements.REMOVE_PIECES, values)
+        search.index_stored(database, keys, partial.id)
     return bool(partials)
 
 

@@ -10,6 +10,7 @@ from tertulia.builtin.sql.blobs import find_blobs
 from tertulia.builtin.sql.branches import explain_no_message
 from tertulia.builtin.sql.database import Database, Values
 from tertulia.builtin.sql.leases import resolve
+from tertulia.builtin.sql.marks import add_marks
 from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
 from tertulia.builtin.sql.tree import explain_no_conversation
 from tertulia.builtin.sql.tree import get_branch as find_branch
@@ -26,7 +27,7 @@ def get_conversation(database: Database, keys: Values, *, deleted: bool = False)
     if row is None or (row["state"] == ConversationState.DELETED.value and not deleted):
         raise explain_no_conversation(keys["conversation_id"], deleted=row is not None)
     tags = database.all(statements.GET_TAGS, keys)
-    return parse_conversation(row, tuple(tag["tag"] for tag in tags))
+    return parse_conversation(row, tuple(sorted(tag["tag"] for tag in tags)))
 
 
 def get_branch(database: Database, keys: Values, branch: str) -> Branch:
@@ -63,7 +64,7 @@ def get_messages(
         find_branch(database, keys, branch)
     resolve(database, keys, rows, now)
     find = find_blobs(database, rows, statements.GET_PATH_BLOBS, path)
-    return [parse_message(row, find) for row in rows]
+    return add_marks(database, keys, [parse_message(row, find) for row in rows])
 
 
 def get_message(database: Database, keys: Values, message_id: UUID, now: datetime) -> Message:
@@ -74,7 +75,8 @@ def get_message(database: Database, keys: Values, message_id: UUID, now: datetim
         get_conversation(database, keys, deleted=True)
         raise explain_no_message(keys["conversation_id"], message_id)
     resolve(database, keys, [row], now)
-    return parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))
+    message = parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))
+    return add_marks(database, keys, [message])[0]
 
 
 def get_attempts(database: Database, keys: Values, now: datetime) -> list[Attempt]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from tertulia.builtin.sql.address import Address
 from tertulia.builtin.sql.schema import REVISION, VERSION_TABLE, metadata, version
+from tertulia.builtin.sql.search_schema import create_search
 from tertulia.errors import StoreError, StoreReadOnlyError, StoreVersionError
 
 if TYPE_CHECKING:
@@ -25,8 +26,21 @@ def find_revision(database: sqlite3.Connection, address: Address) -> str | None:
     """
     tables = _find_tables(database)
     found = _read_version(database) if VERSION_TABLE in tables else None
+    check_revision(tables - {VERSION_TABLE}, found, address)
+    return found
+
+
+def check_revision(others: set[str], found: str | None, address: object) -> None:
+    """
+    Refuse a database that is newer, meddled with, or another program's, as :func:`find_revision` says.
+
+    Args:
+        others: Its tables but that of the version.
+        found: The revision it is at.
+        address: Of the database, for people.
+    """
     if found is None:
-        _refuse_others(tables - {VERSION_TABLE}, address)
+        _refuse_others(others, address)
     elif found != REVISION and found not in _known_revisions():
         raise StoreVersionError(
             f"the database {address} has version {found}, and this tertulia knows up to {REVISION}",
@@ -34,7 +48,6 @@ def find_revision(database: sqlite3.Connection, address: Address) -> str | None:
             kept="nothing was changed",
             next_step="upgrade tertulia, or open another database",
         )
-    return found
 
 
 def migrate(connection: Connection, database: sqlite3.Connection, address: Address) -> None:
@@ -56,25 +69,32 @@ def migrate(connection: Connection, database: sqlite3.Connection, address: Addre
     if revision == REVISION:
         return
     if address.read_only:
-        raise StoreReadOnlyError(
-            f"the database {address} is opened read-only and would have to be brought to version {REVISION}",
-            location=str(address),
-            next_step="open it once without mode=ro",
-        )
+        raise refuse_read_only(address)
     if revision is None and VERSION_TABLE not in _find_tables(database):
         _create(connection)
     else:
-        _upgrade(connection)
+        upgrade(connection)
+
+
+def refuse_read_only(address: object) -> StoreReadOnlyError:
+    """Say that a database would have to be changed to be read."""
+    return StoreReadOnlyError(
+        f"the database {address} is opened read-only and would have to be brought to version {REVISION}",
+        location=str(address),
+        next_step="open it once without mode=ro",
+    )
 
 
 def _create(connection: Connection) -> None:
     """Make all tables at once: a tenth of the time that the revisions take, one after the other."""
     metadata.create_all(connection, checkfirst=False)
+    create_search(connection)
     version.create(connection, checkfirst=False)
     connection.execute(version.insert().values(version_num=REVISION))
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Have Alembic bring the tables to this version, inside the transaction that is open."""
     from alembic import command
 
     config = _make_config()
@@ -93,7 +113,7 @@ def _read_version(database: sqlite3.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _refuse_others(tables: set[str], address: Address) -> None:
+def _refuse_others(tables: set[str], address: object) -> None:
     if tables:
         raise StoreError(
             f"the database {address} holds other tables, such as {min(tables)!r}",

@@ -79,7 +79,7 @@ def own_cost(message: Message) -> CostTotal:
 
 def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
     """The words of a message, its parts as JSON unless they are one plain text, and their bytes."""
-    if len(parts) == 1 and type(part := parts[0]) is Text and part.opaque is None:
+    if len(parts) == 1 and type(part := parts[0]) is Text and part.opaque is None and "\0" not in part.text:
         return part.text, None, []
     blobs: list[Blob] = []
 
@@ -87,7 +87,8 @@ def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
         blobs.append(Blob(hashlib.sha256(data).digest(), data, media_type))
         return blobs[-1].sha256.hex()
 
-    return join_text(parts), encode_parts(parts, keep).decode(), blobs
+    words = join_text(parts).replace("\0", "?")  # not every database holds it; in JSON it is escaped
+    return words, encode_parts(parts, keep).decode(), blobs
 
 
 def parse_message(row: Row, find: Find) -> Message:

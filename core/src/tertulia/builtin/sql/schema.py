@@ -8,6 +8,7 @@ and moments are whole microseconds. The revisions in ``migrations`` build the sa
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -27,8 +28,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    Uuid,
     literal_column,
 )
+from sqlalchemy.types import TypeEngine
 
 REVISION = "0004"
 """The newest revision in ``migrations``: what a database must be at to be used."""
@@ -59,18 +62,22 @@ def moment_of(microseconds: int) -> datetime:
 
 
 class UUIDBytes(TypeDecorator[UUID]):
-    """A UUID in 16 bytes: SQLAlchemy's own type would take 32 characters."""
+    """A UUID in 16 bytes: SQLAlchemy's own type would take 32 characters in SQLite."""
 
     impl = LargeBinary(16)
     cache_ok = True
 
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | None:
-        """To the database."""
-        return None if value is None else value.bytes
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """PostgreSQL has a type for it."""
+        return dialect.type_descriptor(Uuid() if dialect.name == "postgresql" else LargeBinary(16))
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> UUID | None:
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> bytes | UUID | None:
+        """To the database."""
+        return value if value is None or dialect.name == "postgresql" else value.bytes
+
+    def process_result_value(self, value: bytes | UUID | None, dialect: Dialect) -> UUID | None:
         """From the database."""
-        return None if value is None else UUID(bytes=value)
+        return UUID(bytes=value) if isinstance(value, bytes) else value
 
 
 class Moment(TypeDecorator[datetime]):
@@ -169,7 +176,7 @@ conversation = Table(
 _SHELF = (conversation.c.owner_id, conversation.c.state)
 Index("conversation_recent", *_SHELF, conversation.c.updated_at, conversation.c.id)
 Index("conversation_newest", *_SHELF, conversation.c.id)
-Index("conversation_title", *_SHELF, conversation.c.title, conversation.c.id)
+Index("conversation_title", *_SHELF, conversation.c.title, conversation.c.id.desc())
 Index("conversation_messages", *_SHELF, conversation.c.message_count, conversation.c.id)
 Index("conversation_cost", *_SHELF, conversation.c.cost_pico, conversation.c.id)
 
@@ -289,7 +296,7 @@ tag = Table(
     PrimaryKeyConstraint("owner_id", "tag", "conversation_id"),
     _belongs_to_conversation(),
 )
-Index("tag_of", tag.c.owner_id, tag.c.conversation_id)
+Index("tag_of", tag.c.owner_id, tag.c.conversation_id, tag.c.tag)
 
 conversation_target = Table(
     "conversation_target",
@@ -306,12 +313,14 @@ Index(
     conversation_target.c.owner_id,
     conversation_target.c.model,
     conversation_target.c.conversation_id,
+    conversation_target.c.provider,
 )
 Index(
     "conversation_target_provider",
     conversation_target.c.owner_id,
     conversation_target.c.provider,
     conversation_target.c.conversation_id,
+    conversation_target.c.model,
 )
 
 blob = Table(

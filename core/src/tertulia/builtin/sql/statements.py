@@ -117,6 +117,8 @@ CONVERSATIONS: Select[Any] = select(
 GET_CONVERSATION = CONVERSATIONS.where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
 GET_STATE = select(_CONVERSATION.state).where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
 GET_ACTIVE_BRANCH = select(_CONVERSATION.active_branch).where(_IS_CONVERSATION)
+# Who is going to change something of a conversation holds its row; SQLite has one who writes anyway.
+LOCK_CONVERSATION = select(_CONVERSATION.version).where(_IS_CONVERSATION).with_for_update()
 
 UPDATE_TITLE = (
     update(schema.conversation)
@@ -145,7 +147,7 @@ COUNT = (
         + case((_FITS, 0), else_=1),
         updated_at=_bind(_CONVERSATION.updated_at),
         version=_CONVERSATION.version + 1,
-        **{name: _CONVERSATION[name] + _bind(_CONVERSATION[name]) for name in TOKEN_COLUMNS},
+        **{column.name: column + _bind(column) for column in _CONVERSATION if column.name in TOKEN_COLUMNS},
     )
 )
 
@@ -182,7 +184,7 @@ MOVE_HEAD = (
         segment=_bind(_BRANCH.segment),
         head_id=_bind(_BRANCH.head_id, "id"),
         head_depth=_bind(_BRANCH.head_depth, "depth"),
-        version=_BRANCH.version + 1,
+        version=_BRANCH.version + _number("added"),
         path_cost_pico=_bind(_BRANCH.path_cost_pico),
         path_cost_unknown_count=_bind(_BRANCH.path_cost_unknown_count),
     )
@@ -282,6 +284,7 @@ TAKE_OVER_ATTEMPTS = (
 GET_PENDING_ATTEMPT = select(_ATTEMPT.id).where(
     _of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING
 )
+GET_BRANCH_OF_ATTEMPT = select(_ATTEMPT.branch).where(_of(schema.attempt), _is(_ATTEMPT.id))
 UPDATE_LEASE = (
     update(schema.attempt)
     .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
@@ -314,21 +317,23 @@ UPDATE_STATUS = (
     .where(_IS_MESSAGE, _MESSAGE.status != MessageStatus.COMPLETE.value)
     .values(status=_bind(_MESSAGE.status))
 )
-_NEXT = schema.message.alias("next")
-# A message that has an answer is complete, whatever becomes of another one.
+_NEXT, _FORK = schema.message.alias("next"), schema.segment.alias("fork")
+_IS_ANSWER = and_(_of(_NEXT), _NEXT.c.depth == _MESSAGE.depth + 1, _NEXT.c.role == Role.ASSISTANT.value)
+_IS_FORKED = and_(
+    _of(_FORK), _FORK.c.parent_segment == _MESSAGE.segment, _FORK.c.fork_depth == _MESSAGE.depth
+)
+# A message that has an answer is complete, whatever becomes of another one. The first that followed it
+# stands on its segment, and each other one begins a segment.
 REOPEN_MESSAGE = (
     update(schema.message)
     .where(
         _IS_MESSAGE,
-        ~exists().where(
-            _of(_NEXT),
-            _NEXT.c.segment == _MESSAGE.segment,
-            _NEXT.c.depth == _MESSAGE.depth + 1,
-            _NEXT.c.role == Role.ASSISTANT.value,
-        ),
+        ~exists().where(_IS_ANSWER, _NEXT.c.segment == _MESSAGE.segment),
+        ~exists().where(_IS_FORKED, _IS_ANSWER, _NEXT.c.segment == _FORK.c.id),
     )
     .values(status=_bind(_MESSAGE.status))
 )
+_PATH_FITS = _MESSAGE.path_cost_pico <= literal(LARGEST, BigInteger) - _bind(_MESSAGE.path_cost_pico)
 COMPLETE_MESSAGE = (
     update(schema.message)
     .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == PENDING)
@@ -336,10 +341,10 @@ COMPLETE_MESSAGE = (
         {
             **_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"),
             # Until now its cost counted as unknown.
-            "path_cost_pico": _MESSAGE.path_cost_pico + _bind(_MESSAGE.path_cost_pico),
+            "path_cost_pico": _MESSAGE.path_cost_pico
+            + case((_PATH_FITS, _bind(_MESSAGE.path_cost_pico)), else_=0),
             "path_cost_unknown_count": _MESSAGE.path_cost_unknown_count
-            - 1
-            + _bind(_MESSAGE.path_cost_unknown_count),
+            + case((_PATH_FITS, _bind(_MESSAGE.path_cost_unknown_count) - 1), else_=0),
         }
     )
     .returning(_MESSAGE.depth, _MESSAGE.path_cost_pico, _MESSAGE.path_cost_unknown_count)

@@ -8,6 +8,7 @@ jobs become transactions is the engine's part.
 from __future__ import annotations
 
 from tertulia.builtin.sql.engine import Engine
+from tertulia.builtin.sql.postgres.address import SCHEMES
 from tertulia.builtin.sql.sqlite_engine import SQLiteEngine
 from tertulia.builtin.sql.stores.branches import Branches
 from tertulia.builtin.sql.stores.catalogue import Catalogue
@@ -18,6 +19,7 @@ from tertulia.builtin.sql.stores.search import Search
 from tertulia.builtin.sql.stores.transfer import Transfer
 from tertulia.builtin.sql.stores.upkeep import Upkeep
 from tertulia.contracts.store import Store
+from tertulia.errors import StoreError
 from tertulia.runtime.clock import Clock
 
 
@@ -26,7 +28,7 @@ class SQLStore(Conversations, Search, Messages, Branches, Ledger, Transfer, Cata
     Conversations in a SQL database.
 
     Args:
-        url: ``sqlite:///PATH`` or ``memory:``.
+        url: ``sqlite:///PATH``, ``memory:`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
         clock: For deciding whether a lease has run out.
     """
 
@@ -35,7 +37,7 @@ class SQLStore(Conversations, Search, Messages, Branches, Ledger, Transfer, Cata
 
     @property
     def location(self) -> str:
-        """The file's path, or ``memory:``."""
+        """The file's path, ``memory:``, or the address of the server's database without credentials."""
         return self._engine.location
 
     async def open(self) -> None:
@@ -48,4 +50,13 @@ class SQLStore(Conversations, Search, Messages, Branches, Ledger, Transfer, Cata
 
 
 def _make_engine(url: str) -> Engine:
-    return SQLiteEngine(url)
+    if url.partition(":")[0] not in SCHEMES:
+        return SQLiteEngine(url)
+    try:
+        from tertulia.builtin.sql.postgres.engine import PostgresEngine
+    except ImportError as error:
+        raise StoreError(
+            f"PostgreSQL needs a package that is not installed: {error.name}",
+            next_step='install it with: pip install "tertulia[postgres]"',
+        ) from error
+    return PostgresEngine(url)

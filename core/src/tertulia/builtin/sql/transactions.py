@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection
 
 from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.appends import Append, append_together
 from tertulia.builtin.sql.database import SQLiteDatabase
 from tertulia.builtin.sql.engine import Job
 from tertulia.builtin.sql.errors import explain_writing, opening, reading
@@ -70,11 +72,26 @@ def _try_together(
 def _do_some(database: SQLiteDatabase, jobs: Sequence[Job[Any]]) -> list[Outcome]:
     end = time.monotonic() + LONGEST_GROUP_SECONDS
     outcomes: list[Outcome] = []
-    for job in jobs:
-        outcomes.append(_do(database, job))
-        if time.monotonic() > end:
-            break
+    while len(outcomes) < len(jobs) and time.monotonic() <= end:
+        appends = list(takewhile(_is_append, jobs[len(outcomes) :]))
+        if len(appends) > 1:
+            outcomes += _append(database, appends)
+        else:
+            outcomes.append(_do(database, jobs[len(outcomes)]))
     return outcomes
+
+
+def _is_append(job: Job[Any]) -> bool:
+    return isinstance(job, Append)
+
+
+def _append(database: SQLiteDatabase, appends: Sequence[Job[Any]]) -> list[Outcome]:
+    """Do what can be done together, and then each of the others alone."""
+    placed = append_together(database, [append for append in appends if isinstance(append, Append)])
+    return [
+        _do(database, append) if message is None else Outcome(message)
+        for append, message in zip(appends, placed, strict=True)
+    ]
 
 
 def _do(database: SQLiteDatabase, job: Job[Any]) -> Outcome:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.builtin.sql import statements
+from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.blobs import add_blobs
 from tertulia.builtin.sql.database import LARGEST, Database, Row, Values
 from tertulia.builtin.sql.rows import (
@@ -31,6 +31,7 @@ from tertulia.errors import BranchNotFoundError, ConversationNotFoundError, Tert
 
 LONGEST_NAME = 200
 MOST_TOKENS = 10**12
+NO_TOKENS: Values = dict.fromkeys(TOKEN_COLUMNS, 0)
 _OPEN = frozenset({ConversationState.ACTIVE.value, ConversationState.ARCHIVED.value})
 
 
@@ -50,6 +51,7 @@ def add_conversation(database: Database, record: ConversationRecord, messages: S
         first = attrs.evolve(first, cost=add_row(database, keys, message, branch.segment, first.cost))
     database.run(statements.ADD_BRANCH, {**keys, **render_branch(first)})
     add_tags(database, keys, record.tags)
+    search.index_title(database, keys, record.title, record.created_at)
 
 
 def get_branch(database: Database, keys: Values, branch: str) -> Row:
@@ -71,9 +73,14 @@ def get_head(database: Database, keys: Values, branch: str) -> Row:
 def get_open_head(database: Database, keys: Values, branch: str) -> Row:
     """The same, of a conversation that can be gone on with: one that is deleted is not found."""
     head = get_head(database, keys, branch)
-    if head["state"] not in _OPEN:
+    if not is_open(head):
         raise explain_no_conversation(keys["conversation_id"], deleted=True)
     return head
+
+
+def is_open(row: Row) -> bool:
+    """Whether a conversation can be gone on with, by a row with its state."""
+    return row["state"] in _OPEN
 
 
 def refuse_deleted(database: Database, keys: Values) -> None:
@@ -92,15 +99,27 @@ def append(database: Database, keys: Values, branch: str, head: Row, message: Me
         segment = _begin_segment(database, keys, segment, placed)
     cost = add_row(database, keys, placed, segment, path_cost(head))
     moved = {"branch": branch, "segment": segment, "id": message.id, "depth": depth, "parent_id": parent_id}
-    changed = database.run(statements.MOVE_HEAD, {**keys, **moved, **render_path_cost(cost)})
+    changed = database.run(statements.MOVE_HEAD, {**keys, **moved, "added": 1, **render_path_cost(cost)})
     assert changed == 1  # noqa: S101  # nobody else writes between reading and moving the head
     return placed
 
 
 def append_beside(
-    database: Database, keys: Values, branch: str, answer: Message, parent_id: UUID, at: datetime
+    database: Database,
+    keys: Values,
+    branch: str,
+    answer: Message,
+    parent_id: UUID,
+    at: datetime,
+    origin: str | None,
 ) -> Message:
-    """Add an answer whose branch went on without it to a branch of its own, forked at its question."""
+    """
+    Add an answer whose branch went on without it to a branch of its own, forked at its question.
+
+    Args:
+        branch: What that branch was called when the question was asked.
+        origin: What it is called by now; None where it was removed.
+    """
     question = database.first(statements.GET_PLACE, {**keys, "message_id": parent_id})
     assert question is not None  # noqa: S101  # its attempt is stored, and so its question is
     placed = place(answer, parent_id, question["depth"] + 1)
@@ -115,8 +134,8 @@ def append_beside(
         "version": 1,
         "provider": answer.provider,
         "model": answer.model,
-        "forked_from": branch,
-        "fork_depth": question["depth"],
+        "forked_from": origin,
+        "fork_depth": None if origin is None else question["depth"],
         "created_at": at,
         **render_path_cost(cost),
     }
@@ -156,13 +175,14 @@ def add_row(
         What the path costs with it.
     """
     row, blobs = render_message(message, segment)
-    cost = _add(before, own_cost(message))
+    cost = add_costs(before, own_cost(message))
     database.run(statements.ADD_MESSAGE, {**keys, **row, **render_path_cost(cost)})
     add_blobs(database, keys, message.id, blobs)
+    search.index_messages(database, [(keys, message)])
     return cost
 
 
-def _add(before: CostTotal, own: CostTotal) -> CostTotal:
+def add_costs(before: CostTotal, own: CostTotal) -> CostTotal:
     """Add what is known; a sum that no column holds goes on as what it was, with one cost more unknown."""
     total = before + own
     return (
@@ -170,7 +190,7 @@ def _add(before: CostTotal, own: CostTotal) -> CostTotal:
     )
 
 
-def add_attempt_row(database: Database, keys: Values, branch: str, attempt: Attempt) -> Attempt:
+def add_attempt_row(database: Database, keys: Values, branch: str | None, attempt: Attempt) -> Attempt:
     """Put an attempt into the ledger of a branch."""
     placed = attrs.evolve(attempt, branch=branch)
     row = {**keys, **render_attempt(placed)}
@@ -207,7 +227,7 @@ def count(
 ) -> None:
     """Add to a conversation's counters."""
     values = {
-        **{name: _countable(getattr(usage, name)) for name in TOKEN_COLUMNS},
+        **{name: countable(getattr(usage, name)) for name in TOKEN_COLUMNS},
         "message_count": messages,
         "cost_pico": 0 if cost is None else cost.money.pico,
         "cost_unknown_count": unknown_costs,
@@ -216,7 +236,7 @@ def count(
     database.run(statements.COUNT, {**keys, **values})
 
 
-def _countable(tokens: int | None) -> int:
+def countable(tokens: int | None) -> int:
     """Tokens as they are counted: what no answer has is nonsense, and would make every sum so."""
     return tokens if tokens is not None and tokens <= MOST_TOKENS else 0
 

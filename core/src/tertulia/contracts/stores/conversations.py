@@ -18,7 +18,11 @@ class ConversationStore(ABC):
 
     @abstractmethod
     async def add_conversation(self, record: ConversationRecord, messages: Sequence[Message] = ()) -> None:
-        """Store a new conversation with its first messages, which have ids, parents and depths."""
+        """
+        Store a new conversation with its first messages, which have ids, parents and depths.
+
+        Cost and usage begin with what the record says; its messages are counted.
+        """
 
     @abstractmethod
     async def update_title(self, owner: str, conversation_id: UUID, title: str | None, at: datetime) -> None:
@@ -75,8 +79,10 @@ class ConversationStore(ABC):
         """
         Find messages and titles that hold every word of a query, the best first.
 
-        Any text is a query; one without a word finds nothing. Deleted conversations are not searched, and of
-        very many hits only the newest few thousand are ranked. An answer is found once it is settled.
+        Any text is a query; one without a word finds nothing. Whole words rank before longer ones that begin
+        with them; where there are as many as are wanted, the others need not be looked for. Deleted
+        conversations are not searched, and of very many hits only the newest few thousand are ranked. An
+        answer is found once it is settled.
 
         Args:
             query: Words, as :class:`tertulia.SearchHit` says.

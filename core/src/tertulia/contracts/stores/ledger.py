@@ -35,7 +35,9 @@ class LedgerStore(ABC):
             time_zone: Of the days, an IANA name.
 
         Raises:
-            ConversationNotFoundError: This owner has no such conversation.
+            ConversationNotFoundError: This owner has no such conversation; a deleted one is there until it is
+                purged.
+            ConfigurationError: A moment has no time zone, or there is no such zone.
         """
 
     @abstractmethod
@@ -57,12 +59,15 @@ class LedgerStore(ABC):
 
         Args:
             owner: Whose; None for everybody's, for who runs the store.
-            by: What to add up by; nothing for the total alone.
+            by: What to add up by, each once; nothing for the total alone.
             since: Only from then on; None for no bound.
             until: Only before; None for no bound.
             time_zone: Of the days, an IANA name.
             provider: Only of this one.
             model: Only for this one.
             conversation_id: Only of this one.
-            tag: Only of conversations with it.
+            tag: Only of conversations with it, which are then in the rows of all their tags.
+
+        Raises:
+            ConfigurationError: A moment has no time zone, or there is no such zone.
         """

@@ -339,6 +339,53 @@ class AnswerContract:
         assert ["Hello", "Good day"] == await talk.texts("other")
         assert 3 == third.number
 
+    async def test_a_message_that_was_answered_elsewhere_stays_complete(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """Also where something else was said first behind it, and the answer stands on a later branch."""
+        talk = await Talk.begin(store, clock)
+        first = await talk.ask("Hello")
+        await talk.fail(first)
+        await talk.append("Anybody?")
+        await talk.fork("other", at=first.message_id)
+        await talk.answer(await talk.ask_again(first.message_id, "other"), Text("Hi"), branch="other")
+        await talk.fork("third", at=first.message_id)
+        again = await talk.ask_again(first.message_id, "third")
+
+        assert [("Hello", "complete"), ("Hi", "complete")] == await talk.statuses("other")
+        await talk.fail(again, "third")
+        assert [("Hello", "complete")] == await talk.statuses("third")
+
+    async def test_a_late_answer_names_a_branch_that_is_there(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """Where its branch was renamed or removed meanwhile, so does what comes of it, or it names none."""
+        talk = await Talk.begin(store, clock)
+        for name in ("renamed", "removed"):
+            await talk.fork(f"{name}-old")
+            attempt = await talk.ask("Hello", f"{name}-old")
+            await talk.fork(f"{name}-beside", at=attempt.message_id)  # so that it may be renamed and removed
+            await store.update_branch_name(OWNER, talk.id, f"{name}-old", name, clock.now())
+            if name == "removed":
+                await store.remove_branch(OWNER, talk.id, name, clock.now())
+            failed, following = end(attempt, AttemptOutcome.FAILED), attrs.evolve(attempt, id=clock.new_id())
+            await store.settle(OWNER, talk.id, f"{name}-old", Settlement(failed, next_attempt=following))
+            await talk.answer(following, Text("Hi"), branch=f"{name}-old")
+
+        assert ["renamed", "renamed", None, None] == [each.branch for each in await talk.attempts()]
+        origins = {each.name[:12]: each.forked_from for each in await store.find_branches(OWNER, talk.id)}
+        assert ("renamed", None) == (origins["renamed-old-"], origins["removed-old-"])
+
+    async def test_a_title_names_a_branch_that_is_there(self, store: Store, clock: StandingClock) -> None:
+        """Recorded when its branch is gone, an attempt names none."""
+        talk = await Talk.begin(store, clock)
+        message = await talk.append("Hello")
+        for branch in (MAIN, "gone"):
+            ended = end(talk.make_attempt(message.id), AttemptOutcome.SUCCEEDED)
+            await store.record_attempt(OWNER, talk.id, branch, ended)
+
+        assert [MAIN, None] == [each.branch for each in await talk.attempts()]
+
     async def test_a_failure_without_an_answer_is_told(self, store: Store, clock: StandingClock) -> None:
         """A message that no provider answered is failed, and nothing follows it."""
         talk = await Talk.begin(store, clock)

@@ -9,6 +9,7 @@ import pytest
 
 from tertulia.contracts.store import Checkpoint, Settlement, Store
 from tertulia.domain.conversation import AttemptOutcome
+from tertulia.domain.library import MarkChange
 from tertulia.domain.message import MessageStatus, Reasoning, Role, Text
 from tertulia.domain.usage import Cost, CostTotal, Money
 from tertulia.errors import ConversationBusyError
@@ -57,6 +58,20 @@ class CheckpointContract:
         assert (Reasoning("Hm."), Text("Good morning")) == answer.parts
         assert [MessageStatus.COMPLETE] * 3 == [each.status for each in (question, answer, thanks)]
         assert (3, 3) == ((await talk.record()).message_count, (await talk.branch()).version)
+
+    async def test_a_mark_stays_when_the_answer_is_whole(self, store: Store, clock: StandingClock) -> None:
+        """What was said of an answer while it came is said of it still, and the same where it broke off."""
+        talk = await Talk.begin(store, clock)
+        for text in ("whole", "broken"):
+            attempt, answer_id = await talk.ask(text), clock.new_id()
+            await talk.show(attempt, answer_id, "Good ")
+            await store.update_mark(OWNER, talk.id, answer_id, MarkChange(pinned=True))
+            if text == "whole":
+                await talk.answer(attempt, Text("Good morning"), shown_as=answer_id)
+        clock.advance(16)
+        await talk.append("Hello?")
+
+        assert [False, True, False, True, False] == [each.mark.pinned for each in await talk.history()]
 
     async def test_nobody_writes_behind_an_answer_that_comes(
         self, store: Store, clock: StandingClock

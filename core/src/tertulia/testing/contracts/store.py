@@ -10,11 +10,33 @@ from tertulia.testing.contracts.branches import BranchContract
 from tertulia.testing.contracts.catalogue import CatalogueContract
 from tertulia.testing.contracts.checkpoints import CheckpointContract
 from tertulia.testing.contracts.conversations import ConversationContract
+from tertulia.testing.contracts.fast_forward import FastForwardContract
+from tertulia.testing.contracts.ledger import LedgerContract
+from tertulia.testing.contracts.library import LibraryContract
+from tertulia.testing.contracts.listing import ListContract
+from tertulia.testing.contracts.marks import MarkContract
+from tertulia.testing.contracts.search import SearchContract
+from tertulia.testing.contracts.texts import TextContract
+from tertulia.testing.contracts.transfer import TransferContract
+from tertulia.testing.contracts.upkeep import UpkeepContract
 
 
 @pytest.mark.asyncio
 class StoreContract(
-    ConversationContract, AnswerContract, CheckpointContract, BranchContract, CatalogueContract
+    ConversationContract,
+    AnswerContract,
+    CheckpointContract,
+    BranchContract,
+    CatalogueContract,
+    ListContract,
+    LibraryContract,
+    MarkContract,
+    UpkeepContract,
+    FastForwardContract,
+    LedgerContract,
+    TransferContract,
+    SearchContract,
+    TextContract,
 ):
     """
     What every store promises.

@@ -92,7 +92,13 @@ class Branches(Part):
         at: datetime,
     ) -> Branch:
         """Let a branch end with another message that follows its newest one: fast forward, without a copy."""
-        raise NotImplementedError
+        keys, clock = make_keys(owner, conversation_id), self._clock
+        return await self._engine.write(
+            lambda database: branches.update_branch_head(
+                database, keys, branch, to=to, expected_head=expected_head, at=at, now=clock.now()
+            ),
+            keys,
+        )
 
     async def remove_branch(self, owner: str, conversation_id: UUID, branch: str, at: datetime) -> None:
         """Take a branch's name away."""

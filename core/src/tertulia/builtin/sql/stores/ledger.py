@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from tertulia.builtin.sql.costs import get_costs
+from tertulia.builtin.sql.ledger import Scope
+from tertulia.builtin.sql.statistics import get_statistics
 from tertulia.builtin.sql.stores.part import Part
+from tertulia.domain.periods import Period
 from tertulia.domain.statistics import CostAnalysis, CostGroup, Statistics
 
 
@@ -23,7 +27,9 @@ class Ledger(Part):
         time_zone: str = "UTC",
     ) -> Statistics:
         """Count messages and attempts. Attempts count by when they were started, once they have ended."""
-        raise NotImplementedError
+        clock = self._clock
+        scope = Scope(owner, Period.of(since, until, time_zone), conversation_id=conversation_id)
+        return await self._engine.read(lambda database: get_statistics(database, scope, clock.now()))
 
     async def get_costs(
         self,
@@ -39,4 +45,6 @@ class Ledger(Part):
         tag: str | None = None,
     ) -> CostAnalysis:
         """Add up what attempts cost that have ended, by when they were started."""
-        raise NotImplementedError
+        clock, period = self._clock, Period.of(since, until, time_zone)
+        scope = Scope(owner, period, provider, model, conversation_id, tag)
+        return await self._engine.read(lambda database: get_costs(database, scope, by, clock.now()))

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from tertulia.builtin.sql import answers, reading, statements
+from tertulia.builtin.sql import answers, marks, reading, statements, trees
+from tertulia.builtin.sql.appends import Append
 from tertulia.builtin.sql.stores.part import Part
 from tertulia.builtin.sql.tree import make_keys
 from tertulia.contracts.store import Checkpoint, Settlement
@@ -29,13 +30,9 @@ class Messages(Part):
         expected_head: UUID | Literal["any"] | None = "any",
     ) -> Message:
         """Append a user message to a branch, together with the attempt that will answer it."""
-        keys, clock = make_keys(owner, conversation_id), self._clock
-        return await self._engine.write(
-            lambda database: answers.add_message(
-                database, keys, branch, message, clock.now(), expected_head=expected_head, attempt=attempt
-            ),
-            keys,
-        )
+        keys = make_keys(owner, conversation_id)
+        append = Append(keys, branch, message, self._clock, expected_head, attempt)
+        return await self._engine.write(append, keys)
 
     async def settle(
         self, owner: str, conversation_id: UUID, branch: str, settlement: Settlement
@@ -56,13 +53,8 @@ class Messages(Part):
         expected_head: UUID | Literal["any"] | None = "any",
     ) -> Message:
         """Append a message to a branch."""
-        keys, clock = make_keys(owner, conversation_id), self._clock
-        return await self._engine.write(
-            lambda database: answers.add_message(
-                database, keys, branch, message, clock.now(), expected_head=expected_head
-            ),
-            keys,
-        )
+        keys = make_keys(owner, conversation_id)
+        return await self._engine.write(Append(keys, branch, message, self._clock, expected_head), keys)
 
     async def add_attempt(self, owner: str, conversation_id: UUID, branch: str, attempt: Attempt) -> Attempt:
         """Ask again about the newest message of a branch."""
@@ -120,7 +112,10 @@ class Messages(Part):
         self, owner: str, conversation_id: UUID, *, limit: int = 1000, after: UUID | None = None
     ) -> list[Message]:
         """Return a page of all messages of a conversation."""
-        raise NotImplementedError
+        keys, clock = make_keys(owner, conversation_id), self._clock
+        return await self._engine.read(
+            lambda database: trees.find_messages(database, keys, clock.now(), limit=limit, after=after)
+        )
 
     async def get_attempts(self, owner: str, conversation_id: UUID) -> list[Attempt]:
         """Return every attempt of a conversation, in the order they were started."""
@@ -131,4 +126,7 @@ class Messages(Part):
         self, owner: str, conversation_id: UUID, message_id: UUID, change: MarkChange
     ) -> Mark:
         """Change what is said of a message, in one step: what others change is not lost."""
-        raise NotImplementedError
+        keys = make_keys(owner, conversation_id)
+        return await self._engine.write(
+            lambda database: marks.update_mark(database, keys, message_id, change), keys
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from tertulia.builtin.sql import search
 from tertulia.builtin.sql.stores.part import Part
 from tertulia.domain.library import SearchHit
 from tertulia.domain.message import Role
@@ -25,4 +26,15 @@ class Search(Part):
         until: datetime | None = None,
     ) -> list[SearchHit]:
         """Find messages and titles that hold every word of a query, the best first."""
-        raise NotImplementedError
+        return await self._engine.read(
+            lambda database: search.find(
+                database,
+                owner,
+                query,
+                limit=limit,
+                conversation_id=conversation_id,
+                role=role,
+                since=since,
+                until=until,
+            )
+        )

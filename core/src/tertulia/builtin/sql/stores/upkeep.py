@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tertulia.builtin.sql import rebuilding, verify
 from tertulia.builtin.sql.stores.part import Part
 from tertulia.domain.upkeep import StoreReport
 
@@ -11,12 +12,12 @@ class Upkeep(Part):
 
     async def verify(self, owner: str | None = None) -> StoreReport:
         """Examine everything: whether it can be read, is a tree, and adds up. Nothing is changed."""
-        raise NotImplementedError
+        return await verify.verify(self._engine, owner)
 
     async def rebuild_statistics(self, owner: str | None = None) -> int:
         """Count every counter again from messages and attempts, and say how many conversations were wrong."""
-        raise NotImplementedError
+        return await rebuilding.rebuild_statistics(self._engine, owner)
 
     async def rebuild_search(self, owner: str | None = None) -> int:
         """Make the index of :meth:`search` anew from titles and messages, and say how many are in it."""
-        raise NotImplementedError
+        return await rebuilding.rebuild_search(self._engine, owner)

@@ -1,9 +1,16 @@
 """Conversations that can be put away, tagged, marked, found and counted; and the tables of templates."""
 
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
+
+from tertulia.builtin.sql import search
+from tertulia.builtin.sql.database import SQLiteDatabase
+from tertulia.builtin.sql.search_schema import create_search
+from tertulia.builtin.sql.sqlite import driver_connection
+from tertulia.builtin.sql.tree import make_keys
 
 revision = "0004"
 down_revision = "0003"
@@ -24,6 +31,7 @@ def upgrade() -> None:
     _create_templates()
     for statement in _FILLING:
         op.execute(statement)
+    _create_search()
 
 
 def _extend_conversation() -> None:
@@ -39,7 +47,7 @@ def _extend_conversation() -> None:
     shelf = ["owner_id", "state"]
     op.create_index("conversation_recent", "conversation", [*shelf, "updated_at", "id"])
     op.create_index("conversation_newest", "conversation", [*shelf, "id"])
-    op.create_index("conversation_title", "conversation", [*shelf, "title", "id"])
+    op.create_index("conversation_title", "conversation", [*shelf, "title", sa.text("id DESC")])
     op.create_index("conversation_messages", "conversation", [*shelf, "message_count", "id"])
     op.create_index("conversation_cost", "conversation", [*shelf, "cost_pico", "id"])
 
@@ -68,7 +76,7 @@ def _create_marks_and_tags() -> None:
         sa.PrimaryKeyConstraint("owner_id", "tag", "conversation_id"),
         _belongs_to_conversation(),
     )
-    op.create_index("tag_of", "tag", ["owner_id", "conversation_id"])
+    op.create_index("tag_of", "tag", ["owner_id", "conversation_id", "tag"])
     op.create_table(
         "conversation_target",
         sa.Column("owner_id", sa.String(200), nullable=False),
@@ -78,9 +86,9 @@ def _create_marks_and_tags() -> None:
         sa.PrimaryKeyConstraint("owner_id", "conversation_id", "provider", "model"),
         _belongs_to_conversation(),
     )
-    for name in ("model", "provider"):
+    for name, other in (("model", "provider"), ("provider", "model")):
         op.create_index(
-            f"conversation_target_{name}", "conversation_target", ["owner_id", name, "conversation_id"]
+            f"conversation_target_{name}", "conversation_target", ["owner_id", name, "conversation_id", other]
         )
 
 
@@ -118,12 +126,26 @@ def _create_templates() -> None:
     op.create_index("template_grant_to", "template_grant", ["principal", "owner_id", "template_id"])
 
 
+def _create_search() -> None:
+    """Make the index of words, by the code that searches it: should that change, it is to be made anew."""
+    connection = op.get_bind()
+    create_search(connection)
+    if connection.dialect.name == "sqlite":  # in no other database there is anything of an older version
+        database = SQLiteDatabase(driver_connection(connection))
+        rows = connection.execute(sa.text("SELECT owner_id, id FROM conversation")).fetchall()
+        for owner, conversation_id in rows:
+            search.reindex(database, make_keys(owner, UUID(bytes=conversation_id)))
+
+
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+_MOST_TOKENS = 10**12  # more than this no answer has: it is nonsense, and would make every sum so
+_SUM = f"coalesce(sum({{0}}) FILTER (WHERE {{0}} <= {_MOST_TOKENS}), 0)"
+_FITS = f"path.pico <= {2**63 - 1} - coalesce(message.cost_pico, 0)"
 _SAME = "{0}.owner_id = {1}.owner_id AND {0}.conversation_id = {1}.conversation_id"
 _FILLING = (
     f"""
     UPDATE conversation SET ({", ".join(_TOKENS)}) = (
-        SELECT {", ".join(f"coalesce(sum({name}), 0)" for name in _TOKENS)} FROM attempt
+        SELECT {", ".join(map(_SUM.format, _TOKENS))} FROM attempt
         WHERE attempt.owner_id = conversation.owner_id AND attempt.conversation_id = conversation.id
     )
     """,  # noqa: S608  # constants
@@ -155,9 +177,10 @@ _FILLING = (
         FROM message WHERE parent_id IS NULL
         UNION ALL
         SELECT message.owner_id, message.conversation_id, message.id,
-            path.pico + coalesce(message.cost_pico, 0),
-            path.unknown
-                + CASE WHEN message.cost_pico IS NULL AND message.provider IS NOT NULL THEN 1 ELSE 0 END
+            path.pico + CASE WHEN {_FITS} THEN coalesce(message.cost_pico, 0) ELSE 0 END,
+            path.unknown + CASE
+                WHEN message.cost_pico IS NULL AND message.provider IS NOT NULL OR NOT ({_FITS}) THEN 1 ELSE 0
+            END
         FROM path JOIN message ON {_SAME.format("message", "path")} AND message.parent_id = path.id
     )
     UPDATE message SET path_cost_pico = path.pico, path_cost_unknown_count = path.unknown

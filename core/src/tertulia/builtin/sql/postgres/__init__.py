@@ -1,0 +1,1 @@
+"""PostgreSQL: what the store runs on when many processes share it."""

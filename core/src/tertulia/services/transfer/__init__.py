@@ -1,0 +1,1 @@
+"""Conversations on their way out of a store and into one."""
