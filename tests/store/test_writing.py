@@ -18,6 +18,7 @@ import pytest
 from tertulia import (
     BranchMovedError,
     BranchNotFoundError,
+    ConversationBusyError,
     Message,
     MessageStatus,
     StoreBusyError,
@@ -184,10 +185,47 @@ async def test_nobody_waits_long_for_a_group(store, talk, together, monkeypatch)
     """A transaction that has lasted its time is ended, and the rest goes into the next one."""
     monkeypatch.setattr(transactions, "LONGEST_GROUP_SECONDS", 0)
     statements = await traced(store)
-    await together(*(talk.append(str(number)) for number in range(5)))
+    now = talk.clock.now()
+    await together(*(store.update_title(OWNER, talk.id, str(number), now) for number in range(5)))
 
-    assert ["0", "1", "2", "3", "4"] == await talk.texts()
+    assert "4" == (await talk.record()).title
     assert 1 + 5 == statements.count("BEGIN IMMEDIATE")
+
+
+async def test_appends_that_wait_are_written_at_once(store, talk, together):
+    """Together they read each head once and move it once, and so does each conversation its counters."""
+    other = await Talk.begin(store, talk.clock)
+    statements = await traced(store)
+    await together(*(each.append(str(number)) for number in range(8) for each in (talk, other)))
+
+    assert list("01234567") == await talk.texts() == await other.texts()
+    assert [8, 8] == [(await each.record()).message_count for each in (talk, other)]
+    assert 8 == (await talk.branch()).version
+    assert 2 == sum(statement.startswith("UPDATE branch") for statement in statements)
+    assert 2 == sum(statement.startswith("UPDATE conversation") for statement in statements)
+    assert () == (await store.verify()).problems
+
+
+async def test_an_append_that_cannot_be_made_costs_the_others_nothing(store, talk, together):
+    """A wrong head, an answer under way, a branch that is not there: each has an error of its own."""
+    other = await Talk.begin(store, talk.clock)
+    first, _, wrong, asked, busy, missing, last = await together(
+        talk.append("1"),
+        other.append("2"),
+        talk.append("3", expected_head=other.id),
+        other.ask("4"),
+        other.append("5"),
+        talk.append("6", "nowhere"),
+        talk.append("7"),
+    )
+
+    assert (BranchMovedError, ConversationBusyError, BranchNotFoundError) == tuple(
+        type(error) for error in (wrong, busy, missing)
+    )
+    assert (["1", "7"], ["2", "4"]) == (await talk.texts(), await other.texts())
+    assert (first.id, 1) == (last.parent_id, last.depth)
+    assert [asked.id] == [attempt.id for attempt in await other.attempts()]
+    assert () == (await store.verify()).problems
 
 
 async def test_closing_waits_for_what_was_accepted(database, store, talk):

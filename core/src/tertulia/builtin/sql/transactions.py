@@ -70,14 +70,17 @@ def _try_together(
 
 
 def _do_some(database: SQLiteDatabase, jobs: Sequence[Job[Any]]) -> list[Outcome]:
+    """Do the first of the jobs, one at least; appends that follow one another are one."""
     end = time.monotonic() + LONGEST_GROUP_SECONDS
     outcomes: list[Outcome] = []
-    while len(outcomes) < len(jobs) and time.monotonic() <= end:
+    while len(outcomes) < len(jobs):
         appends = list(takewhile(_is_append, jobs[len(outcomes) :]))
         if len(appends) > 1:
             outcomes += _append(database, appends)
         else:
             outcomes.append(_do(database, jobs[len(outcomes)]))
+        if time.monotonic() > end:
+            break
     return outcomes
 
 
