@@ -6,7 +6,7 @@ EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
 MANIFESTS := pyproject.toml constraints.txt $(foreach folder,$(DISTRIBUTIONS),$(folder)/pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format bench torture constraints clean
+.PHONY: demo test check format bench bench-full bench-peers torture constraints clean
 
 demo: .venv/runtime
 	$(BIN)/tertulia demo
@@ -35,6 +35,19 @@ format: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
+
+# The same with libraries of a million messages and a million conversations, and beside other packages. It makes
+# the libraries once, which takes five minutes and two gigabytes in the folder for temporary files, or in the one
+# that TERTULIA_BENCHMARK_DATA names; what it measures takes about fifteen more.
+bench-full: .venv/dev bench-peers
+	TERTULIA_BENCHMARK_PEERS=.venv/peers/bin/python $(BIN)/python -m benchmarks --full
+
+# What others store conversations with, in an environment of its own: what cannot be installed is left out.
+PEERS := llm openai-agents langgraph langgraph-checkpoint-sqlite
+bench-peers:
+	test -x .venv/peers/bin/python || $(PYTHON) -m venv .venv/peers
+	for peer in $(PEERS); do .venv/peers/bin/python -m pip --disable-pip-version-check install --quiet $$peer \
+		|| echo "$$peer cannot be installed: its rows are left out"; done
 
 # Take the newest releases of everything, and write down which they are.
 constraints:

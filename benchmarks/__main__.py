@@ -1,7 +1,9 @@
 """
 Measure everything and print the table: ``python -m benchmarks``.
 
-With words behind it, only what has one of them in its name: ``python -m benchmarks estimator``.
+With words behind it, only what has one of them in its name: ``python -m benchmarks estimator``. With
+``--full``, libraries of a million messages and a million conversations instead of small ones: they are made
+once, in a folder that TERTULIA_BENCHMARK_DATA names.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import sys
 
 from benchmarks.peer import running_peer
+from benchmarks.sizes import FULL, SHORT, choose
 from benchmarks.suite import SUITE
 from benchmarks.table import Row, render_table
 
@@ -24,4 +27,5 @@ async def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    choose(FULL if "--full" in sys.argv else SHORT)
+    asyncio.run(main([argument for argument in sys.argv[1:] if argument != "--full"]))

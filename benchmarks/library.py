@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
@@ -170,7 +171,7 @@ def make_trees(count: int, messages: int = TREE_MESSAGES, first: int = 0) -> Ite
 
 @asynccontextmanager
 async def open_library(messages: int) -> AsyncIterator[tuple[SQLStore, Path]]:
-    """A store with so many messages, in conversations of 100 each, and the attempts to answer half of them."""
+    """A store with so many messages, in conversations of 100 each, and the attempts to answer."""
 
     async def make(path: Path) -> None:
         store = await open_store(f"sqlite:///{path}")
@@ -213,7 +214,7 @@ async def _open(name: str, make: Make) -> AsyncIterator[tuple[SQLStore, Path]]:
         folder = find_folder() if chosen().is_kept else Path(temporary)
         path = folder / f"{name}-{REVISION}.db"
         if not path.exists():
-            unfinished = Path(temporary) / path.name
+            unfinished = path.with_suffix(f".{os.getpid()}")
             await make(unfinished)
             unfinished.replace(path)
         store = await open_store(f"sqlite:///{path}")

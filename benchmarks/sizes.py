@@ -1,4 +1,4 @@
-"""How much is measured: short by default, and as much as a large library holds when all of it is asked for."""
+"""How much is measured: a little by default, and on request as much as a large library holds."""
 
 from __future__ import annotations
 

@@ -10,10 +10,14 @@ from benchmarks.driver import measure_bursts, measure_call, measure_history
 from benchmarks.estimator import measure_estimator
 from benchmarks.hooks import measure_hooks
 from benchmarks.imports import measure_imports
+from benchmarks.libraries import measure_ledger, measure_lists, measure_opening, measure_search
 from benchmarks.parallel import measure_parallel
+from benchmarks.peers import measure_peers
+from benchmarks.server import measure_server
 from benchmarks.streams import measure_streams
 from benchmarks.switching import measure_switching
 from benchmarks.table import Row
+from benchmarks.transfers import measure_files, measure_import
 
 Benchmark = Callable[[str, int], Awaitable[list[Row]]]
 """Takes the peer's URL and a number of rounds."""
@@ -33,5 +37,13 @@ SUITE: Mapping[Benchmark, int] = {
     measure_switching: 8,
     measure_appends: 12,
     measure_paths: 8,
+    measure_lists: 8,
+    measure_search: 1,
+    measure_ledger: 5,
+    measure_opening: 8,
+    measure_import: 8,
+    measure_files: 4,
+    measure_server: 8,
+    measure_peers: 8,
 }
 """Every benchmark, with the rounds it takes to be steady on a machine that is not idle."""

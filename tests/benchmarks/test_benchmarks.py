@@ -10,7 +10,19 @@ from benchmarks.peer import running_peer
 from benchmarks.suite import SUITE, Benchmark
 from benchmarks.surfaces import SURFACES
 
-from benchmarks import appends, conversations, driver, estimator, parallel, streams, switching
+from benchmarks import (
+    appends,
+    conversations,
+    driver,
+    estimator,
+    libraries,
+    parallel,
+    peers,
+    server,
+    sizes,
+    streams,
+    switching,
+)
 
 pytestmark = pytest.mark.no_cover  # much of the same: measuring it would take longer than doing it
 
@@ -30,7 +42,23 @@ ROWS = {
     "measure_parallel": ["200 parallel, driver", "200 parallel, durable sends, peak memory"],
     "measure_switching": ["switch in a conversation of 20 messages, wall", "start a conversation, wall"],
     "measure_appends": ["append, 2 tasks (raw: executemany)", "append, one task, wall"],
-    "measure_paths": ["newest 2 of 20 messages, wall", "fork at depth 20 (raw: at depth 10), wall"],
+    "measure_paths": [
+        "append at depth 200 (raw: at depth 4), CPU",
+        "newest 2 of 20 messages, CPU",
+        "all of 20 messages, CPU",
+        "fork at depth 20 (raw: at depth 10), CPU",
+    ],
+    "measure_lists": [f"list of 50, {name}, of 200 (raw: of 100), CPU" for name in libraries.PAGES],
+    "measure_search": ["search 200 messages, a rare word, 99 of 100, CPU"],
+    "measure_ledger": ["costs of 106 attempts by provider and day, CPU"],
+    "measure_opening": ["open a store of 200 messages (raw: an empty one), CPU"],
+    "measure_import": ["import, values to rows (raw: executemany), CPU"],
+    "measure_files": ["export (raw: rows as JSON), CPU", "import of a file (raw: its JSON), CPU"],
+    "measure_server": [
+        "PostgreSQL: append, one task, wall",
+        "PostgreSQL: import, values to rows (raw: COPY)",
+    ],
+    "measure_peers": [],
     "measure_late_turn": ["send at turn 2,000 (raw: at turn 10), all sent, CPU"],
 }
 
@@ -45,8 +73,14 @@ def url() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Amounts that take no time."""
-    for name, amount in {"TASKS": 2, "APPENDS": 2, "TIMES": 1, "NEWEST": 2, "SHORT": 4, "LONG": 20}.items():
+    little = sizes.Sizes(few=100, many=200, messages=200, deep=200, imported=2, queries=1)
+    monkeypatch.setattr(sizes, "_chosen", little)
+    monkeypatch.delenv(peers.VARIABLE, raising=False)
+    for name, amount in {"TASKS": 2, "APPENDS": 2, "TIMES": 1, "NEWEST": 2, "SHORT": 4}.items():
         monkeypatch.setattr(appends, name, amount)
+    for name, amount in {"TASKS": 2, "APPENDS": 2, "TIMES": 1, "NEWEST": 2, "LONG": 4}.items():
+        monkeypatch.setattr(server, name, amount)
+    monkeypatch.setattr(libraries, "TIMES", 1)
     monkeypatch.setattr(conversations, "LATE_TURN", 20)
     monkeypatch.setattr(conversations, "TIMES", 1)
     monkeypatch.setattr(driver, "SURFACES", MEASURED)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
+import warnings
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tertulia_cli import main
 from tertulia_cli.terminal import one_line, sanitise
 
 OBEYED = {
@@ -72,3 +77,32 @@ def test_an_answer_in_a_pipe_is_unchanged(tertulia_command):
     What is not shown on a terminal is not touched.
     """
     assert "“Look:\x1b[2J”" in tertulia_command("ask", "--simulator", "Look:\x1b[2J").out
+
+
+def test_a_closed_standard_output_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys):
+    """
+    ``>&-`` in a shell: there is nowhere to write to, and the command says so.
+    """
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert 1 == main(["conversations", "list"])
+
+    assert "error: the result cannot be written: standard output is closed\n" == capsys.readouterr().err
+
+
+def test_what_is_interrupted_before_it_begins_is_not_complained_of(monkeypatch: pytest.MonkeyPatch, capsys):
+    """
+    A signal may come at any moment, also in the one between a command and its work.
+    """
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio.Runner, "run", interrupt)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        code = main(["conversations", "list"])
+        gc.collect()
+
+    assert (130, "") == (code, capsys.readouterr().out)
+    assert [] == [str(each.message) for each in caught]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_a_pipe_carries_conversations(tertulia_command, library: Library, export
 
     assert (0, "") == (piped.code, piped.err)
     assert {"imported": [library.trip], "skipped": [], "messages": 4, "problems": []} == json.loads(piped.out)
+
+
+def test_a_pipe_without_conversations_is_called_what_it_is(tertulia_command):
+    """
+    The error names standard input, and not where it was kept meanwhile.
+    """
+    code, out, error = tertulia_command("conversations", "import", "-", piped=b"")
+
+    assert (1, "") == (code, out)
+    assert error.startswith("error: standard input is none of what can be imported")
 
 
 def test_what_cannot_be_imported_is_reported(
@@ -139,6 +150,36 @@ def test_markdown_is_for_people(
     assert text.index("My name is John.") < text.index("My name is Mary.") < text.index("Count to 5.")
     assert 3 == len(re.findall(r"^---\n(?:title|id): ", text, re.MULTILINE))
     assert sorted(path.parent.iterdir()) == sorted([path, Path(library.url.removeprefix("sqlite:///"))])
+
+
+def test_markdown_is_nobody_elses_to_read(tertulia_command, library: Library, tmp_path: Path):
+    """
+    As an export is, and a link to it goes on leading there.
+    """
+    (tmp_path / "link.md").symlink_to("all.md")
+
+    assert 0 == tertulia_command("conversations", "export", str(tmp_path / "link.md"))[0]
+
+    assert (tmp_path / "link.md").is_symlink()
+    assert 0o600 == (tmp_path / "all.md").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("options", [[], ["--format", "markdown"]])
+def test_what_is_no_file_is_not_replaced(tertulia_command, library: Library, tmp_path: Path, options):
+    """
+    A device or a pipe stays what it is, whatever is forced.
+    """
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    code, out, error = tertulia_command("conversations", "export", str(pipe), "--force", *options)
+
+    assert (1, "") == (code, out)
+    assert "cannot be written: it is no file" in error
+    assert (True, ["pipe"]) == (
+        pipe.is_fifo(),
+        [path.name for path in tmp_path.iterdir() if "pipe" in path.name],
+    )
 
 
 def test_markdown_of_one_goes_into_a_pipe(tertulia_command, library: Library):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import os
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -200,6 +203,62 @@ async def test_a_file_that_cannot_be_written_is_said(client, tmp_path, name):
 
     assert "was left behind" in str(caught.value)
     assert [] == list(tmp_path.iterdir())
+
+
+@contextmanager
+def full_after(room: int) -> Iterator[None]:
+    """As on a disk that is full, files of this process take so many bytes."""
+    _, most = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 300])
+async def test_a_full_disk_is_said_and_leaves_nothing(client, tmp_path, room):
+    """Neither where a write fails nor where the rest of it fails once more at the end."""
+    await client.start("Trip", provider="one")
+    (tmp_path / "a.jsonl").write_text("before")
+
+    with full_after(room), pytest.raises(tertulia.TransferError, match="cannot be written") as caught:
+        await client.export(tmp_path / "a.jsonl")
+
+    assert "was left behind" in str(caught.value)
+    assert ["a.jsonl"] == [path.name for path in tmp_path.iterdir()]
+    assert "before" == (tmp_path / "a.jsonl").read_text()
+
+
+async def test_a_link_goes_on_leading_to_the_export(client, tmp_path):
+    """The file it leads to is replaced, and not the link."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.jsonl").symlink_to("elsewhere/a.jsonl")
+
+    for _ in range(2):
+        await client.export(tmp_path / "link.jsonl")
+
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert b'{"type":"tertulia"' == (tmp_path / "elsewhere/a.jsonl").read_bytes()[:18]
+    assert ["a.jsonl"] == [path.name for path in (tmp_path / "elsewhere").iterdir()]
+
+
+async def test_what_is_no_file_is_not_replaced(client, tmp_path):
+    """A device or a pipe stays what it is."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(tertulia.TransferError, match="it is no file"):
+        await client.export(tmp_path / "pipe")
+
+    assert ["pipe"] == [path.name for path in tmp_path.iterdir()]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+async def test_a_name_may_be_as_long_as_the_disk_allows(client, tmp_path):
+    """Nothing is added to it on the way."""
+    await client.export(tmp_path / f"{'a' * 249}.jsonl")
+
+    assert [f"{'a' * 249}.jsonl"] == [path.name for path in tmp_path.iterdir()]
 
 
 async def test_one_that_is_not_there_is_not_exported(client, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import os
 import random
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -359,3 +361,11 @@ async def test_other_formats_and_ways_are_none(client, rows, write, choice):
     """The error names those there are."""
     with pytest.raises(tertulia.ConfigurationError, match="choose one of"):
         await client.import_conversations(write(rows), **choice)
+
+
+async def test_a_pipe_is_not_waited_for(client, tmp_path):
+    """What can be read only once, and perhaps never, is refused at once."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(tertulia.TransferError, match=r"pipe cannot be read: it is no file"):
+        await asyncio.wait_for(client.import_conversations(tmp_path / "pipe"), 10)

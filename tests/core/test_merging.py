@@ -76,6 +76,25 @@ async def test_what_both_said_since_is_quoted(client, one):
     assert quoted in one.texts
 
 
+async def test_what_is_hidden_is_not_quoted(client, one):
+    """A secret does not come back in quotation marks; where all is hidden there is nothing to merge."""
+    one.says("A").says("B").says("C")
+    trip = await client.start(provider="one")
+    await trip.send("a")
+    idea = await trip.fork("idea")
+    await trip.send("b")
+    await idea.send("my secret is 42")
+    *_, question, answer = await idea.history()
+
+    await idea.hide(question)
+    report = await trip.merge("idea")
+    await idea.hide(answer)
+
+    assert ("cited", 1) == (report.way, report.message_count)
+    assert report.message.text.endswith("quoted:\n\n> assistant (one): C")
+    assert "nothing" == (await trip.merge("idea")).way
+
+
 async def test_tools_and_files_are_quoted_as_well(client, one):
     """What was called and returned is written down, and what was attached is attached again."""
     picture = Image(b"\x89PNG\r\n\x1a\n", "image/png")

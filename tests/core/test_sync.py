@@ -188,6 +188,16 @@ def functions(frame: FrameType | None) -> Iterator[str]:
         frame = frame.f_back
 
 
+def members(cls: type) -> dict[str, Any]:
+    """What a class has, and what those have that it is made of."""
+    return {
+        name: member
+        for base in reversed(cls.__mro__)
+        if base is not object
+        for name, member in vars(base).items()
+    }
+
+
 def shape(member: Any) -> object:
     if isinstance(member, property):
         return inspect.signature(member.fget).return_annotation
@@ -199,19 +209,19 @@ def test_the_twins_have_the_same_methods(twin, blocking):
     """Each public method and property is there, with the same parameters, defaults and result."""
     expected = {
         SPELLED.get(name, name): shape(member)
-        for name, member in vars(twin).items()
+        for name, member in members(twin).items()
         if name in SPELLED or not (name.startswith("_") or name in NOT_MIRRORED)
     }
     actual = {
         name: shape(member)
-        for name, member in vars(blocking).items()
+        for name, member in members(blocking).items()
         if name in SPELLED.values() or not name.startswith("_")
     }
 
     if twin is tertulia.Conversation:
         expected["id"] = "UUID"  # an attribute there
     assert expected == actual
-    assert [] == [name for name, member in vars(blocking).items() if inspect.iscoroutinefunction(member)]
+    assert [] == [name for name, member in members(blocking).items() if inspect.iscoroutinefunction(member)]
 
 
 @pytest.mark.parametrize(("twin", "blocking"), TWINS, ids=lambda cls: cls.__name__)
@@ -219,7 +229,7 @@ def test_each_method_of_the_twin_is_documented(twin, blocking):
     """What a method does is said once, and help() shows it for both."""
     assert "Say something and wait for the whole answer." in inspect.getdoc(tertulia.sync.Conversation.send)
     assert [] == [
-        name for name, member in vars(blocking).items() if name[0] != "_" and not inspect.getdoc(member)
+        name for name, member in members(blocking).items() if name[0] != "_" and not inspect.getdoc(member)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -93,3 +94,64 @@ async def test_a_title_of_ones_own_stays(one, database):
         await trip.send("a")
 
     assert ("Mine", 1) == (trip.title, len(one.requests))
+
+
+async def test_who_answered_is_asked_for_the_title(one, two, database):
+    """After a fallback that is not who was asked first: they have just failed."""
+    one.refuses(OverloadedError)
+    two.says("A").says("Lisbon")
+    async with tertulia.open(
+        store=database, providers={}, plugins=[one, two], environ={}, auto_title=True
+    ) as client:
+        trip = await client.start(provider="one")
+        async with trip.stream("a", fallback=["two"]) as stream:
+            await stream.read()
+    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
+        asked = await (await client.get(trip.id)).attempts()
+
+    assert [("one", "answer"), ("two", "answer"), ("two", "title")] == [
+        (attempt.provider, attempt.purpose) for attempt in asked
+    ]
+    assert "Lisbon" == trip.title
+
+
+async def test_what_is_hidden_is_in_no_request_for_a_title(open_client, one, database):
+    """Nobody who is asked for a title reads what was hidden."""
+    one.says("A").says("B").says("Lisbon")
+    async with open_client(store=database, providers={}, plugins=[one], environ={}) as client:
+        trip = await client.start(provider="one")
+        await trip.send("my secret is 42")
+        await trip.send("b")
+        await trip.hide((await trip.history())[0])
+
+        assert "Lisbon" == await trip.suggest_title()
+        assert [INSTRUCTIONS, "assistant: A\n\nuser: b\n\nassistant: B"] == one.texts
+
+
+async def test_a_title_that_somebody_gave_meanwhile_stays(one, database):
+    """Also where that was another program."""
+    settings = {"store": database, "providers": {}, "environ": {}}
+    release = asyncio.Event()
+
+    class Waits:
+        @tertulia.hookimpl(wrapper=True)
+        def send_message(self, request):
+            answer = yield
+            return self.hold_title(request, answer)
+
+        async def hold_title(self, request, answer):
+            if request.messages[0].text == INSTRUCTIONS:
+                await release.wait()
+            async for delta in answer:
+                yield delta
+
+    one.says("A").says("Lisbon")
+    async with tertulia.open(**settings, plugins=[one, Waits()], auto_title=True) as client:
+        trip = await client.start(provider="one")
+        await trip.send("a")
+        async with tertulia.open(**settings, plugins=[]) as other:
+            await other.rename(trip.id, "Mine")
+        release.set()
+
+    async with tertulia.open(**settings, plugins=[]) as other:
+        assert "Mine" == (await other.record(trip.id)).title

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -18,6 +18,9 @@ from tertulia import (
     Order,
 )
 from tertulia.testing import ScriptedProvider, StandingClock
+
+FAR = datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14)))
+"""A moment that UTC has no name for."""
 
 
 @pytest.fixture
@@ -211,6 +214,26 @@ async def test_a_message_that_is_not_there_cannot_be_marked(scripted, one):
         (lambda client: client.costs("weekday"), "costs can be added up by: provider, model"),
         (lambda client: client.costs(time_zone="Mars/Olympus"), "there is no time zone 'Mars/Olympus'"),
         (lambda client: client.statistics(time_zone="../etc/passwd"), "there is no time zone"),
+        (lambda client: client.statistics(time_zone=None), "there is no time zone None"),
+        (lambda client: client.list(after="0199a3c4"), "after is the last record of the page before"),
+        (lambda client: client.list(where=ConversationFilter(tags="travel")), "write tags=.'travel',."),
+        (lambda client: client.list(where=ConversationFilter(tags=(1,))), "a tag must be a str, not an int"),
+        (lambda client: client.list(where=ConversationFilter(states="gone")), "states are several"),
+        (lambda client: client.list(where=ConversationFilter(states=("gone",))), "states is no 'gone'"),
+        (lambda client: client.list(where=ConversationFilter(role="tutor")), "choose one of: system, user"),
+        (lambda client: client.list(where=ConversationFilter(text=5)), "text must be a str, not an int"),
+        (lambda client: client.list(where=ConversationFilter(min_messages="2")), "must be an int, not a str"),
+        (lambda client: client.list(where=ConversationFilter(max_messages=True)), "an int, not a bool"),
+        (lambda client: client.list(where=ConversationFilter(min_cost=0.1)), "must be a Money, not a float"),
+        (lambda client: client.list(where=ConversationFilter(created_from="2026")), "must be a datetime"),
+        (lambda client: client.list(where=ConversationFilter(updated_from=FAR)), "after the year 9999"),
+        (lambda client: client.search(5), "query must be a str, not an int"),
+        (lambda client: client.search("a", role="tutor"), "role is no 'tutor'; choose one of"),
+        (lambda client: client.search("a", since="yesterday"), "since must be a datetime, not a str"),
+        (lambda client: client.costs(provider=5), "provider must be a str, not an int"),
+        (lambda client: client.export(""), "target names no file"),
+        (lambda client: client.export(b"a.jsonl"), "target must be a str, not a bytes"),
+        (lambda client: client.import_conversations("a\0b"), "source names no file"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(scripted, wrong, words):
@@ -227,6 +250,13 @@ async def test_what_cannot_be_meant_is_refused(scripted, wrong, words):
         (lambda trip: trip.patch_metadata(["a"]), "metadata is a dict"),
         (lambda trip: trip.patch_metadata({"a": object()}), "metadata is not JSON"),
         (lambda trip: trip.patch_metadata({1: "a"}), "with texts for keys"),
+        (lambda trip: trip.tag(["a", "b"]), "a tag must be a str, not a list"),
+        (lambda trip: trip.rename(5), "a title must be a str, not an int"),
+        (lambda trip: trip.delete(keep_for=30), "keep_for must be a timedelta, not an int"),
+        (lambda trip: trip.delete(keep_for=timedelta.max), "keep_for ends after the year 9999"),
+        (lambda trip: trip.delete(keep_for=timedelta(days=-1)), "keep_for is a time to come"),
+        (lambda trip: trip.merge(5), "source must be a str, not an int"),
+        (lambda trip: trip.suggest_title(5), "target must be a str, not an int"),
     ],
 )
 async def test_what_cannot_be_kept_is_refused(scripted, wrong, words):
@@ -237,7 +267,42 @@ async def test_what_cannot_be_kept_is_refused(scripted, wrong, words):
         await wrong(trip)
 
     record = await trip.record()
-    assert ((), {}) == (record.tags, record.metadata)
+    assert ((), {}, ConversationState.ACTIVE) == (record.tags, record.metadata, record.state)
+
+
+async def test_names_stand_for_states_and_roles(scripted, one):
+    """In a filter as anywhere else."""
+    one.says("A")
+    trip = await scripted.start("Trip", provider="one")
+    await trip.send("a")
+    await scripted.start("Empty", provider="one")
+
+    assert ["Trip"] == await titles(scripted, where=ConversationFilter(states=["active"], role="user"))
+    assert [trip.id] == [hit.conversation_id for hit in await scripted.search("a", role="assistant")]
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ({"pinned": "yes"}, "pinned must be a bool, not a str"),
+        ({"hidden": None}, "hidden must be a bool"),
+        ({"importance": "high"}, "importance is from 0 to 1, and not 'high'"),
+        ({"importance": float("nan")}, "importance is from 0 to 1, and not nan"),
+        ({"importance": True}, "importance is from 0 to 1, and not True"),
+        ({"expires_at": "tomorrow"}, "expires_at must be a datetime, not a str"),
+        ({"expires_at": FAR}, "after the year 9999 in UTC"),
+    ],
+)
+async def test_a_mark_that_means_nothing_changes_nothing(scripted, one, mark, words):
+    """The conversation can be read as before."""
+    one.says("A")
+    trip = await scripted.start(provider="one")
+    reply = await trip.send("a")
+
+    with pytest.raises(ConfigurationError, match=words):
+        await trip.mark(reply, **mark)
+
+    assert [Mark(), Mark()] == [message.mark for message in await trip.history()]
 
 
 async def test_an_importance_is_a_share(scripted, one):

@@ -75,6 +75,24 @@ def test_a_wrong_url_is_refused(url, message):
     assert message == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://ann:hunter2@host/db",
+        "POSTGRESQL://ann:hunter2@host/db",
+        "mysql://host/db?user=ann&password=hunter2",
+        "postgres//ann:hunter2@host/db",
+        "ann:hunter2@host",
+    ],
+)
+def test_the_password_of_a_misspelt_address_is_not_repeated(url):
+    """What is no URL of ours may be that of a server, with a password in it."""
+    with pytest.raises(ConfigurationError, match="is no store's URL") as caught:
+        SQLStore(url, SystemClock())
+
+    assert "hunter2" not in f"{caught.value!s} {caught.value!r} {vars(caught.value)}"
+
+
 def test_an_unknown_home_is_refused():
     """The home of somebody who does not exist is a configuration error."""
     with pytest.raises(ConfigurationError, match=r"'~nobody-at-all/x[.]db' leads nowhere"):

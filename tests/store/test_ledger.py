@@ -192,6 +192,31 @@ async def test_tokens_that_no_answer_has_are_in_no_sum(database):
     assert Usage(0, 1, 0, 10**12, 2) == stored.usage == costs.total.usage == statistics.activity.usage
 
 
+async def test_a_moment_that_makes_no_sense_costs_no_centuries(database):
+    """At either end of time, in whatever time zone: the ledger is counted by its days, and soon."""
+    clock = StandingClock()
+    store = SQLStore(database, clock)
+    await store.open()
+    record = make_record(clock)
+    await store.add_conversation(record)
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    between = (datetime(1850, 7, 1, 12, tzinfo=UTC), datetime(2026, 7, 1, 22, tzinfo=UTC))
+    for number, moment in enumerate((first, *between, last)):
+        odd = attrs.evolve(make_attempt(), id=UUID(int=number), started_at=moment)
+        await store.record_attempt(OWNER, record.id, MAIN, odd)
+    days = {
+        zone: [row.key for row in (await store.get_costs(OWNER, [CostGroup.DAY], time_zone=zone)).rows]
+        for zone in ("UTC", "Europe/Madrid", "America/New_York")
+    }
+    statistics = await store.get_statistics(OWNER, time_zone="Pacific/Kiritimati")
+    await store.aclose()
+
+    utc = [(date.min,), (date(1850, 7, 1),), (date(2026, 7, 1),), (date.max,)]
+    madrid = [*utc[:2], (date(2026, 7, 2),), utc[3]]
+    assert {"UTC": utc, "Europe/Madrid": madrid, "America/New_York": utc} == days
+    assert 4 == statistics.activity.attempts
+
+
 async def test_many_small_costs_are_exact(database):
     """Ten thousand tenths of a micro-dollar are a tenth of a cent, where floats would not be."""
     clock = StandingClock()

@@ -180,6 +180,41 @@ async def test_an_interrupted_purge_is_found_by_nobody_and_finished_by_the_next(
     assert {} == {name: count for name, count in count_rows(tmp_path).items() if count}
 
 
+async def test_nothing_is_stored_in_what_is_half_gone(store, clock, monkeypatch):
+    """Neither its branches nor its messages are found, and an answer that comes too late is left out."""
+    monkeypatch.setattr(library, "PIECE", 3)
+    talk = await Talk.begin(store, clock)
+    messages = [await talk.append(str(number)) for number in range(9)]
+    attempt = await talk.ask("Hello")
+    await store.remove_conversation(OWNER, talk.id, clock.now())
+    keys = {"owner_id": OWNER, "conversation_id": talk.id}
+    await store._engine.write(lambda database: library.begin_purge(database, keys))
+
+    for reading in (
+        talk.history(),
+        talk.branch(),
+        talk.branch_names(),
+        store.get_message(OWNER, talk.id, messages[-1].id),
+        store.find_messages(OWNER, talk.id),
+        talk.append("more"),
+        store.record_attempt(OWNER, talk.id, MAIN, attempt),
+    ):
+        with pytest.raises(ConversationNotFoundError, match="there is no conversation"):
+            await reading
+    await talk.show(attempt, clock.new_id(), "Good ")
+    assert (None, []) == (await talk.answer(attempt, Text("Good morning")), await talk.attempts())
+
+
+async def test_a_purge_leaves_alone_what_came_back(store, clock):
+    """Who finds it gone, and stored anew by then, removes nothing of it."""
+    talk = await Talk.begin(store, clock)
+    await talk.append("precious")
+    keys = {"owner_id": OWNER, "conversation_id": talk.id}
+
+    assert await store._engine.write(lambda database: library.purge_piece(database, keys))
+    assert ["precious"] == await talk.texts()
+
+
 async def test_what_is_restored_before_its_purge_begins_stays(store, clock):
     """Between being found expired and being purged it may have been taken back, or be kept for longer."""
     talk = await Talk.begin(store, clock)

@@ -235,6 +235,22 @@ async def test_a_connection_lost_while_writing_leaves_nothing_half(postgres, pos
     assert None is (await talk.record()).title
 
 
+async def test_what_lost_its_connection_is_done_again(postgres, postgres_server, store, talk):
+    """Before a commit nothing of it was kept, so it is done once more on another connection."""
+    values = {**make_keys(OWNER, talk.id), "title": "whole", "updated_at": talk.clock.now()}
+    runs: list[int] = []
+
+    def job(database: Database) -> None:
+        runs.append(database.run(statements.UPDATE_TITLE, values))
+        if len(runs) == 1:
+            await_only(kill(postgres_server, postgres))
+        database.run(statements.UPDATE_TITLE, values)
+
+    await store._engine.write(job)
+
+    assert ([1, 1], "whole") == (runs, (await talk.record()).title)
+
+
 async def test_a_connection_lost_at_the_very_end_says_that_it_is_unknown(postgres, postgres_server, store):
     """Where the commit was not answered, the error does not claim to know what became of it."""
 

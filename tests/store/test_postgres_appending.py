@@ -16,7 +16,7 @@ from tertulia.builtin.sql.postgres.appending import Left, append_each
 from tertulia.builtin.sql.postgres.connections import Link
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.testing import StandingClock
-from tertulia.testing.contracts.talk import OWNER, Talk
+from tertulia.testing.contracts.talk import MAIN, OWNER, Talk
 
 
 @pytest.fixture
@@ -144,6 +144,22 @@ async def test_a_statement_that_fails_is_done_again(talk, monkeypatch):
     placed = await talk.append("one")
 
     assert [placed] == await talk.history()
+
+
+async def test_equal_ids_are_told_apart(store, batches):
+    """Of messages of one id in two conversations, one that is left out is not taken for the other."""
+    talks = [await begin(store) for _ in range(4)]
+    await talks[-1].append("somebody was faster")
+    message = talks[0].make_message("Hello")
+    batches.clear()
+    results = await asyncio.gather(
+        *(store.add_message(OWNER, talk.id, MAIN, message, expected_head=None) for talk in talks),
+        return_exceptions=True,
+    )
+
+    assert max(map(len, batches)) > 1
+    assert [Message, Message, Message, BranchMovedError] == [type(each) for each in results]
+    assert [["Hello"]] * 3 + [["somebody was faster"]] == [await talk.texts() for talk in talks]
 
 
 async def test_an_error_nobody_foresaw_reaches_everybody(store, monkeypatch):

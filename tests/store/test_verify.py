@@ -374,6 +374,14 @@ async def test_sums_that_no_column_holds_are_right(store, talk):
     assert ([], 0) == (await find(store), await store.rebuild_statistics())
 
 
+async def test_a_credit_is_counted_as_it_is(store, talk):
+    """A cost below zero, as a file may hold it, is in the sums and no problem."""
+    attempt = attrs.evolve(end(await talk.ask("cheap"), AttemptOutcome.FAILED), cost=Cost(Money(-(10**12))))
+    await store.record_attempt(OWNER, talk.id, MAIN, attrs.evolve(attempt, id=talk.clock.new_id()))
+
+    assert ([], 0) == (await find(store), await store.rebuild_statistics())
+
+
 async def test_a_damaged_page_is_a_problem(store, talk, database, tmp_path):
     """Where SQLite itself finds its file damaged, that is named, and the rest is examined."""
     for number in range(200):

@@ -26,7 +26,8 @@ from tertulia import (
     Text,
 )
 from tertulia.builtin.sql import transactions
-from tertulia.builtin.sql.database import Database
+from tertulia.builtin.sql.address import Address
+from tertulia.builtin.sql.database import Database, SQLiteDatabase
 from tertulia.builtin.sql.sqlite_engine import READERS
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.contracts.store import Settlement
@@ -366,3 +367,26 @@ async def test_settled_answers_leave_no_pieces(store, talk):
         [],
         [("Whole.", "complete"), ("Left", "interrupted"), ("Dead", "interrupted")],
     ) == await store._engine._reader.run(read)
+
+
+class _Stuck:
+    """A connection that fails at whatever ends a transaction."""
+
+    in_transaction, total_changes = True, 0
+
+    def execute(self, words: str) -> None:
+        if not words.startswith("BEGIN"):
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_who_waits_is_told_where_even_rolling_back_fails():
+    """The thread that writes lives on, and each job has the error it met."""
+    database: Any = SQLiteDatabase(_Stuck())  # type: ignore[arg-type]  # as much of one as is used
+    perform = transactions.write_together(Address(None))
+    outcomes = [each for group in perform(database, [lambda _: None, lambda _: 1 / 0]) for each in group]
+
+    assert ["the disk fails or is full", "division by zero"] == [
+        words
+        for words, outcome in zip(("the disk fails or is full", "division by zero"), outcomes, strict=True)
+        if words in str(outcome.error)
+    ]

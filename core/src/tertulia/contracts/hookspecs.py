@@ -156,13 +156,15 @@ class HookSpecifications:
         the messages to send, oldest first, as a ``Context`` or plainly as a sequence; ``None`` passes. May be
         ``async def``, and then returns ``DEFER`` to pass.
 
-        Whatever is returned, the core refuses a request that lost a system message or the newest user
-        message, or that is over the budget::
+        Whatever is returned, the core refuses a request that lost a system message, a pinned one or the
+        newest user message, or that is over the budget::
 
             @tertulia.hookimpl
             async def format_context(self, view, request):
                 *system, newest = request.messages
-                return [*system, *(await view.history(limit=4)), newest]
+                history = await view.history()
+                pinned = [message for message in history[:-4] if message.mark.pinned]
+                return [*system, *pinned, *history[-4:], newest]
         """
 
     @hookspec(firstresult=True)
@@ -182,7 +184,7 @@ class HookSpecifications:
         """
         Make the store for a URL.
 
-        Answered by whoever knows the URL's scheme, else by the core for ``sqlite:`` and ``memory:``;
+        Answered by whoever knows the URL's scheme, else by the core for ``sqlite:``, ``postgresql:`` and ``memory:``;
         called once per client, which then opens and closes the store. ``None`` passes.
         """
 

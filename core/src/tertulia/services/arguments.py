@@ -18,6 +18,7 @@ from tertulia.errors import (
     UnknownProviderError,
 )
 from tertulia.runtime.attachments import Attachable
+from tertulia.services.checking import check_kind
 from tertulia.services.questions import MAX_BRANCH_NAME
 from tertulia.services.steps import Plan
 from tertulia.services.stream import NOTHING_SENT
@@ -44,7 +45,9 @@ def make_plan(tools: Sequence[AnyTool], max_steps: int, schema: Schema | None) -
 
 
 def check_title(title: str | None) -> str | None:
-    """Return a title fit to be stored; ConfigurationError when it is too long."""
+    """Return a title fit to be stored; ConfigurationError when it is too long, or no text."""
+    if title is not None:
+        check_kind("a title", title, str)
     if title is not None and len(title) > MAX_TITLE:
         raise ConfigurationError(
             f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title

@@ -20,11 +20,17 @@ from tertulia.services.arguments import read_id
 from tertulia.services.checking import (
     check_filter,
     check_groups,
+    check_kind,
     check_limit,
     check_metadata,
     check_moment,
+    check_page_end,
+    check_path,
+    check_role,
     check_tags,
+    check_text,
     check_zone,
+    find_purge_time,
 )
 from tertulia.services.core import Core
 
@@ -59,7 +65,7 @@ class Library(ABC):
         core = self._open
         where, order = check_filter(where), _read_order(order)
         return await core.store.find_conversations(
-            core.owner, where=where, order=order, limit=check_limit(limit), after=after
+            core.owner, where=where, order=order, limit=check_limit(limit), after=check_page_end(after)
         )
 
     async def record(self, conversation_id: UUID | str, *, deleted: bool = False) -> ConversationRecord:
@@ -97,13 +103,14 @@ class Library(ABC):
             since: Only from then on; None for no bound.
             until: Only before; None for no bound.
         """
+        check_kind("query", query, str)
         core = self._open
         return await core.store.search(
             core.owner,
             query,
             limit=check_limit(limit),
             conversation_id=None if conversation is None else read_id(conversation),
-            role=None if role is None else Role(role),
+            role=check_role(role),
             since=check_moment("since", since),
             until=check_moment("until", until),
         )
@@ -129,7 +136,7 @@ class Library(ABC):
         """
         core = self._open
         at = core.clock.now()
-        purge_after = None if keep_for is None else at + keep_for
+        purge_after = find_purge_time(at, keep_for)
         await core.store.remove_conversation(
             core.owner, read_id(conversation_id), at, purge_after=purge_after
         )
@@ -260,10 +267,10 @@ class Library(ABC):
             since=check_moment("since", since),
             until=check_moment("until", until),
             time_zone=check_zone(time_zone),
-            provider=provider,
-            model=model,
+            provider=check_text("provider", provider),
+            model=check_text("model", model),
             conversation_id=None if conversation is None else read_id(conversation),
-            tag=tag,
+            tag=check_text("tag", tag),
         )
 
     async def export(
@@ -292,8 +299,11 @@ class Library(ABC):
         """
         from tertulia.services.transfer.exporting import export_conversations
 
+        target = check_path("target", target)
+        if isinstance(conversations, str | UUID):
+            conversations = [conversations]
         chosen = None if conversations is None else [read_id(each) for each in conversations]
-        return await export_conversations(self._open, Path(target), conversations=chosen, progress=progress)
+        return await export_conversations(self._open, target, conversations=chosen, progress=progress)
 
     async def import_conversations(
         self,
@@ -324,7 +334,7 @@ class Library(ABC):
         from tertulia.services.transfer.importing import import_conversations
 
         return await import_conversations(
-            self._open, Path(source), format=format, on_error=on_error, progress=progress
+            self._open, check_path("source", source), format=format, on_error=on_error, progress=progress
         )
 
     async def check_store(self) -> StoreReport:

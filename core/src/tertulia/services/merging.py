@@ -12,6 +12,7 @@ from tertulia.domain.message import Message, MessageStatus, Part, Role, Text, To
 from tertulia.errors import ConversationBusyError
 from tertulia.runtime.serialization import encode_json
 from tertulia.services.core import Core
+from tertulia.services.path import may_be_sent
 from tertulia.services.tree import Line, Tree
 
 
@@ -32,10 +33,15 @@ async def merge(core: Core, tree: Tree, line: Line, source: str) -> MergeReport:
     if shared == len(ours):
         await _go_on(core, tree, line, added[-1].id, head)
         return MergeReport("fast_forward", line.name, source, len(added))
+    now = core.clock.now()
+    # What nobody wants sent is not sent in quotation marks either.
+    shown = [message for message in added if may_be_sent(message, now)]
+    if not shown:
+        return MergeReport("nothing", line.name, source)
     message = await core.store.add_message(
-        core.owner, tree.id, line.name, _quote(core, source, added), expected_head=head
+        core.owner, tree.id, line.name, _quote(core, source, shown), expected_head=head
     )
-    return MergeReport("cited", line.name, source, len(added), message)
+    return MergeReport("cited", line.name, source, len(shown), message)
 
 
 async def _go_on(core: Core, tree: Tree, line: Line, to: UUID | None, head: UUID | None) -> None:

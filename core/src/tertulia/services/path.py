@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,10 +10,11 @@ import attrs
 
 from tertulia.domain.exchange import Target
 from tertulia.domain.media import Media
-from tertulia.domain.message import Message, MessageStatus, Role
+from tertulia.domain.message import Message, MessageStatus, Role, ToolResult
 from tertulia.services.core import Core
 from tertulia.services.keeping_back import find_states
 
+KEPT_BACK = "This result is not shown any more."
 _UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})
 
 
@@ -43,6 +44,8 @@ class Path:
     has_calls: bool = False
     states: frozenset[str] = frozenset()
     _head_id: UUID | None = None
+    _is_read: bool = False
+    _holds_until: datetime | None = None
     _tokens: dict[Target, dict[int, int]] = attrs.field(factory=dict[Target, dict[int, int]])
 
     @property
@@ -52,22 +55,25 @@ class Path:
 
     async def read(self, core: Core, conversation_id: UUID, branch: str, newest: Message) -> None:
         """Know what was said before the newest message, which has its parent and depth."""
-        if newest.parent_id is not None and newest.parent_id == self._head_id:
+        now = core.clock.now()
+        is_fresh = self._holds_until is None or now < self._holds_until
+        if is_fresh and newest.parent_id is not None and newest.parent_id == self._head_id:
             return
         found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=newest.depth)
-        now = core.clock.now()
-        answered = [message for message in found if _was_answered(message) and _may_be_sent(message, now)]
+        answered = list(_keep_back(filter(_was_answered, found), now))
         self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
         self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
         self.has_media = any(map(holds_media, self.messages))
         self.has_calls = any(map(_concerns_tools, self.messages))
         self.states = find_states(self.messages)
-        self._head_id = newest.parent_id
+        ends = (message.mark.expires_at for message in found)
+        self._holds_until = min((end for end in ends if end is not None and now < end), default=None)
+        self._head_id, self._is_read = newest.parent_id, True
         self._tokens.clear()
 
     def extend(self, question: Message, answer: Message | None) -> None:
         """Go on after a send: with both when it was answered, else past the question that was not."""
-        if question.depth is None or self._head_id != question.parent_id:
+        if question.depth is None or not self._is_read or self._head_id != question.parent_id:
             return  # it never reached the store, or the path was not read for it
         if answer is None and question.role is Role.TOOL:
             self._head_id = None  # what tools returned stays in the history, answered or not
@@ -97,7 +103,27 @@ def _was_answered(message: Message) -> bool:
     return message.status not in _UNANSWERED or message.role is Role.TOOL
 
 
-def _may_be_sent(message: Message, now: datetime) -> bool:
+def _keep_back(messages: Iterable[Message], now: datetime) -> Iterator[Message]:
+    """
+    What nobody wants kept from models.
+
+    A call has a result in every request, so of a hidden result it is said that it is not shown.
+    """
+    is_called = False
+    for message in messages:
+        if may_be_sent(message, now):
+            yield message
+            is_called = _concerns_tools(message)
+        elif message.role is Role.TOOL and is_called:
+            results = (part for part in message.parts if isinstance(part, ToolResult))
+            yield attrs.evolve(
+                message, parts=tuple(ToolResult(each.call_id, each.name, KEPT_BACK) for each in results)
+            )
+        else:
+            is_called = False
+
+
+def may_be_sent(message: Message, now: datetime) -> bool:
     """Whether nobody wants it kept from models."""
     mark = message.mark
     return not mark.hidden and (mark.expires_at is None or now < mark.expires_at)

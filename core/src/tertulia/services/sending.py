@@ -211,7 +211,7 @@ class Send:
         tree, line = self._question.tree, self._question.line
         is_due = self._core.config.auto_title and tree.title is None and not stored.tool_calls
         if is_due and tree.claim_title():
-            self._core.spawn(give_title(self._core, tree, line))
+            self._core.spawn(give_title(self._core, tree, line, trial.target))
         return result
 
     def _make_reply(self, trial: Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:

@@ -12,6 +12,7 @@ from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, MessageStatus, Role, join_text
 from tertulia.errors import BranchError, ErrorKind, PluginError, TertuliaError
 from tertulia.services.core import Core
+from tertulia.services.path import may_be_sent
 from tertulia.services.pricing import price_trial
 from tertulia.services.tree import Line, Tree
 from tertulia.services.trial import Trial
@@ -31,7 +32,8 @@ async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | Non
         core.owner, tree.id, line.name, before_depth=FIRST_MESSAGES, limit=FIRST_MESSAGES
     )
     asked = [each for each in messages if each.role in (Role.USER, Role.ASSISTANT) and each.text.strip()]
-    asked = [each for each in asked if each.status is not MessageStatus.PENDING]
+    now = core.clock.now()
+    asked = [each for each in asked if each.status is not MessageStatus.PENDING and may_be_sent(each, now)]
     if not asked or asked[0].id is None:
         raise BranchError(
             f"nothing was said yet on branch {line.name!r}, so there is nothing to name",
@@ -55,10 +57,11 @@ async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | Non
     return _tidy(trial)
 
 
-async def give_title(core: Core, tree: Tree, line: Line) -> None:
+async def give_title(core: Core, tree: Tree, line: Line, target: Target) -> None:
     """Give a conversation a title of its own accord, unless somebody was faster."""
-    title = await suggest_title(core, tree, line)
-    if tree.title is None and title:
+    title = await suggest_title(core, tree, line, target)
+    record = await core.store.get_conversation(core.owner, tree.id)
+    if record.title is None and title:
         await core.store.update_title(core.owner, tree.id, title, core.clock.now())
         tree.title = title
 
@@ -119,7 +122,10 @@ async def _record(
         cost=price_trial(core, trial, error),
         request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
     )
-    await core.see_through(core.store.record_attempt(core.owner, tree.id, line.name, ended))
+    recording = core.store.record_attempt(core.owner, tree.id, line.name, ended)
+    _, was_cancelled = await core.see_through(recording)
+    if was_cancelled:
+        raise asyncio.CancelledError
 
 
 def _quote(messages: list[Message]) -> str:

@@ -24,7 +24,15 @@ from tertulia.domain.statistics import Statistics
 from tertulia.errors import MessageNotFoundError
 from tertulia.services.analysis import derive_sessions, report_costs
 from tertulia.services.arguments import Place, check_title, id_of
-from tertulia.services.checking import check_mark, check_metadata, check_moment, check_tags, check_zone
+from tertulia.services.checking import (
+    check_kind,
+    check_mark,
+    check_metadata,
+    check_moment,
+    check_tags,
+    check_zone,
+    find_purge_time,
+)
 from tertulia.services.core import Core
 from tertulia.services.merging import merge
 from tertulia.services.routing.policy import parse_target
@@ -126,6 +134,8 @@ class Upkeep:
             BranchError: Nothing was said yet.
             ProviderError: There was no answer.
         """
+        if target is not None:
+            check_kind("target", target, str)
         asked = None if target is None else parse_target(target, self._core.plugins)
         return await suggest_title(self._core, self._tree, self._line, asked)
 
@@ -168,7 +178,7 @@ class Upkeep:
     async def delete(self, *, keep_for: timedelta | None = None) -> None:
         """Delete the conversation so that it can be restored; see :meth:`tertulia.Client.delete`."""
         at = self._core.clock.now()
-        purge_after = None if keep_for is None else at + keep_for
+        purge_after = find_purge_time(at, keep_for)
         await self._core.store.remove_conversation(self._core.owner, self.id, at, purge_after=purge_after)
 
     async def restore(self) -> None:
@@ -245,7 +255,8 @@ class Upkeep:
 
         Where this branch has nothing of its own since they parted, it goes on to where the other ends: fast
         forward, and nothing is copied. Else what the other has is added to it as one message of the user's
-        that quotes it, with what is attached to it; the other branch stays as it is.
+        that quotes it, with what is attached to it, and without what is hidden; the other branch stays as it
+        is.
 
         Args:
             source: The other branch.
@@ -255,6 +266,7 @@ class Upkeep:
             BranchMovedError: Somebody added to this branch at the same time; nothing was changed.
             ConversationBusyError: An answer is under way on one of them.
         """
+        check_kind("source", source, str)
         report = await merge(self._core, self._tree, self._line, source)
         if report.way == "fast_forward":
             self._line.branch = await self._core.store.get_branch(self._core.owner, self.id, self.branch)

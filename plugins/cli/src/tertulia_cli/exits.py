@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import cast
 
 import click
 
@@ -21,6 +22,9 @@ USAGE = 2
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; TERTULIA_DEBUG=1 lets errors through, with their traceback."""
+    if cast("object", sys.stdout) is None:
+        _say("the result cannot be written: standard output is closed")
+        return FAILED
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its number instead of an error.
         if isinstance(stream, TextIOWrapper):

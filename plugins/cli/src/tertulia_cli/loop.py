@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import signal
@@ -69,13 +70,17 @@ class Loop:
         Standard output belongs to the command's result: what a plugin prints meanwhile goes to standard
         error, and so does what the framework logs, a line each.
         """
+        following = self._follow(work)
         try:
             with redirect_stdout(sys.stderr), _logging():
-                return self._runner.run(self._follow(work))
+                return self._runner.run(following)
         except asyncio.CancelledError:
             if self._is_terminated:
                 raise Terminated from None
             raise
+        finally:
+            _drop(following)
+            _drop(work)
 
     async def _follow(self, work: Coroutine[Any, Any, T]) -> T:
         self._task = asyncio.current_task()
@@ -95,8 +100,17 @@ class Loop:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command that is one coroutine."""
-    with Loop() as loop:
-        return loop.run(work)
+    try:
+        with Loop() as loop:
+            return loop.run(work)
+    finally:
+        _drop(work)
+
+
+def _drop(work: Coroutine[Any, Any, object]) -> None:
+    """Be done with what a signal did not let begin; Python would complain that nobody awaited it."""
+    if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        work.close()
 
 
 @contextmanager

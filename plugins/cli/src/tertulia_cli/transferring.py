@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 from uuid import UUID
 
 import attrs
@@ -92,6 +95,10 @@ def import_conversations(wanted: Import, *, store: str | None, as_json: bool) ->
             _copy_in(place)
         try:
             report = run(_import(wanted, place, store, quiet=wanted.quiet or as_json))
+        except tertulia.TransferError as error:
+            if wanted.source == STANDARD_OUTPUT:  # nobody knows the copy by its name
+                error.message = error.message.replace(str(place), "standard input")
+            raise
         except KeyboardInterrupt as interruption:
             return _end(
                 interruption,
@@ -118,20 +125,31 @@ async def _write_markdown(
 ) -> int:
     """Write one conversation after the other; the file is there once it is whole."""
     count, total = 0, None if chosen is None else len(chosen)
-    partial = place.with_name(f".{place.name}.part")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        with _replace(place) as file:
             async for identifier in _all(client, chosen):
                 text = await (await client.get(identifier)).to_markdown()
                 file.write(f"{text.rstrip()}\n" if count == 0 else f"\n{text.rstrip()}\n")
                 count += 1
                 progress(count, total)
-        partial.replace(place)
     except OSError as error:
         raise click.ClickException(f"{str(place)!r} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return count
+
+
+@contextmanager
+def _replace(place: Path) -> Generator[TextIO, None, None]:
+    """Open a file that takes a place once it is whole; what people said is nobody else's to read."""
+    place = Path(os.path.realpath(place))
+    if place.exists() and not place.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=place.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        Path(name).replace(place)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 async def _all(client: tertulia.Client, chosen: Sequence[UUID] | None) -> AsyncIterator[UUID]:

@@ -45,8 +45,9 @@ class Address:
         if url in ("memory:", "sqlite://", "sqlite:///:memory:"):
             return cls(None)
         if not url.startswith(_PREFIX):
+            shown = _hide_credentials(url)
             raise ConfigurationError(
-                f"{url!r} is no store's URL", value=url, next_step="write sqlite:///PATH or memory:"
+                f"{shown!r} is no store's URL", value=shown, next_step="write sqlite:///PATH or memory:"
             )
         place, _, query = url.removeprefix(_PREFIX).partition("?")
         settings = _parse_settings(query)
@@ -58,6 +59,12 @@ class Address:
 
     def __str__(self) -> str:
         return "memory:" if self.path is None else str(self.path)
+
+
+def _hide_credentials(url: str) -> str:
+    """What may be a server's address, with a word that is misspelt, without what may be its password."""
+    scheme, colon, _ = url.partition(":")
+    return f"{scheme}{colon}…" if "@" in url or "password" in url else url
 
 
 def _parse_settings(query: str) -> dict[str, str]:

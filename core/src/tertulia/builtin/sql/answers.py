@@ -60,7 +60,8 @@ def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt,
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
     last = database.first(statements.GET_LAST_NUMBER, {**keys, "message_id": attempt.message_id})
-    numbered = attrs.evolve(attempt, number=1 if last is None else last["number"] + 1)
+    assert last is not None  # noqa: S101  # it is a maximum
+    numbered = attrs.evolve(attempt, number=last["number"] + 1)
     numbered = add_attempt_row(database, keys, branch, numbered)
     pending = {"message_id": attempt.message_id, "status": MessageStatus.PENDING.value}
     database.run(statements.REOPEN_MESSAGE, {**keys, **pending})

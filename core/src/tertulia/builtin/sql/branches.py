@@ -11,7 +11,7 @@ from sqlalchemy import update
 from tertulia.builtin.sql import schema, statements
 from tertulia.builtin.sql.binding import bind, is_, of
 from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.leases import find_asked, is_partial, refuse_while_busy
+from tertulia.builtin.sql.leases import is_partial, refuse_while_busy
 from tertulia.builtin.sql.rows import parse_branch
 from tertulia.builtin.sql.tree import (
     LONGEST_NAME,
@@ -176,15 +176,8 @@ def _update_fork_depths(database: Database, keys: Values, branch: str) -> None:
 
 
 def _refuse_while_answered(database: Database, keys: Values, row: Row, now: datetime, what: str) -> None:
-    """
-    Raise a ConversationBusyError when an answer is under way that can only be meant for this branch.
-
-    Where another branch ends with the same question, or with what came of its answer, it may be that one's.
-    """
-    asked = find_asked(database, keys, row["head_id"])
-    others = [each for each in database.all(statements.FIND_BRANCHES, keys) if each["name"] != row["name"]]
-    if not any(find_asked(database, keys, each["head_id"]) == asked for each in others):
-        refuse_while_busy(database, keys, row["head_id"], now, what)
+    """Raise a ConversationBusyError when an answer is under way that is meant for this branch."""
+    refuse_while_busy(database, keys, row["head_id"], now, what, row["name"])
 
 
 def _find_place(database: Database, keys: Values, origin: Row, head_id: UUID, now: datetime) -> Row:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
@@ -84,7 +85,7 @@ class SQLiteDatabase(Database):
     def run_many(self, statement: ClauseElement, rows: Sequence[Values]) -> None:
         """Run a statement once for each row of parameters, in one call of SQLite's."""
         prepared = _prepare(statement)
-        bound = [prepared.bind(row) for row in rows]
+        bound = prepared.bind_many(rows)
         self.connection.execute("SAVEPOINT many")
         try:
             self.connection.executemany(prepared.sql, bound)
@@ -97,8 +98,7 @@ class SQLiteDatabase(Database):
     def all(self, statement: ClauseElement, values: Values) -> list[Row]:
         """Run a statement and return its rows: only with the last one is an UPDATE … RETURNING finished."""
         prepared = _prepare(statement)
-        found = self._execute(prepared, values).fetchall()
-        return [prepared.convert(row) for row in found]
+        return prepared.convert(self._execute(prepared, values).fetchall())
 
     def _execute(self, prepared: _Prepared, values: Values) -> sqlite3.Cursor:
         parameters = prepared.bind(values)
@@ -107,6 +107,14 @@ class SQLiteDatabase(Database):
         except (UnicodeEncodeError, OverflowError):
             # Nothing was run. It is cheaper to look for such values only now than in every statement.
             return self.connection.execute(prepared.sql, [make_storable(value) for value in parameters])
+
+
+_Pick: TypeAlias = Callable[[Values], tuple[object, ...]]
+
+
+def _make_pick(prepared: _Prepared) -> _Pick:
+    names = prepared.names
+    return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
 
 
 @attrs.frozen(eq=False)
@@ -125,22 +133,30 @@ class _Prepared:
     binders: tuple[tuple[int, Callable[[Any], object]], ...]
     columns: tuple[str, ...]
     converters: tuple[tuple[str, Callable[[Any], object]], ...]
+    _pick: _Pick = attrs.field(init=False, default=attrs.Factory(_make_pick, takes_self=True))
 
     def bind(self, values: Values) -> list[object]:
         """The parameters, ids and moments as SQLite keeps them."""
-        bound = [values[name] for name in self.names]
+        return self.bind_many((values,))[0]
+
+    def bind_many(self, rows: Sequence[Values]) -> list[list[object]]:
+        """The same of many rows, made column by column."""
+        bound = [list(row) for row in map(self._pick, rows)]
         for position, make in self.binders:
-            if (value := bound[position]) is not None:
-                bound[position] = make(value)
+            for row in bound:
+                if (value := row[position]) is not None:
+                    row[position] = make(value)
         return bound
 
-    def convert(self, found: tuple[object, ...]) -> Row:
-        """A row by its columns' names."""
-        row: Row = dict(zip(self.columns, found, strict=True))
+    def convert(self, found: Sequence[tuple[object, ...]]) -> list[Row]:
+        """Rows by their columns' names, made column by column: a call for each takes as long again."""
+        columns = self.columns
+        rows: list[Row] = [dict(zip(columns, row)) for row in found]  # noqa: B905  # it takes a third longer
         for name, make in self.converters:
-            if (value := row[name]) is not None:
-                row[name] = make(value)
-        return row
+            for row in rows:
+                if (value := row[name]) is not None:
+                    row[name] = make(value)
+        return rows
 
 
 @cache

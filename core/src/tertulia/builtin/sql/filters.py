@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import attrs
-from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.sql import ColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
@@ -135,14 +135,18 @@ def find_conditions(
             yield _OTHERS[name]
     for number in range(shape.tags):
         if driven_by != f"tag{number}":
-            yield exists().where(
-                _TAGGED.owner_id == _C.owner_id,
-                _TAGGED.conversation_id == _C.id,
-                _TAGGED.tag == bind(_TAGGED.tag, f"tag{number}"),
+            yield is_there(
+                select(_TAGGED.tag).where(
+                    _TAGGED.owner_id == _C.owner_id,
+                    _TAGGED.conversation_id == _C.id,
+                    _TAGGED.tag == bind(_TAGGED.tag, f"tag{number}"),
+                )
             )
     if shape.has_target and driven_by != "target":
-        yield exists().where(
-            _ASKED.owner_id == _C.owner_id, _ASKED.conversation_id == _C.id, *is_target(_ASKED, shape)
+        yield is_there(
+            select(_ASKED.provider).where(
+                _ASKED.owner_id == _C.owner_id, _ASKED.conversation_id == _C.id, *is_target(_ASKED, shape)
+            )
         )
     if shape.text and driven_by != "text":
         yield unindexed(_C.id).in_(matching_conversations(shape.text))
@@ -170,14 +174,25 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.coalesce(column, column)
 
 
+def is_there(rows: Select[Any]) -> ColumnElement[bool]:
+    """
+    Whether there is such a row, which is looked for again for each conversation.
+
+    PostgreSQL makes a join of an EXISTS, and where it has no statistics yet, it joins all with all.
+    """
+    return rows.limit(1).scalar_subquery().is_not(None)
+
+
 _OTHERS: dict[str, ColumnElement[bool]] = {
     "has_unknown_cost": _C.cost_unknown_count > 0,
     "has_known_cost": _C.cost_unknown_count == 0,
     "metadata": _C.metadata.is_not(None),
-    "role": exists().where(
-        _MESSAGE.owner_id == _C.owner_id,
-        _MESSAGE.conversation_id == _C.id,
-        _MESSAGE.role == bind(_MESSAGE.role),
+    "role": is_there(
+        select(_MESSAGE.id).where(
+            _MESSAGE.owner_id == _C.owner_id,
+            _MESSAGE.conversation_id == _C.id,
+            _MESSAGE.role == bind(_MESSAGE.role),
+        )
     ),
 }
 

@@ -45,7 +45,7 @@ def resolve(database: Database, keys: Values, rows: Sequence[Row], now: datetime
     pending = [row for row in rows if row["status"] == MessageStatus.PENDING.value]
     if not pending:
         return
-    alive = {message_id for message_id, lease in _find_leases(database, keys) if _runs(lease, now)}
+    alive = {row["message_id"] for row in _find_running(database, keys, now)}
     partials = {partial.id: partial for partial in _find_partials(database, keys)}
     answered = {partial.message_id for partial in partials.values()}
     for row in pending:
@@ -61,11 +61,22 @@ def resolve(database: Database, keys: Values, rows: Sequence[Row], now: datetime
 
 
 def refuse_while_busy(
-    database: Database, keys: Values, head_id: UUID | None, now: datetime, what: str
+    database: Database,
+    keys: Values,
+    head_id: UUID | None,
+    now: datetime,
+    what: str,
+    branch: str | None = None,
 ) -> None:
-    """Raise a ConversationBusyError when an answer is under way where a branch ends."""
+    """
+    Raise a ConversationBusyError when an answer is under way where a branch ends.
+
+    Args:
+        branch: Only where that answer is meant for it; None for whichever ends there.
+    """
     asked = find_asked(database, keys, head_id)
-    if any(_runs(lease, now) for message_id, lease in _find_leases(database, keys) if message_id == asked):
+    running = (row for row in _find_running(database, keys, now) if row["message_id"] == asked)
+    if any(branch in (None, row["branch"]) for row in running):
         raise ConversationBusyError(
             f"an answer is still under way on this branch, so {what}",
             kept="everything said so far is stored",
@@ -127,14 +138,10 @@ def is_partial(place: Row) -> bool:
     return bool(place["role"] == Role.ASSISTANT.value and place["status"] == MessageStatus.PENDING.value)
 
 
-def _find_leases(database: Database, keys: Values) -> list[tuple[UUID, datetime | None]]:
-    """The user messages with an attempt that is not settled, each with the end of its lease."""
+def _find_running(database: Database, keys: Values, now: datetime) -> list[Row]:
+    """The attempts whose lease runs: which messages they answer, and on which branches."""
     rows = database.all(statements.GET_PENDING_ATTEMPTS, keys)
-    return [(row["message_id"], row["lease_until"]) for row in rows]
-
-
-def _runs(lease_until: datetime | None, now: datetime) -> bool:
-    return lease_until is not None and lease_until > now
+    return [row for row in rows if row["lease_until"] is not None and row["lease_until"] > now]
 
 
 def _find_partials(database: Database, keys: Values) -> list[_Partial]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -42,6 +42,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1) // _MICROSECOND
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _HALF = 2**32  # of a number of 64 bits
+_FIRST_CLOCK, _LAST_CLOCK = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -169,7 +170,9 @@ def find_days(database: Database, scope: Scope) -> tuple[int, Values]:
     first, last = (database.first(statement, bounds) for statement in statements)
     if first is None or last is None:
         return 1, {"offset_0": 0}
-    spans = scope.period.spans(first["started_at"], last["started_at"])
+    # Where no clock is known any more, a moment that makes no sense does not cost centuries of changes.
+    begin, end = (min(max(each["started_at"], _FIRST_CLOCK), _LAST_CLOCK) for each in (first, last))
+    spans = scope.period.spans(begin, end)
     values: dict[str, Any] = {f"until_{n}": span.until for n, span in enumerate(spans)}
     # Added to the offset, so that no number is below zero, where databases round as they please.
     values |= {f"offset_{n}": span.offset // _MICROSECOND + _FIRST_DAY * _DAY for n, span in enumerate(spans)}
@@ -187,4 +190,4 @@ def _make_edge(bounds: tuple[str, ...], newest: bool) -> Selection:
 
 def parse_day(ordinal: int) -> date:
     """The day of :func:`make_day`."""
-    return date.fromordinal(int(ordinal))
+    return date.fromordinal(min(max(int(ordinal), 1), date.max.toordinal()))

@@ -70,6 +70,12 @@ FIND_TAGS = (
 
 GET_ANY_STATE = select(_C.state, _C.purge_after).where(of_conversation())
 PURGE = _update(state=PURGED)
+# What somebody could find it by, or write in it by.
+REMOVE_BRANCHES = delete(schema.branch).where(of(schema.branch))
+REMOVE_UNSETTLED = delete(schema.attempt).where(
+    of(schema.attempt),
+    or_(schema.attempt.c.outcome == schema.PENDING, schema.attempt.c.lease_until.is_not(None)),
+)
 FIND_PURGED = select(_C.id).where(is_(_C.owner_id), _C.state == PURGED).order_by(_C.id).limit(1)
 FIND_EXPIRED = (
     select(_C.id)
@@ -183,7 +189,7 @@ def begin_purge(database: Database, keys: Values) -> None:
             kept="nothing of it was removed",
             next_step="delete it first",
         )
-    database.run(PURGE, keys)
+    _hide(database, keys)
 
 
 def begin_purge_of_expired(database: Database, keys: Values, at: datetime) -> bool:
@@ -193,8 +199,14 @@ def begin_purge_of_expired(database: Database, keys: Values, at: datetime) -> bo
         return False
     if row["purge_after"] is None or row["purge_after"] > at:
         return False
-    database.run(PURGE, keys)
+    _hide(database, keys)
     return True
+
+
+def _hide(database: Database, keys: Values) -> None:
+    """Let a conversation be found by nobody, and no answer be stored in it that comes too late."""
+    for statement in (PURGE, REMOVE_BRANCHES, REMOVE_UNSETTLED):
+        database.run(statement, keys)
 
 
 def find_expired(database: Database, owner: str, at: datetime, limit: int) -> list[UUID]:
@@ -211,7 +223,10 @@ def find_purged(database: Database, owner: str) -> UUID | None:
 
 
 def purge_piece(database: Database, keys: Values) -> bool:
-    """Remove some of a conversation, and say whether that was the last of it."""
+    """Remove some of a conversation, and say whether that was the last of it; one that is back stays."""
+    state = database.first(GET_ANY_STATE, keys)
+    if state is None or state["state"] != PURGED:
+        return True
     if search.forget(database, keys, limit=PIECE) == PIECE:  # it can only while the texts are there
         return False
     for name, statement in FIND_PIECE.items():

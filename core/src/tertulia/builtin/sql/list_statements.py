@@ -7,12 +7,12 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, FromClause, Select, and_, func, or_, select, tuple_
 
 from tertulia.builtin.sql import schema, statements
 from tertulia.builtin.sql.binding import bind, is_, number
 from tertulia.builtin.sql.database import Dialect, Row
-from tertulia.builtin.sql.filters import Shape, find_conditions, find_ranges, is_target, unindexed
+from tertulia.builtin.sql.filters import Shape, find_conditions, find_ranges, is_target, is_there, unindexed
 from tertulia.builtin.sql.joining import InOrder
 from tertulia.builtin.sql.search import matching_conversations
 from tertulia.domain.library import Order
@@ -145,7 +145,7 @@ def make_count(shape: Shape, source: str) -> Select[Any]:
     """How many rows a source leads to, as far as they are counted."""
     if source in PLACE:
         by = _C[source]
-        rows = select(_C.id).where(is_(_C.owner_id), _in_states(shape), *find_ranges(shape, by=by))
+        rows = select(_C.id).where(is_(_C.owner_id), _in_states(shape, _C.state), *find_ranges(shape, by=by))
     else:
         table = _find_table(shape, source)
         rows = select(table.c.conversation_id).where(*_find_source(shape, source))
@@ -171,8 +171,9 @@ def _find_by_source(order: Order, shape: Shape, source: str, has_after: bool, is
     by: ColumnElement[Any] = _C[source] if source in PLACE else _C.id
     id_ = unindexed(_C.id)
     keys: list[Column[Any]] = [_C.owner_id, _C.id]
-    rows = select(*keys).where(is_(_C.owner_id), _in_states(shape))
+    rows = select(*keys).where(is_(_C.owner_id), _in_states(shape, _C.state))
     if source not in PLACE:
+        rows = select(*keys).where(is_(_C.owner_id), _in_states(shape, unindexed(_C.state)))
         table = _find_table(shape, source)
         by = table.c.conversation_id
         id_ = by if KEYS[order] is _C.id else id_
@@ -200,8 +201,8 @@ def _follows_title(
     return or_(title > last, and_(title == last, is_older), _C.title.is_(None))
 
 
-def _in_states(shape: Shape) -> ColumnElement[bool]:
-    return _C.state.in_([bind(_C.state, f"state{n}") for n in range(shape.states)])
+def _in_states(shape: Shape, state: ColumnElement[Any]) -> ColumnElement[bool]:
+    return state.in_([bind(_C.state, f"state{n}") for n in range(shape.states)])
 
 
 def _find_table(shape: Shape, source: str) -> FromClause:
@@ -226,9 +227,11 @@ def _find_source(shape: Shape, source: str) -> Iterator[ColumnElement[bool]]:
     other = schema.conversation_target.alias("other").c
     for asked, free in (("provider", "model"), ("model", "provider")):
         if free not in shape.names:
-            yield ~exists().where(
-                other.owner_id == _TARGET.owner_id,
-                other.conversation_id == _TARGET.conversation_id,
-                other[asked] == _TARGET[asked],
-                other[free] < _TARGET[free],
+            yield ~is_there(
+                select(other[free]).where(
+                    other.owner_id == _TARGET.owner_id,
+                    other.conversation_id == _TARGET.conversation_id,
+                    other[asked] == _TARGET[asked],
+                    other[free] < _TARGET[free],
+                )
             )

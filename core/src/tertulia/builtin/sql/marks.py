@@ -49,11 +49,18 @@ def update_mark(database: Database, keys: Values, message_id: UUID, change: Mark
     return mark
 
 
-def add_marks(database: Database, keys: Values, messages: Sequence[Message]) -> list[Message]:
-    """The messages with what is said of them."""
-    rows = database.all(GET_MARKS, {**keys, "limit": MOST_AT_ONCE})
-    if not rows or not messages:
+def add_marks(
+    database: Database, keys: Values, read: Sequence[Row], messages: Sequence[Message]
+) -> list[Message]:
+    """
+    The messages with what is said of them.
+
+    Args:
+        read: Their rows, which say whether anything is said of any in the conversation.
+    """
+    if not read or not read[0]["is_marked"]:
         return list(messages)
+    rows = database.all(GET_MARKS, {**keys, "limit": MOST_AT_ONCE})
     if len(rows) == MOST_AT_ONCE:
         ids = sorted(message.id for message in messages if message.id is not None)
         bounds = {"first_id": ids[0], "last_id": ids[-1], "limit": _EVERY}

@@ -64,7 +64,7 @@ def get_messages(
         find_branch(database, keys, branch)
     resolve(database, keys, rows, now)
     find = find_blobs(database, rows, statements.GET_PATH_BLOBS, path)
-    return add_marks(database, keys, [parse_message(row, find) for row in rows])
+    return add_marks(database, keys, rows, [parse_message(row, find) for row in rows])
 
 
 def get_message(database: Database, keys: Values, message_id: UUID, now: datetime) -> Message:
@@ -76,7 +76,7 @@ def get_message(database: Database, keys: Values, message_id: UUID, now: datetim
         raise explain_no_message(keys["conversation_id"], message_id)
     resolve(database, keys, [row], now)
     message = parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))
-    return add_marks(database, keys, [message])[0]
+    return add_marks(database, keys, [row], [message])[0]
 
 
 def get_attempts(database: Database, keys: Values, now: datetime) -> list[Attempt]:

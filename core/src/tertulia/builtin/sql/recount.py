@@ -133,8 +133,8 @@ class Recount:
         others = COUNTERS if self.fits else COUNTERS[: -len(_COST_COLUMNS)]
         if any(stored[name] != self.counters[name] for name in others):
             return False
-        fits = 0 <= stored["cost_pico"] <= LARGEST
-        return bool(fits and stored["cost_unknown_count"] >= self.unknown_count)
+        in_bounds = 0 <= stored["cost_pico"] <= LARGEST
+        return self.fits or bool(in_bounds and stored["cost_unknown_count"] >= self.unknown_count)
 
 
 def recount(database: Database, keys: Values) -> Recount:

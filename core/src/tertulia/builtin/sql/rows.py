@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,10 +27,17 @@ from tertulia.runtime.serialization import Find, decode_parts, encode_json, enco
 
 _BRANCH_FIELDS = tuple(field.name for field in attrs.fields(Branch) if field.name != "cost")
 BRANCH_COLUMNS = (*_BRANCH_FIELDS, "path_cost_pico", "path_cost_unknown_count")
-"""A branch's row has a column for each of its fields, and two for its cost."""
+"""A branch's row has a column for each of its fields, in their order, and two for the last, its cost."""
+_PREFIXED = tuple(f"branch_{name}" for name in BRANCH_COLUMNS)
+_NO_COST = CostTotal()
 
 TOKEN_COLUMNS = tuple(field.name for field in attrs.fields(Usage))
 """The classes of tokens, as they are called in every table."""
+
+# A call of an enumeration takes longer than everything else of a column.
+_ROLES = {role.value: role for role in Role}
+_STATUSES = {status.value: status for status in MessageStatus}
+_STATES = {state.value: state for state in ConversationState}
 
 ENDED = "the process that made it ended"
 """What is said of an attempt whose lease has run out."""
@@ -98,23 +106,24 @@ def parse_message(row: Row, find: Find) -> Message:
     Args:
         find: Finds the bytes that were kept apart.
     """
-    role = Role(row["role"])
-    return Message(
-        role=role,
-        parts=(Text(row["text"]),) if row["parts"] is None else decode_parts(row["parts"], find),
-        id=row["id"],
-        parent_id=row["parent_id"],
-        depth=row["depth"],
-        status=MessageStatus(row["status"]),
-        provider=row["provider"],
-        model=row["model"],
-        resolved_model=row["resolved_model"],
-        finish_reason=None if row["finish_reason"] is None else FinishReason(row["finish_reason"]),
-        raw_finish_reason=row["raw_finish_reason"],
-        usage=_parse_usage(row) if role is Role.ASSISTANT else None,
-        cost=_parse_cost(row),
-        latency_seconds=_seconds(row["latency_us"]),
-        created_at=row["created_at"],
+    role = _ROLES.get(row["role"]) or Role(row["role"])
+    finish_reason, latency = row["finish_reason"], row["latency_us"]
+    return Message(  # in the order of its fields: names would take as long again as half of the value
+        role,
+        (Text(row["text"]),) if row["parts"] is None else decode_parts(row["parts"], find),
+        row["id"],
+        row["parent_id"],
+        row["depth"],
+        _STATUSES.get(row["status"]) or MessageStatus(row["status"]),
+        row["provider"],
+        row["model"],
+        row["resolved_model"],
+        None if finish_reason is None else FinishReason(finish_reason),
+        row["raw_finish_reason"],
+        _parse_usage(row) if role is Role.ASSISTANT else None,
+        None if row["cost_pico"] is None else _parse_cost(row),
+        None if latency is None else latency / 1_000_000,
+        row["created_at"],
     )
 
 
@@ -189,17 +198,16 @@ def render_conversation(record: ConversationRecord, message_count: int) -> Row:
 
 def parse_conversation(row: Row, tags: tuple[str, ...] = ()) -> ConversationRecord:
     """The conversation of a row joined with its active branch, whose columns begin with ``branch_``."""
-    branch = parse_branch({name: row[f"branch_{name}"] for name in BRANCH_COLUMNS})
     return ConversationRecord(
         id=row["id"],
         owner=row["owner_id"],
         title=row["title"],
-        branch=branch,
+        branch=_parse_branch(row, _PREFIXED),
         message_count=row["message_count"],
-        cost=CostTotal(Money(row["cost_pico"]), row["cost_unknown_count"]),
+        cost=_parse_total(row["cost_pico"], row["cost_unknown_count"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        state=ConversationState(row["state"]),
+        state=_STATES.get(row["state"]) or ConversationState(row["state"]),
         tags=tags,
         metadata={} if row["metadata"] is None else json.loads(row["metadata"]),
         usage=_parse_usage(row),
@@ -219,8 +227,17 @@ def render_branch(branch: Branch) -> Row:
 
 def parse_branch(row: Row) -> Branch:
     """The branch of a row."""
-    cost = CostTotal(Money(row["path_cost_pico"]), row["path_cost_unknown_count"])
-    return Branch(**{name: row[name] for name in _BRANCH_FIELDS}, cost=cost)
+    return _parse_branch(row, BRANCH_COLUMNS)
+
+
+def _parse_branch(row: Row, columns: Sequence[str]) -> Branch:
+    values = [row[name] for name in columns]
+    values[-2:] = [_parse_total(*values[-2:])]
+    return Branch(*values)
+
+
+def _parse_total(pico: int, unknown_count: int) -> CostTotal:
+    return _NO_COST if pico == unknown_count == 0 else CostTotal(Money(pico), unknown_count)
 
 
 def _render_outcome(usage: Usage, cost: Cost | None, latency_seconds: float | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def microseconds_since_1970(moment: datetime) -> int:
 
 def moment_of(microseconds: int) -> datetime:
     """What the database keeps as a moment."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, 0, microseconds)  # by name it takes half as long again
 
 
 class UUIDBytes(TypeDecorator[UUID]):

@@ -45,11 +45,11 @@ _PIECE = 500
 class _Index(Protocol):
     """What each database has of its own."""
 
-    FIND_CANDIDATES: Select[Any]
-    GET_HIT: Select[Any]
     MATCHING: Select[Any]
 
     def render_match(self, terms: Iterable[str], prefixes: Iterable[str] = ...) -> str: ...
+    def find_candidates(self, database: Database, values: Values) -> list[Row]: ...
+    def get_hits(self, database: Database, owner: str, candidates: Sequence[Row]) -> list[Row | None]: ...
     def add(self, database: Database, texts: Sequence[Row]) -> None: ...
     def forget(self, database: Database, keys: Values, *, limit: int, only_title: bool = ...) -> int: ...
     def clear(self, database: Database) -> None: ...
@@ -193,16 +193,19 @@ def find(
     scope = render_wanted(owner, conversation_id, None if role is None else role.value)
     values = {
         "owner_id": owner,
+        "conversation_id": conversation_id,
         "since": _EVER if since is None else since,
         "until": _NEVER if until is None else until,
         "limit": MOST_RANKED,
+        "wanted": limit,
     }
-    candidates = _find_candidates(database, index, scope, sought, values, limit)
-    return [_read_hit(database, index, owner, sought, row) for row in candidates[:limit]]
+    candidates = _find_candidates(database, index, scope, sought, values)[:limit]
+    hits = index.get_hits(database, owner, candidates)
+    return [_make_hit(sought, *pair) for pair in zip(candidates, hits, strict=True)]
 
 
 def _find_candidates(
-    database: Database, index: _Index, scope: Sequence[str], sought: Query, values: Values, wanted: int
+    database: Database, index: _Index, scope: Sequence[str], sought: Query, values: Values
 ) -> list[Row]:
     """
     What is found, ranked.
@@ -211,11 +214,11 @@ def _find_candidates(
     not looked for: all terms that begin with a word are to be put together before the first is known.
     """
     whole = index.render_match((*scope, *sought.words, *sought.prefixes))
-    rows = database.all(index.FIND_CANDIDATES, {**values, "match": whole})
-    if len(rows) < wanted and sought.prefixes:
+    rows = index.find_candidates(database, {**values, "match": whole})
+    if len(rows) < values["wanted"] and sought.prefixes:
         begun = index.render_match((*scope, *sought.words), sought.prefixes)
         found = {_name(row) for row in rows}
-        more = database.all(index.FIND_CANDIDATES, {**values, "match": begun})
+        more = index.find_candidates(database, {**values, "match": begun})
         rows += (row for row in more if _name(row) not in found)
     for row in rows:
         row["score"] = score(sought, row["text"])
@@ -227,8 +230,7 @@ def _name(row: Row) -> tuple[Any, ...]:
     return tuple(value for name, value in row.items() if name != "text")
 
 
-def _read_hit(database: Database, index: _Index, owner: str, sought: Query, candidate: Row) -> SearchHit:
-    row = database.first(index.GET_HIT, {"owner_id": owner, **candidate})
+def _make_hit(sought: Query, candidate: Row, row: Row | None) -> SearchHit:
     assert row is not None  # noqa: S101  # it was found at the same moment
     return SearchHit(
         conversation_id=row["conversation_id"],

@@ -72,6 +72,7 @@ entry = Table(
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
 )
 Index("search_entry_words", entry.c.words, postgresql_using="gin")
+Index("search_entry_newest", entry.c.owner_id, entry.c.created_at, entry.c.id)
 
 
 def create_search(connection: Connection) -> None:

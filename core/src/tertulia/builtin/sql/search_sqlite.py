@@ -113,6 +113,16 @@ def _render_words(keys: Values, role: str, text: str) -> str:
     return f"{' '.join(scope)} {render_terms(text)}"
 
 
+def find_candidates(database: Database, values: Values) -> list[Row]:
+    """The newest hits of a match, with the beginnings of their texts."""
+    return database.all(FIND_CANDIDATES, values)
+
+
+def get_hits(database: Database, owner: str, candidates: Sequence[Row]) -> list[Row | None]:
+    """What there is to say of each of some candidates."""
+    return [database.first(GET_HIT, {"owner_id": owner, **candidate}) for candidate in candidates]
+
+
 def add(database: Database, texts: Sequence[Row]) -> None:
     """Add texts, each with whose it is, its ``role`` and its ``text``."""
     last = database.first(GET_LAST_NUMBER, {})

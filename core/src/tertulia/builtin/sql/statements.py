@@ -116,6 +116,7 @@ CONVERSATIONS: Select[Any] = select(
 
 GET_CONVERSATION = CONVERSATIONS.where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
 GET_STATE = select(_CONVERSATION.state).where(_IS_CONVERSATION, _CONVERSATION.state != "purged")
+_IS_THERE = exists().where(_IS_CONVERSATION, _CONVERSATION.state != "purged")  # not half gone
 GET_ACTIVE_BRANCH = select(_CONVERSATION.active_branch).where(_IS_CONVERSATION)
 # Who is going to change something of a conversation holds its row; SQLite has one who writes anyway.
 LOCK_CONVERSATION = select(_CONVERSATION.version).where(_IS_CONVERSATION).with_for_update()
@@ -239,14 +240,11 @@ ADD_CONVERSATION_TARGET = insert(schema.conversation_target).from_select(
     ),
 )
 
-GET_PENDING_ATTEMPTS = select(_ATTEMPT.message_id, _ATTEMPT.lease_until).where(
+GET_PENDING_ATTEMPTS = select(_ATTEMPT.message_id, _ATTEMPT.lease_until, _ATTEMPT.branch).where(
     _of(schema.attempt), _ATTEMPT.outcome == PENDING
 )
-GET_LAST_NUMBER = (
-    select(_ATTEMPT.number)
-    .where(_of(schema.attempt), _is(_ATTEMPT.message_id))
-    .order_by(_ATTEMPT.sequence.desc())
-    .limit(1)
+GET_LAST_NUMBER = select(func.coalesce(func.max(_ATTEMPT.number), 0).label("number")).where(
+    _of(schema.attempt), _is(_ATTEMPT.message_id)
 )
 _OUTCOME_ONLY = (
     "owner_id",
@@ -290,7 +288,7 @@ UPDATE_LEASE = (
     .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
     .values(lease_until=_bind(_ATTEMPT.lease_until))
 )
-GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt)).order_by(_ATTEMPT.sequence)
+GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt), _IS_THERE).order_by(_ATTEMPT.sequence)
 
 # The keys are known to who asks, and making ids of them takes longer than the rest.
 _NOT_READ = (
@@ -300,8 +298,10 @@ _NOT_READ = (
     "path_cost_pico",
     "path_cost_unknown_count",
 )
-MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ))
-GET_MESSAGE = MESSAGES.where(_IS_MESSAGE)
+# Asked along with the messages: whether anything is said of any in the conversation, as mostly nothing is.
+_IS_MARKED = exists().where(_of(schema.message_mark)).label("is_marked")
+MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ), _IS_MARKED)
+GET_MESSAGE = MESSAGES.where(_IS_MESSAGE, _IS_THERE)
 GET_PLACE = select(
     _MESSAGE.parent_id,
     _MESSAGE.segment,

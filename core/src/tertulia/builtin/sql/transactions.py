@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
@@ -120,7 +122,8 @@ def _write_alone(database: SQLiteDatabase, address: Address, job: Job[Any]) -> O
 
 def _roll_back(database: SQLiteDatabase) -> None:
     if database.connection.in_transaction:  # SQLite itself may have rolled back
-        database.connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # what went wrong before is what counts
+            database.connection.execute("ROLLBACK")
 
 
 def read_each(address: Address) -> Perform:

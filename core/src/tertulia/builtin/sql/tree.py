@@ -244,7 +244,7 @@ def countable(tokens: int | None) -> int:
 def explain_missing(database: Database, keys: Values, branch: str) -> TertuliaError:
     """Say what is not there: the branch, or the conversation."""
     conversation_id = keys["conversation_id"]
-    if database.first(statements.GET_ACTIVE_BRANCH, keys) is None:
+    if database.first(statements.GET_STATE, keys) is None:
         return explain_no_conversation(conversation_id)
     return BranchNotFoundError(
         f"conversation {conversation_id} has no branch {branch!r}",

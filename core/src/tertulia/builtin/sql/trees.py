@@ -131,7 +131,7 @@ def find_messages(
     rows = database.all(_FIND_PAGE, page)
     resolve(database, keys, rows, now)
     find = find_blobs(database, rows, _FIND_PAGE_BLOBS, page)
-    return add_marks(database, keys, [parse_message(row, find) for row in rows])
+    return add_marks(database, keys, rows, [parse_message(row, find) for row in rows])
 
 
 def _refuse_faults(trees: Sequence[ConversationTree]) -> None:

@@ -59,9 +59,10 @@ async def format_context(view: ContextView, request: Request, window: Window) ->
     *system, newest = request.messages
     fixed = view.count_tokens(request.messages)
     history = await view.history()
-    pinned = find_pinned(history)
+    pinned = _hold_together(history)
     fixed += view.count_tokens(pinned) if pinned else 0
-    others = [message for message in history if not message.mark.pinned] if pinned else history
+    held = set(map(id, pinned))
+    others = [message for message in history if id(message) not in held] if pinned else history
     kept, dropped = _fit_messages(others, window, view.count_tokens)
     tokens = view.count_tokens(kept)
     if window.max_tokens is not None and fixed + tokens > window.max_tokens:
@@ -78,6 +79,28 @@ async def format_context(view: ContextView, request: Request, window: Window) ->
 def find_pinned(history: Sequence[Message]) -> Sequence[Message]:
     """What somebody wants every request to hold."""
     return [message for message in history if message.mark.pinned]
+
+
+def _hold_together(history: Sequence[Message]) -> Sequence[Message]:
+    """
+    What is pinned, with what it cannot be sent without.
+
+    That are the results of calls, and the calls of results: a call without its result would get one that
+    says that it was not carried out.
+    """
+    if not find_pinned(history):
+        return ()
+    groups: list[list[Message]] = []
+    for message in history:
+        if message.role is Role.TOOL and groups and _has_calls(groups[-1][0]):
+            groups[-1].append(message)
+        else:
+            groups.append([message])
+    return [message for group in groups if find_pinned(group) for message in group]
+
+
+def _has_calls(message: Message) -> bool:
+    return message.role is Role.ASSISTANT and bool(message.tool_calls)
 
 
 def _put_in(

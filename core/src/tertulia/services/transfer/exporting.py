@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -44,10 +46,11 @@ async def export_conversations(
         TransferError: The file cannot be written. What was there is there still.
     """
     chosen = None if conversations is None else tuple(dict.fromkeys(conversations))
-    draft = target.with_name(f".{target.name}.{core.clock.new_id().hex}.part")
     total = None if chosen is None else len(chosen)
     writer = Writer()
     try:
+        target = await in_thread(core, _find_place, target)
+        draft = target.with_name(f".{core.clock.new_id().hex}.part")
         file = await in_thread(core, _create, draft)
         try:
             await in_thread(core, file.write, writer.begin())
@@ -59,7 +62,8 @@ async def export_conversations(
             await in_thread(core, file.write, writer.end())
             await in_thread(core, _publish, file, draft, target)
         except BaseException:
-            file.close()
+            with suppress(OSError):  # where the disk is full, closing writes what is left, and fails again
+                file.close()
             with suppress(OSError):
                 draft.unlink()
             raise
@@ -102,6 +106,25 @@ async def _export(core: Core, writer: Writer, record: ConversationRecord) -> Asy
         yield b"".join(map(writer.render_message, messages))
         last = messages[-1].id
     yield writer.render_attempts(attempts)
+
+
+def _find_place(target: Path) -> Path:
+    """
+    The file itself where a link was named; nothing but a file is replaced by one.
+
+    Raises:
+        OSError: It is there, and no file: putting a file in the place of a device would break it.
+    """
+    place = Path(os.path.realpath(target))
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        return place
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    return place
 
 
 def _create(draft: Path) -> BinaryIO:

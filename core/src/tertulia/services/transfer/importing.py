@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -161,7 +164,18 @@ def _refuse_problems(reader: Reader, source: Path) -> None:
 
 
 def _measure(source: Path) -> int:
-    return source.stat().st_size
+    """
+    How many bytes a file has.
+
+    Raises:
+        OSError: It is not there, or no file: a pipe can be read only once, and may keep its reader waiting.
+    """
+    found = source.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
+    return found.st_size
 
 
 def _detect(source: Path) -> Format:

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from tertulia.contracts.store import Settlement, Store
-from tertulia.domain.conversation import AttemptOutcome
+from tertulia.domain.conversation import AttemptOutcome, AttemptPurpose
 from tertulia.domain.message import MessageStatus, Role, Text, ToolResult
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money
 from tertulia.errors import (
@@ -16,9 +16,10 @@ from tertulia.errors import (
     BranchNotFoundError,
     ConversationBusyError,
     ErrorKind,
+    StoreError,
 )
 from tertulia.testing.clock import StandingClock
-from tertulia.testing.contracts.talk import MAIN, OWNER, STRANGER, Talk, end
+from tertulia.testing.contracts.talk import LEASE_SECONDS, MAIN, OWNER, STRANGER, Talk, end
 
 
 class AnswerContract:
@@ -54,6 +55,18 @@ class AnswerContract:
             assert (MAIN, expected, second.id) == (error.branch, error.expected, error.actual)
         assert ["one", "two"] == await talk.texts()
         assert 2 == (await talk.record()).message_count
+
+    async def test_a_message_is_stored_once(self, store: Store, clock: StandingClock) -> None:
+        """Another one of the same id is refused, and is not taken for the one that is there."""
+        talk = await Talk.begin(store, clock)
+        first = await talk.append("one")
+        again = attrs.evolve(talk.make_message("two"), id=first.id)
+        await talk.fork("other")
+
+        for branch in (MAIN, "other"):
+            with pytest.raises(StoreError):
+                await store.add_message(OWNER, talk.id, branch, again)
+        assert (["one"], 1) == (await talk.texts(), (await talk.record()).message_count)
 
     async def test_what_tools_returned_follows_its_call_or_nothing(
         self, store: Store, clock: StandingClock
@@ -280,6 +293,21 @@ class AnswerContract:
         ]
         assert 2 == (await talk.record()).message_count
 
+    async def test_a_title_does_not_disturb_the_numbers_of_attempts(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """Each attempt for a message follows all earlier ones, whatever those were made for."""
+        talk = await Talk.begin(store, clock)
+        first = await talk.ask("Hello")
+        await talk.fail(first)
+        second = await talk.ask_again(first.message_id)
+        await talk.fail(second)
+        title = end(talk.make_attempt(first.message_id), AttemptOutcome.SUCCEEDED)
+        title = attrs.evolve(title, purpose=AttemptPurpose.TITLE)
+        await store.record_attempt(OWNER, talk.id, MAIN, title)
+
+        assert 3 == (await talk.ask_again(first.message_id)).number
+
     async def test_a_message_whose_process_died_is_asked_again(
         self, store: Store, clock: StandingClock
     ) -> None:
@@ -364,7 +392,7 @@ class AnswerContract:
         for name in ("renamed", "removed"):
             await talk.fork(f"{name}-old")
             attempt = await talk.ask("Hello", f"{name}-old")
-            await talk.fork(f"{name}-beside", at=attempt.message_id)  # so that it may be renamed and removed
+            clock.advance(LEASE_SECONDS + 1)  # so that it may be renamed and removed
             await store.update_branch_name(OWNER, talk.id, f"{name}-old", name, clock.now())
             if name == "removed":
                 await store.remove_branch(OWNER, talk.id, name, clock.now())

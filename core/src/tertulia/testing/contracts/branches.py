@@ -241,6 +241,23 @@ class BranchContract:
         assert [MAIN] == await talk.branch_names()
         assert ["Hello", "Good morning"] == await talk.texts()
 
+    async def test_a_fork_at_the_question_does_not_let_the_asked_branch_go(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """The branch that was asked keeps its name and its place until it has its answer."""
+        talk = await Talk.begin(store, clock)
+        await talk.fork("asked")
+        attempt = await talk.ask("Hello", "asked")
+        await talk.fork("other", source="asked", at=attempt.message_id)
+
+        with pytest.raises(ConversationBusyError):
+            await store.update_branch_name(OWNER, talk.id, "asked", "renamed", clock.now())
+        with pytest.raises(ConversationBusyError):
+            await store.remove_branch(OWNER, talk.id, "asked", clock.now())
+        await talk.answer(attempt, Text("Good morning"), branch="asked")
+        assert [MAIN, "asked", "other"] == await talk.branch_names()
+        assert ["Hello", "Good morning"] == await talk.texts("asked")
+
     async def test_a_removed_branch_takes_nothing_along(self, store: Store, clock: StandingClock) -> None:
         """What it shared stays with the others, its own messages can be found, and its name is free."""
         talk = await _counted(store, clock, 3)

@@ -13,7 +13,7 @@ from tertulia.domain.message import Message, MessageStatus, Role
 from tertulia.domain.usage import Usage
 from tertulia.errors import ErrorKind
 from tertulia.testing.memory.kept import ENDED, Kept, is_partial
-from tertulia.testing.memory.refusals import explain_busy
+from tertulia.testing.memory.refusals import explain_busy, explain_stored
 
 LONGEST_NAME = 200
 
@@ -23,6 +23,8 @@ def append(kept: Kept, branch: str, message: Message) -> Message:
     head = kept.get_branch(branch)
     placed = place(message, head.head_id, kept.measure(head.head_id) + 1)
     assert placed.id is not None
+    if placed.id in kept.messages:
+        raise explain_stored(placed.id)
     kept.messages[placed.id] = placed
     kept.branches[branch] = attrs.evolve(head, head_id=placed.id, version=head.version + 1)
     return placed
@@ -41,9 +43,11 @@ def find_asked(kept: Kept, head_id: UUID | None) -> UUID | None:
     return kept.messages[head_id].parent_id
 
 
-def refuse_while_busy(kept: Kept, head_id: UUID | None, now: datetime, what: str) -> None:
-    """Raise a ConversationBusyError when an answer is under way where a branch ends."""
-    if kept.is_asked(find_asked(kept, head_id), now):
+def refuse_while_busy(
+    kept: Kept, head_id: UUID | None, now: datetime, what: str, branch: str | None = None
+) -> None:
+    """Raise a ConversationBusyError when an answer is under way, for a branch or any, where that ends."""
+    if kept.is_asked(find_asked(kept, head_id), now, branch):
         raise explain_busy(what)
 
 

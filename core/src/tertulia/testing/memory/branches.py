@@ -10,7 +10,7 @@ import attrs
 
 from tertulia.contracts.stores.branches import BranchStore
 from tertulia.domain.conversation import Branch
-from tertulia.testing.memory.answers import LONGEST_NAME, find_asked, refuse_while_busy
+from tertulia.testing.memory.answers import LONGEST_NAME, refuse_while_busy
 from tertulia.testing.memory.kept import Kept, is_partial
 from tertulia.testing.memory.part import Part
 from tertulia.testing.memory.refusals import (
@@ -145,15 +145,8 @@ def _check_name(kept: Kept, name: str) -> None:
 
 
 def _refuse_while_answered(kept: Kept, branch: str, now: datetime, what: str) -> None:
-    """
-    Raise a ConversationBusyError when an answer is under way that can only be meant for this branch.
-
-    Where another branch ends with the same question, or with what came of its answer, it may be that one's.
-    """
-    head_id = kept.branches[branch].head_id
-    others = [each.head_id for each in kept.branches.values() if each.name != branch]
-    if find_asked(kept, head_id) not in {find_asked(kept, other) for other in others}:
-        refuse_while_busy(kept, head_id, now, what)
+    """Raise a ConversationBusyError when an answer is under way that is meant for this branch."""
+    refuse_while_busy(kept, kept.branches[branch].head_id, now, what, branch)
 
 
 def _rename_attempts(kept: Kept, branch: str, name: str | None) -> None:

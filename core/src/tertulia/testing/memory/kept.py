@@ -148,9 +148,10 @@ class Kept:
             error_message=ENDED,
         )
 
-    def is_asked(self, message_id: UUID | None, now: datetime) -> bool:
-        """Whether an answer to a message is under way."""
-        return any(_runs(each, now) for each in self.find_pending(message_id))
+    def is_asked(self, message_id: UUID | None, now: datetime, branch: str | None = None) -> bool:
+        """Whether an answer to a message is under way, on a branch or on any."""
+        running = (each for each in self.find_pending(message_id) if _runs(each, now))
+        return any(branch in (None, each.branch) for each in running)
 
     def find_ended(self) -> list[Attempt]:
         """The attempts that somebody has settled."""

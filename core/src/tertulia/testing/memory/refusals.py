@@ -119,6 +119,15 @@ def explain_moved(
     )
 
 
+def explain_stored(message_id: UUID) -> StoreError:
+    """Say that no message is stored twice."""
+    return StoreError(
+        f"there is a message {message_id} already",
+        kept="it is as it was",
+        next_step="give the new one an id of its own",
+    )
+
+
 def explain_busy(what: str) -> ConversationBusyError:
     """Say that an answer is under way."""
     return ConversationBusyError(

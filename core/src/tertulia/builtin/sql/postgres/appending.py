@@ -37,6 +37,7 @@ _PLACED: dict[str, Column[Any]] = {
     "expected_head": schema.branch.c.head_id,
 }
 _GIVEN: dict[str, Column[Any]] = {
+    "place": schema.message.c.depth,  # in the order they are given in: ids may be equal in two conversations
     **{
         f"m_{name}": schema.message.c[name]
         for name in ("id", "role", "status", "text", "parts", "created_at")
@@ -76,8 +77,9 @@ async def append_each(link: Link, appends: Sequence[Append]) -> list[Message | L
     Returns:
         The messages with their places, in order.
     """
-    given = [row for append in appends if (row := _render(append)) is not None]
-    places: dict[UUID | None, tuple[UUID | None, int]] = {}
+    rendered = enumerate(map(_render, appends))
+    given = [{**row, "place": number} for number, row in rendered if row is not None]
+    places: dict[int, tuple[UUID | None, int]] = {}
     if given:
         asks, alone = any(row["a_id"] is not None for row in given), len(given) == 1
         sql, names = _compose(asks=asks, alone=alone)
@@ -85,8 +87,8 @@ async def append_each(link: Link, appends: Sequence[Append]) -> list[Message | L
         rows, _ = await link.run(sql, [column[0] for column in columns] if alone else columns)
         places = {row[0]: (row[1], row[2]) for row in rows}
     return [
-        place(append.message, *found) if (found := places.get(append.message.id)) else Left.OUT
-        for append in appends
+        place(append.message, *found) if (found := places.get(number)) else Left.OUT
+        for number, append in enumerate(appends)
     ]
 
 
@@ -197,7 +199,7 @@ WITH given AS MATERIALIZED (
     FROM moved
     WHERE conversation.owner_id = moved.owner_id AND conversation.id = moved.conversation_id
 )
-SELECT m_id, head_id, depth FROM moved
+SELECT place, head_id, depth FROM moved
 """
 _ATTEMPTS = """, asked AS (
     INSERT INTO attempt (owner_id, conversation_id, branch, sequence, id, message_id, number, provider, model,

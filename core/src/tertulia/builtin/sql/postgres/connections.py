@@ -152,7 +152,7 @@ async def transaction(link: Link, begin: str) -> AsyncGenerator[None]:
     Do something in a transaction, which is rolled back when it fails.
 
     Raises:
-        NotBegunError: None could be begun.
+        NotBegunError: None could be begun, or the connection was lost before its end.
         UnknownOutcomeError: It was lost at the very end.
     """
     try:
@@ -162,8 +162,10 @@ async def transaction(link: Link, begin: str) -> AsyncGenerator[None]:
         raise NotBegunError from error
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         await _roll_back(link)
+        if isinstance(error, FAILURES) and link.is_lost:
+            raise NotBegunError from error  # without a COMMIT nothing of it is kept
         raise
     try:
         await link.command("COMMIT")

@@ -35,6 +35,7 @@ from tertulia.builtin.sql.postgres.errors import (
     explain_opening,
     explain_reading,
     explain_writing,
+    get_state,
     may_try_again,
 )
 from tertulia.builtin.sql.postgres.revisions import migrate
@@ -197,8 +198,10 @@ class PostgresEngine(Engine):
                 return await append_each(link, appends)
         except StoreError:  # there is no connection
             return [Left.OUT for _ in appends]
-        except FAILURES:
-            return [Left.UNKNOWN for _ in appends]
+        except FAILURES as error:
+            # What the server itself refused is not written: only of what it did not answer nobody knows.
+            left = Left.OUT if get_state(error) else Left.UNKNOWN
+            return [left for _ in appends]
 
     def _find_turn(self, keys: Values | None) -> AbstractAsyncContextManager[None]:
         """
