@@ -143,6 +143,7 @@ def test_first_runs_at_once_all_succeed(tmp_path):
     assert [(b"0\n", b"")] * times == open_at_once(f"sqlite:///{tmp_path / 'new.db'}", times=times)
 
 
+@pytest.mark.parametrize("old_database", ["0001"], indirect=True)
 def test_upgrades_at_once_all_succeed(old_database):
     """Processes that open the same old database at once all find it upgraded."""
     assert [(b"1\n", b"")] * 4 == open_at_once(old_database, times=4)

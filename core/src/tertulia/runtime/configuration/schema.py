@@ -18,6 +18,7 @@ Node: TypeAlias = Given | Table[Given]
 Entry: TypeAlias = Setting | Table[Setting]
 Reader: TypeAlias = Callable[[Node], Entry | None]
 
+MAX_OWNER = 200
 _URL_FORM = "write it as https://HOST/PATH"
 
 
@@ -141,6 +142,16 @@ def _text(given: Given) -> str:
     return given.value.strip()
 
 
+def _owner(given: Given) -> str:
+    """A name that every database tells from every other one."""
+    name = _text(given)
+    if len(name) > MAX_OWNER or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise refuse(
+            given, f"must be a text of at most {MAX_OWNER} characters, none of them null or half of one"
+        )
+    return name
+
+
 def _secret(given: Given) -> Secret:
     return given.value if isinstance(given.value, Secret) else Secret(_text(given))
 
@@ -215,7 +226,7 @@ _CONVERSATION: Mapping[str, Reader] = {
 _TOP: Mapping[str, Reader] = {
     "default_provider": partial(_read_optional, _text),
     "fallback": partial(_read_optional, _names),
-    "owner": partial(_read, _text),
+    "owner": partial(_read, _owner),
     "store": partial(_read_optional, _text),
     "plugins": partial(_read, _names),
     "fetch_urls": partial(_read, _yes_or_no),

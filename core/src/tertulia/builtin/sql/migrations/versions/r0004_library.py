@@ -45,9 +45,9 @@ def _extend_conversation() -> None:
         _add("conversation", name, sa.BigInteger, "0")
     op.drop_index("conversation_recent", "conversation")
     shelf = ["owner_id", "state"]
+    op.create_index("conversation_title", "conversation", [*shelf, "title", sa.text("id DESC")])
     op.create_index("conversation_recent", "conversation", [*shelf, "updated_at", "id"])
     op.create_index("conversation_newest", "conversation", [*shelf, "id"])
-    op.create_index("conversation_title", "conversation", [*shelf, "title", sa.text("id DESC")])
     op.create_index("conversation_messages", "conversation", [*shelf, "message_count", "id"])
     op.create_index("conversation_cost", "conversation", [*shelf, "cost_pico", "id"])
 
