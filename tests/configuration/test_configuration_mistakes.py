@@ -131,7 +131,10 @@ TOP = (
         ("providers = 7", "line 1: providers must be a table; write a table for each name: providers.NAME"),
         (
             "conversation = 7",
-            "line 1: conversation must be a table; its keys are: auto_title, context_window, max_context_tokens",
+            (
+                "line 1: conversation must be a table; its keys are: "
+                "auto_title, context_window, max_context_tokens"
+            ),
         ),
         ("conversation.context_window = 0", "line 1: conversation.context_window must be at least 1"),
         ("conversation.context_window = 1.5", "line 1: conversation.context_window must be a whole number"),

@@ -184,8 +184,8 @@ class HookSpecifications:
         """
         Make the store for a URL.
 
-        Answered by whoever knows the URL's scheme, else by the core for ``sqlite:``, ``postgresql:`` and ``memory:``;
-        called once per client, which then opens and closes the store. ``None`` passes.
+        Answered by whoever knows the URL's scheme, else by the core for ``sqlite:``, ``postgresql:`` and
+        ``memory:``; called once per client, which then opens and closes the store. ``None`` passes.
         """
 
     @hookspec
