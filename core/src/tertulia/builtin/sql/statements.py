@@ -14,14 +14,11 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    FromClause,
     Insert,
-    Integer,
     ScalarSelect,
     Select,
     Table,
     and_,
-    bindparam,
     case,
     delete,
     exists,
@@ -31,9 +28,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql.elements import KeyedColumnElement
 
 from tertulia.builtin.sql import schema
+from tertulia.builtin.sql.binding import bind, is_, number, of, of_conversation
 from tertulia.builtin.sql.database import LARGEST
 from tertulia.builtin.sql.rows import BRANCH_COLUMNS, TOKEN_COLUMNS
 from tertulia.builtin.sql.schema import PENDING
@@ -50,24 +47,6 @@ _CHECKPOINT = schema.checkpoint.c
 _MODEL = schema.model.c
 
 
-def _bind(column: KeyedColumnElement[Any], name: str | None = None) -> ColumnElement[Any]:
-    return bindparam(f"b_{name or column.key}", type_=column.type)
-
-
-def _number(name: str) -> ColumnElement[int]:
-    return bindparam(f"b_{name}", type_=Integer())
-
-
-def _of(table: FromClause) -> ColumnElement[bool]:
-    """Rows of one owner's conversation: the owner is in every WHERE."""
-    keys = table.c
-    return and_(keys.owner_id == _bind(keys.owner_id), keys.conversation_id == _bind(keys.conversation_id))
-
-
-def _is(column: Column[Any], name: str | None = None) -> ColumnElement[bool]:
-    return column == _bind(column, name)
-
-
 def _same(table: Table, other: Table) -> ColumnElement[bool]:
     """Rows of the same owner's conversation."""
     return and_(table.c.owner_id == other.c.owner_id, table.c.conversation_id == other.c.conversation_id)
@@ -75,12 +54,12 @@ def _same(table: Table, other: Table) -> ColumnElement[bool]:
 
 def _set(table: Table, *but: str) -> dict[str, ColumnElement[Any]]:
     """Every column of a table but some, each to a parameter of its name."""
-    return {column.name: _bind(column) for column in table.c if column.name not in but}
+    return {column.name: bind(column) for column in table.c if column.name not in but}
 
 
 def _next_in_sequence(table: Table) -> ScalarSelect[int]:
     last = func.max(table.c.sequence)
-    return select(func.coalesce(last, 0) + 1).where(_of(table)).scalar_subquery()
+    return select(func.coalesce(last, 0) + 1).where(of(table)).scalar_subquery()
 
 
 def _insert(table: Table) -> Insert:
@@ -89,14 +68,12 @@ def _insert(table: Table) -> Insert:
     return insert(table).values({**_set(table, "sequence"), "sequence": _next_in_sequence(table)})
 
 
-_IS_CONVERSATION = and_(
-    _is(_CONVERSATION.owner_id), _CONVERSATION.id == _bind(_CONVERSATION.id, "conversation_id")
-)
-_IS_BRANCH = and_(_of(schema.branch), _is(_BRANCH.name, "branch"))
-_IS_MESSAGE = and_(_of(schema.message), _MESSAGE.id == _bind(_MESSAGE.id, "message_id"))
+_IS_CONVERSATION = of_conversation()
+_IS_BRANCH = and_(of(schema.branch), is_(_BRANCH.name, "branch"))
+_IS_MESSAGE = and_(of(schema.message), _MESSAGE.id == bind(_MESSAGE.id, "message_id"))
 
 ADD_CONVERSATION = insert(schema.conversation).values(
-    {**_set(schema.conversation), "id": _bind(_CONVERSATION.id, "conversation_id")}
+    {**_set(schema.conversation), "id": bind(_CONVERSATION.id, "conversation_id")}
 )
 ADD_SEGMENT = _insert(schema.segment)
 ADD_BRANCH = _insert(schema.branch)
@@ -124,31 +101,31 @@ LOCK_CONVERSATION = select(_CONVERSATION.version).where(_IS_CONVERSATION).with_f
 UPDATE_TITLE = (
     update(schema.conversation)
     .where(_IS_CONVERSATION)
-    .values(title=_bind(_CONVERSATION.title), updated_at=_bind(_CONVERSATION.updated_at))
+    .values(title=bind(_CONVERSATION.title), updated_at=bind(_CONVERSATION.updated_at))
 )
 TOUCH_CONVERSATION = (
-    update(schema.conversation).where(_IS_CONVERSATION).values(updated_at=_bind(_CONVERSATION.updated_at))
+    update(schema.conversation).where(_IS_CONVERSATION).values(updated_at=bind(_CONVERSATION.updated_at))
 )
 UPDATE_ACTIVE_BRANCH = (
     update(schema.conversation)
     .where(_IS_CONVERSATION)
-    .values(active_branch=_bind(_CONVERSATION.active_branch), updated_at=_bind(_CONVERSATION.updated_at))
+    .values(active_branch=bind(_CONVERSATION.active_branch), updated_at=bind(_CONVERSATION.updated_at))
 )
 # A sum that no column holds stays what it is, with one cost more unknown.
-_FITS = _CONVERSATION.cost_pico <= literal(LARGEST, BigInteger) - _bind(_CONVERSATION.cost_pico)
+_FITS = _CONVERSATION.cost_pico <= literal(LARGEST, BigInteger) - bind(_CONVERSATION.cost_pico)
 # Relative, so that nobody's addition is lost.
 COUNT = (
     update(schema.conversation)
     .where(_IS_CONVERSATION)
     .values(
-        message_count=_CONVERSATION.message_count + _bind(_CONVERSATION.message_count),
-        cost_pico=_CONVERSATION.cost_pico + case((_FITS, _bind(_CONVERSATION.cost_pico)), else_=0),
+        message_count=_CONVERSATION.message_count + bind(_CONVERSATION.message_count),
+        cost_pico=_CONVERSATION.cost_pico + case((_FITS, bind(_CONVERSATION.cost_pico)), else_=0),
         cost_unknown_count=_CONVERSATION.cost_unknown_count
-        + _bind(_CONVERSATION.cost_unknown_count)
+        + bind(_CONVERSATION.cost_unknown_count)
         + case((_FITS, 0), else_=1),
-        updated_at=_bind(_CONVERSATION.updated_at),
+        updated_at=bind(_CONVERSATION.updated_at),
         version=_CONVERSATION.version + 1,
-        **{column.name: column + _bind(column) for column in _CONVERSATION if column.name in TOKEN_COLUMNS},
+        **{column.name: column + bind(column) for column in _CONVERSATION if column.name in TOKEN_COLUMNS},
     )
 )
 
@@ -171,80 +148,78 @@ GET_HEAD = select(
     exists().where(_same(schema.attempt, schema.branch), _ATTEMPT.outcome == PENDING).label("is_pending"),
 ).where(_IS_BRANCH, _CONVERSATION.owner_id == _BRANCH.owner_id, _CONVERSATION.id == _BRANCH.conversation_id)
 GET_BRANCH = select(schema.branch).where(_IS_BRANCH)
-FIND_BRANCHES = select(schema.branch).where(_of(schema.branch)).order_by(_BRANCH.sequence)
+FIND_BRANCHES = select(schema.branch).where(of(schema.branch)).order_by(_BRANCH.sequence)
 UPDATE_TARGET = (
-    update(schema.branch)
-    .where(_IS_BRANCH)
-    .values(provider=_bind(_BRANCH.provider), model=_bind(_BRANCH.model))
+    update(schema.branch).where(_IS_BRANCH).values(provider=bind(_BRANCH.provider), model=bind(_BRANCH.model))
 )
 # Compare and swap: the head moves only from where the message was made for. NULL is the empty branch.
 MOVE_HEAD = (
     update(schema.branch)
-    .where(_IS_BRANCH, _BRANCH.head_id.is_not_distinct_from(_bind(_BRANCH.head_id, "parent_id")))
+    .where(_IS_BRANCH, _BRANCH.head_id.is_not_distinct_from(bind(_BRANCH.head_id, "parent_id")))
     .values(
-        segment=_bind(_BRANCH.segment),
-        head_id=_bind(_BRANCH.head_id, "id"),
-        head_depth=_bind(_BRANCH.head_depth, "depth"),
-        version=_BRANCH.version + _number("added"),
-        path_cost_pico=_bind(_BRANCH.path_cost_pico),
-        path_cost_unknown_count=_bind(_BRANCH.path_cost_unknown_count),
+        segment=bind(_BRANCH.segment),
+        head_id=bind(_BRANCH.head_id, "id"),
+        head_depth=bind(_BRANCH.head_depth, "depth"),
+        version=_BRANCH.version + number("added"),
+        path_cost_pico=bind(_BRANCH.path_cost_pico),
+        path_cost_unknown_count=bind(_BRANCH.path_cost_unknown_count),
     )
 )
 # What an answer cost is known once it is whole: then its branches, which end with it, know it too.
 UPDATE_PATH_COST = (
     update(schema.branch)
-    .where(_of(schema.branch), _BRANCH.head_id == _bind(_BRANCH.head_id, "id"))
+    .where(of(schema.branch), _BRANCH.head_id == bind(_BRANCH.head_id, "id"))
     .values(
-        path_cost_pico=_bind(_BRANCH.path_cost_pico),
-        path_cost_unknown_count=_bind(_BRANCH.path_cost_unknown_count),
+        path_cost_pico=bind(_BRANCH.path_cost_pico),
+        path_cost_unknown_count=bind(_BRANCH.path_cost_unknown_count),
     )
 )
-RENAME_BRANCH = update(schema.branch).where(_IS_BRANCH).values(name=_bind(_BRANCH.name))
+RENAME_BRANCH = update(schema.branch).where(_IS_BRANCH).values(name=bind(_BRANCH.name))
 RENAME_ORIGIN = (
     update(schema.branch)
-    .where(_of(schema.branch), _is(_BRANCH.forked_from, "branch"))
-    .values(forked_from=_bind(_BRANCH.forked_from, "name"))
+    .where(of(schema.branch), is_(_BRANCH.forked_from, "branch"))
+    .values(forked_from=bind(_BRANCH.forked_from, "name"))
 )
 # Deeper than where the removed branch itself was forked, nothing is shared with the one before it.
 INHERIT_ORIGIN = (
     update(schema.branch)
-    .where(_of(schema.branch), _is(_BRANCH.forked_from, "branch"))
+    .where(of(schema.branch), is_(_BRANCH.forked_from, "branch"))
     .values(
-        forked_from=_bind(_BRANCH.forked_from),
+        forked_from=bind(_BRANCH.forked_from),
         fork_depth=case(
-            (_BRANCH.fork_depth < _bind(_BRANCH.fork_depth), _BRANCH.fork_depth),
-            else_=_bind(_BRANCH.fork_depth),
+            (_BRANCH.fork_depth < bind(_BRANCH.fork_depth), _BRANCH.fork_depth),
+            else_=bind(_BRANCH.fork_depth),
         ),
     )
 )
 REMOVE_BRANCH = delete(schema.branch).where(_IS_BRANCH)
 RENAME_ATTEMPTS = (
     update(schema.attempt)
-    .where(_of(schema.attempt), _is(_ATTEMPT.branch))
-    .values(branch=_bind(_ATTEMPT.branch, "name"))
+    .where(of(schema.attempt), is_(_ATTEMPT.branch))
+    .values(branch=bind(_ATTEMPT.branch, "name"))
 )
 
 ADD_TAG = insert(schema.tag).from_select(
     [column.name for column in schema.tag.c],
-    select(*map(_bind, schema.tag.c)).where(~exists().where(_of(schema.tag), _is(schema.tag.c.tag))),
+    select(*map(bind, schema.tag.c)).where(~exists().where(of(schema.tag), is_(schema.tag.c.tag))),
 )
-GET_TAGS = select(schema.tag.c.tag).where(_of(schema.tag)).order_by(schema.tag.c.tag)
+GET_TAGS = select(schema.tag.c.tag).where(of(schema.tag)).order_by(schema.tag.c.tag)
 ADD_CONVERSATION_TARGET = insert(schema.conversation_target).from_select(
     [column.name for column in schema.conversation_target.c],
-    select(*map(_bind, schema.conversation_target.c)).where(
+    select(*map(bind, schema.conversation_target.c)).where(
         ~exists().where(
-            _of(schema.conversation_target),
-            _is(schema.conversation_target.c.provider),
-            _is(schema.conversation_target.c.model),
+            of(schema.conversation_target),
+            is_(schema.conversation_target.c.provider),
+            is_(schema.conversation_target.c.model),
         )
     ),
 )
 
 GET_PENDING_ATTEMPTS = select(_ATTEMPT.message_id, _ATTEMPT.lease_until, _ATTEMPT.branch).where(
-    _of(schema.attempt), _ATTEMPT.outcome == PENDING
+    of(schema.attempt), _ATTEMPT.outcome == PENDING
 )
 GET_LAST_NUMBER = select(func.coalesce(func.max(_ATTEMPT.number), 0).label("number")).where(
-    _of(schema.attempt), _is(_ATTEMPT.message_id)
+    of(schema.attempt), is_(_ATTEMPT.message_id)
 )
 _OUTCOME_ONLY = (
     "owner_id",
@@ -260,35 +235,35 @@ _OUTCOME_ONLY = (
 )
 SETTLE_ATTEMPT = (
     update(schema.attempt)
-    .where(_of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
+    .where(of(schema.attempt), is_(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
     .values(_set(schema.attempt, *_OUTCOME_ONLY, "started_at"))
 )
 # What the store settled in the name of a process that was thought dead has its lease still.
 SETTLE_TAKEN_OVER = (
     update(schema.attempt)
-    .where(_of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.lease_until.is_not(None))
+    .where(of(schema.attempt), is_(_ATTEMPT.id), _ATTEMPT.lease_until.is_not(None))
     .values(_set(schema.attempt, *_OUTCOME_ONLY, "started_at"))
 )
 TAKE_OVER_ATTEMPTS = (
     update(schema.attempt)
-    .where(_of(schema.attempt), _is(_ATTEMPT.message_id), _ATTEMPT.outcome == PENDING)
+    .where(of(schema.attempt), is_(_ATTEMPT.message_id), _ATTEMPT.outcome == PENDING)
     .values(
-        outcome=_bind(_ATTEMPT.outcome),
-        error_kind=_bind(_ATTEMPT.error_kind),
-        error_message=_bind(_ATTEMPT.error_message),
+        outcome=bind(_ATTEMPT.outcome),
+        error_kind=bind(_ATTEMPT.error_kind),
+        error_message=bind(_ATTEMPT.error_message),
         lease_until=func.coalesce(_ATTEMPT.lease_until, _ATTEMPT.started_at),
     )
 )
 GET_PENDING_ATTEMPT = select(_ATTEMPT.id).where(
-    _of(schema.attempt), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING
+    of(schema.attempt), is_(_ATTEMPT.id), _ATTEMPT.outcome == PENDING
 )
-GET_BRANCH_OF_ATTEMPT = select(_ATTEMPT.branch).where(_of(schema.attempt), _is(_ATTEMPT.id))
+GET_BRANCH_OF_ATTEMPT = select(_ATTEMPT.branch).where(of(schema.attempt), is_(_ATTEMPT.id))
 UPDATE_LEASE = (
     update(schema.attempt)
-    .where(_is(_ATTEMPT.owner_id), _is(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
-    .values(lease_until=_bind(_ATTEMPT.lease_until))
+    .where(is_(_ATTEMPT.owner_id), is_(_ATTEMPT.id), _ATTEMPT.outcome == PENDING)
+    .values(lease_until=bind(_ATTEMPT.lease_until))
 )
-GET_ATTEMPTS = select(schema.attempt).where(_of(schema.attempt), _IS_THERE).order_by(_ATTEMPT.sequence)
+GET_ATTEMPTS = select(schema.attempt).where(of(schema.attempt), _IS_THERE).order_by(_ATTEMPT.sequence)
 
 # The keys are known to who asks, and making ids of them takes longer than the rest.
 _NOT_READ = (
@@ -299,7 +274,7 @@ _NOT_READ = (
     "path_cost_unknown_count",
 )
 # Asked along with the messages: whether anything is said of any in the conversation, as mostly nothing is.
-_IS_MARKED = exists().where(_of(schema.message_mark)).label("is_marked")
+_IS_MARKED = exists().where(of(schema.message_mark)).label("is_marked")
 MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ), _IS_MARKED)
 GET_MESSAGE = MESSAGES.where(_IS_MESSAGE, _IS_THERE)
 GET_PLACE = select(
@@ -315,13 +290,11 @@ GET_PLACE = select(
 UPDATE_STATUS = (
     update(schema.message)
     .where(_IS_MESSAGE, _MESSAGE.status != MessageStatus.COMPLETE.value)
-    .values(status=_bind(_MESSAGE.status))
+    .values(status=bind(_MESSAGE.status))
 )
 _NEXT, _FORK = schema.message.alias("next"), schema.segment.alias("fork")
-_IS_ANSWER = and_(_of(_NEXT), _NEXT.c.depth == _MESSAGE.depth + 1, _NEXT.c.role == Role.ASSISTANT.value)
-_IS_FORKED = and_(
-    _of(_FORK), _FORK.c.parent_segment == _MESSAGE.segment, _FORK.c.fork_depth == _MESSAGE.depth
-)
+_IS_ANSWER = and_(of(_NEXT), _NEXT.c.depth == _MESSAGE.depth + 1, _NEXT.c.role == Role.ASSISTANT.value)
+_IS_FORKED = and_(of(_FORK), _FORK.c.parent_segment == _MESSAGE.segment, _FORK.c.fork_depth == _MESSAGE.depth)
 # A message that has an answer is complete, whatever becomes of another one. The first that followed it
 # stands on its segment, and each other one begins a segment.
 REOPEN_MESSAGE = (
@@ -331,20 +304,20 @@ REOPEN_MESSAGE = (
         ~exists().where(_IS_ANSWER, _NEXT.c.segment == _MESSAGE.segment),
         ~exists().where(_IS_FORKED, _IS_ANSWER, _NEXT.c.segment == _FORK.c.id),
     )
-    .values(status=_bind(_MESSAGE.status))
+    .values(status=bind(_MESSAGE.status))
 )
-_PATH_FITS = _MESSAGE.path_cost_pico <= literal(LARGEST, BigInteger) - _bind(_MESSAGE.path_cost_pico)
+_PATH_FITS = _MESSAGE.path_cost_pico <= literal(LARGEST, BigInteger) - bind(_MESSAGE.path_cost_pico)
 COMPLETE_MESSAGE = (
     update(schema.message)
-    .where(_of(schema.message), _is(_MESSAGE.id), _MESSAGE.status == PENDING)
+    .where(of(schema.message), is_(_MESSAGE.id), _MESSAGE.status == PENDING)
     .values(
         {
             **_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"),
             # Until now its cost counted as unknown.
             "path_cost_pico": _MESSAGE.path_cost_pico
-            + case((_PATH_FITS, _bind(_MESSAGE.path_cost_pico)), else_=0),
+            + case((_PATH_FITS, bind(_MESSAGE.path_cost_pico)), else_=0),
             "path_cost_unknown_count": _MESSAGE.path_cost_unknown_count
-            + case((_PATH_FITS, _bind(_MESSAGE.path_cost_unknown_count) - 1), else_=0),
+            + case((_PATH_FITS, bind(_MESSAGE.path_cost_unknown_count) - 1), else_=0),
         }
     )
     .returning(_MESSAGE.depth, _MESSAGE.path_cost_pico, _MESSAGE.path_cost_unknown_count)
@@ -352,13 +325,13 @@ COMPLETE_MESSAGE = (
 INTERRUPT_MESSAGE = (
     update(schema.message)
     .where(_IS_MESSAGE)
-    .values(text=_bind(_MESSAGE.text), parts=_bind(_MESSAGE.parts), status=_bind(_MESSAGE.status))
+    .values(text=bind(_MESSAGE.text), parts=bind(_MESSAGE.parts), status=bind(_MESSAGE.status))
 )
 
 _PIECE: tuple[Column[Any], ...] = tuple(schema.checkpoint.c)
 ADD_CHECKPOINT = insert(schema.checkpoint).from_select(
     [column.name for column in _PIECE],
-    select(*map(_bind, _PIECE)).where(exists().where(_IS_MESSAGE, _MESSAGE.status == PENDING)),
+    select(*map(bind, _PIECE)).where(exists().where(_IS_MESSAGE, _MESSAGE.status == PENDING)),
 )
 GET_PIECES = (
     select(_CHECKPOINT.message_id, _CHECKPOINT.text, _CHECKPOINT.thoughts, _MESSAGE.parent_id)
@@ -366,15 +339,15 @@ GET_PIECES = (
         schema.message,
         _same(schema.message, schema.checkpoint) & (_MESSAGE.id == _CHECKPOINT.message_id),
     )
-    .where(_of(schema.checkpoint))
+    .where(of(schema.checkpoint))
     .order_by(_CHECKPOINT.message_id, _CHECKPOINT.number)
 )
-REMOVE_PIECES = delete(schema.checkpoint).where(_of(schema.checkpoint), _is(_CHECKPOINT.message_id))
+REMOVE_PIECES = delete(schema.checkpoint).where(of(schema.checkpoint), is_(_CHECKPOINT.message_id))
 
 
 ADD_BLOB = insert(schema.blob).from_select(
     [column.name for column in schema.blob.c],
-    select(*map(_bind, schema.blob.c)).where(~exists().where(_is(_BLOB.owner_id), _is(_BLOB.sha256))),
+    select(*map(bind, schema.blob.c)).where(~exists().where(is_(_BLOB.owner_id), is_(_BLOB.sha256))),
 )
 
 
@@ -395,20 +368,20 @@ def _climb(start: Select[*tuple[Any, ...]]) -> CTE:
             run.c.bottom,
         )
         .join(run, _SEGMENT.id == run.c.segment)
-        .where(_of(schema.segment), _SEGMENT.parent_segment.is_not(None), forked_below > run.c.bottom)
+        .where(of(schema.segment), _SEGMENT.parent_segment.is_not(None), forked_below > run.c.bottom)
     )
 
 
 def _make_path() -> CTE:
-    end, before = _BRANCH.head_depth + 1, _number("before_depth")
+    end, before = _BRANCH.head_depth + 1, number("before_depth")
     below = case((end < before, end), else_=before)
-    start = select(_BRANCH.segment, below.label("below"), (below - _number("limit")).label("bottom"))
+    start = select(_BRANCH.segment, below.label("below"), (below - number("limit")).label("bottom"))
     return _climb(start.where(_IS_BRANCH))
 
 
 _PATH = _make_path()
 _ON_PATH = and_(
-    _of(schema.message),
+    of(schema.message),
     _MESSAGE.segment == _PATH.c.segment,
     _MESSAGE.depth < _PATH.c.below,
     _MESSAGE.depth >= _PATH.c.bottom,
@@ -417,23 +390,23 @@ _ON_PATH = and_(
 GET_PATH = MESSAGES.join(_PATH, _ON_PATH).order_by(_MESSAGE.depth)
 GET_SEGMENTS = select(
     _climb(
-        select(_bind(_SEGMENT.id, "segment").label("segment"), _number("below").label("below")).add_columns(
+        select(bind(_SEGMENT.id, "segment").label("segment"), number("below").label("below")).add_columns(
             literal(0).label("bottom")
         )
     )
 )
 
-_BLOBS = select(_BLOB.sha256, _BLOB.bytes).where(_is(_BLOB.owner_id))
-_HELD = select(_MESSAGE_BLOB.sha256).where(_of(schema.message_blob))
+_BLOBS = select(_BLOB.sha256, _BLOB.bytes).where(is_(_BLOB.owner_id))
+_HELD = select(_MESSAGE_BLOB.sha256).where(of(schema.message_blob))
 _IDS_ON_PATH = select(_MESSAGE.id).join(_PATH, _ON_PATH)
-GET_MESSAGE_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_is(_MESSAGE_BLOB.message_id))))
+GET_MESSAGE_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(is_(_MESSAGE_BLOB.message_id))))
 GET_PATH_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_MESSAGE_BLOB.message_id.in_(_IDS_ON_PATH))))
 
 ADD_MODEL = insert(schema.model).values(_set(schema.model))
 UPDATE_MODEL = (
     update(schema.model)
-    .where(_is(_MODEL.owner_id), _is(_MODEL.provider), _is(_MODEL.id))
-    .values(facts=_bind(_MODEL.facts))
+    .where(is_(_MODEL.owner_id), is_(_MODEL.provider), is_(_MODEL.id))
+    .values(facts=bind(_MODEL.facts))
 )
-GET_ALL_MODELS = select(schema.model).where(_is(_MODEL.owner_id)).order_by(_MODEL.provider, _MODEL.id)
-GET_MODELS = GET_ALL_MODELS.where(_is(_MODEL.provider))
+GET_ALL_MODELS = select(schema.model).where(is_(_MODEL.owner_id)).order_by(_MODEL.provider, _MODEL.id)
+GET_MODELS = GET_ALL_MODELS.where(is_(_MODEL.provider))
