@@ -103,10 +103,9 @@ class Talked:
         return waiting is not None and waiting.is_under_way
 
     def is_held(self, branch: str) -> bool:
-        """Whether an answer is under way that no other branch ends with."""
-        question = self.question_at(self.head(branch))
-        others = {self.question_at(self.head(each)) for each in self.branches if each != branch}
-        return question not in others and self.is_busy(self.head(branch))
+        """Whether an answer is under way that was asked for on this branch, and belongs where it ends."""
+        waiting = self.waits_for(self.head(branch))
+        return waiting is not None and waiting.is_under_way and waiting.branch == branch
 
     def take_over(self, branch: str) -> None:
         """Who writes settles what the dead have left."""

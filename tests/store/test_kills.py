@@ -121,7 +121,7 @@ async def _check(path: Path, acknowledged: Iterable[list[str]]) -> None:
     store = SQLStore(f"sqlite:///{path}", clock)
     await store.open()
     found: dict[UUID, Message] = {}
-    for record in await store.find_conversations(OWNER):
+    for record in await store.find_conversations(OWNER, limit=100_000):
         messages = await store.get_messages(OWNER, record.id, MAIN)
         assert list(range(len(messages))) == [message.depth for message in messages]
         assert [None, *(each.id for each in messages[:-1])] == [each.parent_id for each in messages]
@@ -151,7 +151,7 @@ async def _go_on(path: Path) -> None:
     store = SQLStore(f"sqlite:///{path}", clock)
     await store.open()
     statuses: set[MessageStatus] = set()
-    for record in await store.find_conversations(OWNER):
+    for record in await store.find_conversations(OWNER, limit=100_000):
         talk = Talk(store, clock, record.id)
         before = await talk.history()
         statuses |= {message.status for message in before}
