@@ -41,7 +41,9 @@ async def test_another_model_may_be_asked(client):
 
     await trip.suggest_title("gemini")
 
-    assert ["openai", "gemini"] == [attempt.provider for attempt in await trip.attempts()]
+    answer, asked = await trip.attempts()
+    assert ("openai", "gemini") == (answer.provider, asked.provider)
+    assert "promptTokenCount" in (asked.raw_usage or "")
 
 
 async def test_a_title_that_fails_is_in_the_ledger_too(open_client, one, database):

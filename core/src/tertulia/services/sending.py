@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -21,25 +21,22 @@ import attrs
 from tertulia.contracts.store import Settlement
 from tertulia.domain.conversation import Attempt, AttemptOutcome
 from tertulia.domain.event import Completed, Event, FallbackTaken
-from tertulia.domain.exchange import Delta, ProviderReply, Reply, Request, Target
+from tertulia.domain.exchange import ProviderReply, Reply, Request, Target
 from tertulia.domain.message import Message, MessageStatus, Part, Role
 from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
-from tertulia.domain.usage import Usage
 from tertulia.errors import (
     AllProvidersFailed,
     ErrorKind,
-    PluginError,
     ProviderError,
     StoreError,
     StreamInterruptedError,
     TertuliaError,
 )
-from tertulia.runtime.serialization import encode_json
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
 from tertulia.services.counting import learn_from_answer, learn_from_error
+from tertulia.services.ending import close_iterator, end_attempt, explain_foreign
 from tertulia.services.keeping import LEASE, Keeper
-from tertulia.services.pricing import price_trial
 from tertulia.services.questions import Question, join_parts
 from tertulia.services.routing.policy import targets_after
 from tertulia.services.stream import NOTHING_SENT, ReplyStream, Turn
@@ -182,11 +179,11 @@ class Send:
             learn_from_error(self._core, request, trial.context, error)
             raise
         except Exception as error:
-            raise _foreign(error, trial.target) from error
+            raise explain_foreign(error, trial.target) from error
         finally:
             # The provider's own iterator comes last, in case a wrapper around it forgot to close it.
             for each in to_close:
-                await _close(each, trial)
+                await close_iterator(each, trial)
         trial.check_reply()
         learn_from_answer(self._core, request, trial.context, _known(trial.reply))
 
@@ -341,21 +338,7 @@ class Send:
 
     def _end(self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None = None) -> Attempt:
         """The attempt as it ended, with whatever the provider reported of it."""
-        reply = trial.reply
-        kind = None if error is None else error.kind
-        ended = attrs.evolve(
-            trial.attempt,
-            lease_until=None,
-            outcome=outcome,
-            error_kind=ErrorKind.CANCELLED if outcome is AttemptOutcome.CANCELLED else kind,
-            error_message=None if error is None else error.message,
-            latency_seconds=trial.elapsed(self._core.clock),
-            first_content_seconds=trial.first_content,
-            usage=_usage_of(error) if reply is None else reply.usage,
-            cost=price_trial(self._core, trial, error),
-            request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
-            raw_usage=None if reply is None else _encode_raw(reply.billing.raw),
-        )
+        ended = end_attempt(self._core, trial, outcome, error)
         self._attempts = [*(each for each in self._attempts if each.id != ended.id), ended]
         return ended
 
@@ -425,38 +408,6 @@ class Send:
 
     def _observe_start(self, trial: Trial) -> None:
         self._core.plugins.observe(AttemptStarted(self._question.tree.id, trial.attempt))
-
-
-async def _close(iterator: AsyncIterator[Delta], trial: Trial) -> None:
-    """Close an iterator; one that fails at it has nothing to say about the answer."""
-    close = getattr(iterator, "aclose", None)
-    try:
-        if close is not None:
-            await close()
-    except Exception as error:  # noqa: BLE001  # foreign code, after its work is done
-        _log.warning("provider %r failed while closing: %s", trial.target.provider, type(error).__name__)
-
-
-def _encode_raw(usage: object) -> str | None:
-    """The provider's own usage object as text; None where there is none, or none that can be written."""
-    try:
-        return None if usage is None else encode_json(usage).decode()
-    except (TypeError, ValueError, RecursionError):
-        return None
-
-
-def _usage_of(error: TertuliaError | None) -> Usage:
-    usage = getattr(error, "usage", None)
-    return usage if isinstance(usage, Usage) else Usage()
-
-
-def _foreign(error: Exception, target: Target) -> PluginError:
-    return PluginError(
-        f"provider {target.provider!r}, or a plugin around it, raised {type(error).__name__}: {error}",
-        provider=target.provider,
-        hook="send_message",
-        next_step="see the cause below; a driver raises tertulia.ProviderError only",
-    )
 
 
 def _known(value: Any) -> Any:

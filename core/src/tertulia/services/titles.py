@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
-
 from tertulia.domain.context import Context, ContextReport
 from tertulia.domain.conversation import Attempt, AttemptOutcome, AttemptPurpose
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, MessageStatus, Role, join_text
-from tertulia.errors import BranchError, ErrorKind, PluginError, TertuliaError
+from tertulia.errors import BranchError, TertuliaError
 from tertulia.services.core import Core
+from tertulia.services.ending import close_iterator, end_attempt, explain_foreign
 from tertulia.services.path import may_be_sent
-from tertulia.services.pricing import price_trial
 from tertulia.services.tree import Line, Tree
 from tertulia.services.trial import Trial
 
@@ -49,7 +47,7 @@ async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | Non
         raise
     except Exception as error:
         await _record(core, tree, line, trial, AttemptOutcome.FAILED, None)
-        raise _foreign(error, target) from error
+        raise explain_foreign(error, target) from error
     except BaseException:
         await _record(core, tree, line, trial, AttemptOutcome.CANCELLED, None)
         raise
@@ -102,26 +100,14 @@ async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
             trial.take(delta, core.clock)
     finally:
         for each in to_close:
-            if (close := getattr(each, "aclose", None)) is not None:
-                await close()
+            await close_iterator(each, trial)
     trial.check_reply()
 
 
 async def _record(
     core: Core, tree: Tree, line: Line, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
 ) -> None:
-    reply = trial.reply
-    kind = ErrorKind.CANCELLED if outcome is AttemptOutcome.CANCELLED else None
-    ended = attrs.evolve(
-        trial.attempt,
-        outcome=outcome,
-        error_kind=kind if error is None else error.kind,
-        error_message=None if error is None else error.message,
-        latency_seconds=trial.elapsed(core.clock),
-        usage=trial.attempt.usage if reply is None else reply.usage,
-        cost=price_trial(core, trial, error),
-        request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
-    )
+    ended = end_attempt(core, trial, outcome, error)
     recording = core.store.record_attempt(core.owner, tree.id, line.name, ended)
     _, was_cancelled = await core.see_through(recording)
     if was_cancelled:
@@ -138,11 +124,3 @@ def _tidy(trial: Trial) -> str:
     lines = join_text(trial.reply.parts).strip().splitlines()
     title = " ".join((lines[0] if lines else "").removeprefix("Title:").split()).strip(" \"'*#“”«»„.")
     return title if len(title) <= LONGEST_TITLE else f"{title[: LONGEST_TITLE - 1]}…"
-
-
-def _foreign(error: Exception, target: Target) -> PluginError:
-    return PluginError(
-        f"provider {target.provider!r} raised {type(error).__name__}: {error}",
-        provider=target.provider,
-        hook="send_message",
-    )
