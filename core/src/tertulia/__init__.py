@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from tertulia.contracts.hookspecs import API_VERSION, DEFER, hookimpl
     from tertulia.contracts.provider import Provider
     from tertulia.contracts.store import Checkpoint, Settlement, Store
+    from tertulia.domain.budget import (
+        Account,
+        AccountState,
+        Budget,
+        BudgetPeriod,
+        BudgetScope,
+        BudgetState,
+        Reservation,
+    )
     from tertulia.domain.catalogue import ModelChange, ModelChanges, SyncedProvider, SyncReport, Verification
     from tertulia.domain.config import ProviderConfig, Secret, Setting
     from tertulia.domain.context import Context, ContextReport, Dropped, Window
@@ -33,8 +42,10 @@ if TYPE_CHECKING:
     from tertulia.domain.estimate import CostEstimate
     from tertulia.domain.event import (
         Completed,
+        Continued,
         Event,
         FallbackTaken,
+        Queued,
         Restarted,
         RetryScheduled,
         StepCompleted,
@@ -54,7 +65,9 @@ if TYPE_CHECKING:
         ToolCallDelta,
         Translated,
     )
+    from tertulia.domain.health import BreakerState, ProviderHealth, TargetHealth
     from tertulia.domain.library import ConversationFilter, MarkChange, MergeReport, Order, SearchHit, Snippet
+    from tertulia.domain.limits import Limits, RateLimits
     from tertulia.domain.measuring import measure_image
     from tertulia.domain.media import Audio, Document, Image, Media, OpaqueState, ProviderFile, Video
     from tertulia.domain.message import (
@@ -76,13 +89,18 @@ if TYPE_CHECKING:
         Answered,
         AttemptEnded,
         AttemptStarted,
+        BreakerChanged,
+        BudgetWarned,
         FellBack,
         Notice,
+        Recovered,
+        Retried,
         SendFailed,
         Switched,
     )
     from tertulia.domain.options import Options, Timeouts
     from tertulia.domain.price import LongContext, Price, Rates
+    from tertulia.domain.routing import OnInterrupt, Routing, Strategy
     from tertulia.domain.statistics import Activity, CostAnalysis, CostGroup, CostRow, Percentiles, Statistics
     from tertulia.domain.tokens import TokenCount, TokenSource, TokenWeights
     from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
@@ -97,6 +115,7 @@ if TYPE_CHECKING:
         BranchExistsError,
         BranchMovedError,
         BranchNotFoundError,
+        BudgetExceededError,
         ConfigurationError,
         ConnectionFailedError,
         ContentFilteredError,
@@ -105,6 +124,7 @@ if TYPE_CHECKING:
         ConversationBusyError,
         ConversationNotFoundError,
         DriverNotInstalledError,
+        DuplicateMessageError,
         EmptyResponseError,
         ErrorKind,
         InvalidOutputError,
@@ -119,6 +139,7 @@ if TYPE_CHECKING:
         ProtocolError,
         ProviderError,
         ProviderTimeoutError,
+        QueueFullError,
         QuotaExhaustedError,
         RateLimitError,
         ServerError,
@@ -164,6 +185,15 @@ _HOMES = {
         "Settlement",
         "Store",
     ),
+    "tertulia.domain.budget": (
+        "Account",
+        "AccountState",
+        "Budget",
+        "BudgetPeriod",
+        "BudgetScope",
+        "BudgetState",
+        "Reservation",
+    ),
     "tertulia.domain.catalogue": (
         "ModelChange",
         "ModelChanges",
@@ -196,8 +226,10 @@ _HOMES = {
     "tertulia.domain.estimate": ("CostEstimate",),
     "tertulia.domain.event": (
         "Completed",
+        "Continued",
         "Event",
         "FallbackTaken",
+        "Queued",
         "Restarted",
         "RetryScheduled",
         "StepCompleted",
@@ -217,6 +249,11 @@ _HOMES = {
         "ToolCallDelta",
         "Translated",
     ),
+    "tertulia.domain.health": (
+        "BreakerState",
+        "ProviderHealth",
+        "TargetHealth",
+    ),
     "tertulia.domain.library": (
         "ConversationFilter",
         "MarkChange",
@@ -224,6 +261,10 @@ _HOMES = {
         "Order",
         "SearchHit",
         "Snippet",
+    ),
+    "tertulia.domain.limits": (
+        "Limits",
+        "RateLimits",
     ),
     "tertulia.domain.measuring": ("measure_image",),
     "tertulia.domain.media": (
@@ -258,8 +299,12 @@ _HOMES = {
         "Answered",
         "AttemptEnded",
         "AttemptStarted",
+        "BreakerChanged",
+        "BudgetWarned",
         "FellBack",
         "Notice",
+        "Recovered",
+        "Retried",
         "SendFailed",
         "Switched",
     ),
@@ -271,6 +316,11 @@ _HOMES = {
         "LongContext",
         "Price",
         "Rates",
+    ),
+    "tertulia.domain.routing": (
+        "OnInterrupt",
+        "Routing",
+        "Strategy",
     ),
     "tertulia.domain.statistics": (
         "Activity",
@@ -315,6 +365,7 @@ _HOMES = {
         "BranchExistsError",
         "BranchMovedError",
         "BranchNotFoundError",
+        "BudgetExceededError",
         "ConfigurationError",
         "ConnectionFailedError",
         "ContentFilteredError",
@@ -323,6 +374,7 @@ _HOMES = {
         "ConversationBusyError",
         "ConversationNotFoundError",
         "DriverNotInstalledError",
+        "DuplicateMessageError",
         "EmptyResponseError",
         "ErrorKind",
         "InvalidOutputError",
@@ -337,6 +389,7 @@ _HOMES = {
         "ProtocolError",
         "ProviderError",
         "ProviderTimeoutError",
+        "QueueFullError",
         "QuotaExhaustedError",
         "RateLimitError",
         "ServerError",
@@ -378,6 +431,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "__version__",
     "API_VERSION",
+    "Account",
+    "AccountState",
     "Activity",
     "AllProvidersFailed",
     "Answered",
@@ -396,6 +451,14 @@ __all__ = [
     "BranchExistsError",
     "BranchMovedError",
     "BranchNotFoundError",
+    "BreakerChanged",
+    "BreakerState",
+    "Budget",
+    "BudgetExceededError",
+    "BudgetPeriod",
+    "BudgetScope",
+    "BudgetState",
+    "BudgetWarned",
     "Capability",
     "ChatCompletionsProvider",
     "Checkpoint",
@@ -409,6 +472,7 @@ __all__ = [
     "ContextOverflowError",
     "ContextReport",
     "ContextView",
+    "Continued",
     "Conversation",
     "ConversationBusyError",
     "ConversationFilter",
@@ -429,6 +493,7 @@ __all__ = [
     "Document",
     "DriverNotInstalledError",
     "Dropped",
+    "DuplicateMessageError",
     "EmptyResponseError",
     "ErrorKind",
     "Event",
@@ -444,6 +509,7 @@ __all__ = [
     "ImportReport",
     "InvalidOutputError",
     "InvalidRequestError",
+    "Limits",
     "LongContext",
     "Mark",
     "MarkChange",
@@ -460,6 +526,7 @@ __all__ = [
     "ModelNotFoundError",
     "Money",
     "Notice",
+    "OnInterrupt",
     "OpaqueState",
     "Options",
     "Order",
@@ -476,22 +543,30 @@ __all__ = [
     "ProviderConfig",
     "ProviderError",
     "ProviderFile",
+    "ProviderHealth",
     "ProviderReply",
     "ProviderSession",
     "ProviderTimeoutError",
+    "QueueFullError",
+    "Queued",
     "QuotaExhaustedError",
     "RateLimitError",
+    "RateLimits",
     "Rates",
     "Reasoning",
     "ReasoningDelta",
+    "Recovered",
     "Refusal",
     "Reply",
     "ReplyStream",
     "Request",
+    "Reservation",
     "ResponseSchema",
     "Restarted",
+    "Retried",
     "RetryScheduled",
     "Role",
+    "Routing",
     "SafetyOutcome",
     "SafetyRating",
     "SearchHit",
@@ -512,11 +587,13 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReport",
     "StoreVersionError",
+    "Strategy",
     "StreamInterruptedError",
     "Switched",
     "SyncReport",
     "SyncedProvider",
     "Target",
+    "TargetHealth",
     "TertuliaError",
     "Text",
     "TextDelta",

@@ -10,6 +10,7 @@ Everything that can go wrong, as one tree.
     │   ├── PermissionDeniedError
     │   ├── QuotaExhaustedError
     │   ├── RateLimitError
+    │   │   └── QueueFullError                 … of our own: no place became free in time
     │   ├── ModelNotFoundError
     │   ├── ContextLengthError             the provider says the prompt is too long
     │   ├── ContentFilteredError
@@ -37,6 +38,8 @@ Everything that can go wrong, as one tree.
     │   └── BranchMovedError               its head is not where the caller believed
     ├── AttachmentError                a file cannot be attached: unreadable, unknown, too large
     ├── ContextOverflowError           what must be sent does not fit the budget
+    ├── BudgetExceededError            a call might cost more than may be spent
+    ├── DuplicateMessageError          another message has the same client_id
     ├── ToolError                      a function cannot be offered as a tool
     ├── ToolLoopError                  a model called tools more often than it may
     ├── InvalidOutputError             an answer has not the shape that was asked for
@@ -217,6 +220,20 @@ class RateLimitError(ProviderError):
     retryable = True
 
 
+class QueueFullError(RateLimitError):
+    """
+    No place became free in time under the limits of this client; nothing was sent.
+
+    Attributes:
+        queued_seconds: How long the call waited.
+    """
+
+    def __init__(self, message: str, *, queued_seconds: float = 0.0, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.queued_seconds = queued_seconds
+        self.sent = False
+
+
 class ModelNotFoundError(ProviderError):
     """The provider does not know the model, or no longer."""
 
@@ -393,10 +410,11 @@ class AllProvidersFailed(ProviderError):  # noqa: N818  # reads as the event it 
     ``kind``, ``status`` and ``retry_after`` are those of the last failure; ``attempts`` has all of them.
 
     Attributes:
-        errors: The failures, one for each attempt, in order.
+        errors: The failures, one for each attempt, in order: of the class :class:`ProviderError`, or a
+            :class:`ContextOverflowError` of a target whose window is too small.
     """
 
-    def __init__(self, message: str, *, errors: Sequence[ProviderError] = (), **common: Any) -> None:
+    def __init__(self, message: str, *, errors: Sequence[TertuliaError] = (), **common: Any) -> None:
         super().__init__(message, **common)
         self.errors = tuple(errors)
         if errors:
@@ -540,6 +558,57 @@ class ContextOverflowError(TertuliaError):
         super().__init__(message, **common)
         self.budget = budget
         self.parts = dict(parts or {})
+
+
+class BudgetExceededError(TertuliaError):
+    """
+    A call might cost more than may be spent, so it was not made.
+
+    Attributes:
+        budget: The :class:`tertulia.Budget`; None for the budget of one send.
+
+        limit: What may be spent, as :class:`tertulia.Money`.
+
+        spent: What was spent, and is set aside for calls under way.
+
+        needed: What the call may cost at most; None when nobody knows.
+
+        attempts: The :class:`tertulia.Attempt` rows of the send that ended so, in order.
+    """
+
+    kind = ErrorKind.BUDGET
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: Any = None,
+        limit: Any = None,
+        spent: Any = None,
+        needed: Any = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(message, **common)
+        self.budget = budget
+        self.limit = limit
+        self.spent = spent
+        self.needed = needed
+        self.attempts: Sequence[Any] = ()
+
+
+class DuplicateMessageError(TertuliaError):
+    """
+    The conversation has a message with the same ``client_id``, so this one was not stored.
+
+    Attributes:
+        message_id: The id of the one it has.
+    """
+
+    kind = ErrorKind.CONFLICT
+
+    def __init__(self, message: str, *, message_id: object = None, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.message_id = message_id
 
 
 class ToolError(TertuliaError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from tertulia.contracts.stores.branches import BranchStore
+from tertulia.contracts.stores.budgets import BudgetStore
 from tertulia.contracts.stores.catalogue import CatalogueStore
 from tertulia.contracts.stores.conversations import ConversationStore
 from tertulia.contracts.stores.ledger import LedgerStore
@@ -16,7 +17,14 @@ __all__ = ["Checkpoint", "Settlement", "Store"]
 
 
 class Store(
-    ConversationStore, MessageStore, BranchStore, LedgerStore, TransferStore, CatalogueStore, UpkeepStore
+    ConversationStore,
+    MessageStore,
+    BranchStore,
+    LedgerStore,
+    BudgetStore,
+    TransferStore,
+    CatalogueStore,
+    UpkeepStore,
 ):
     """
     Conversations that outlive the process.

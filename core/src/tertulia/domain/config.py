@@ -13,8 +13,11 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 
+from tertulia.domain.budget import Budget
+from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
+from tertulia.domain.routing import Routing
 
 
 class Secret:
@@ -92,6 +95,8 @@ class ProviderConfig:
 
         timeouts: How long to wait.
 
+        limits: How much it may be asked at a time.
+
         price_factor: What its table prices are multiplied by, 0 where nothing is charged; None for 1.
 
         settings: What only its driver understands; it may hold secrets, so only the names show.
@@ -107,6 +112,7 @@ class ProviderConfig:
     model: str | None = None
     fallback: tuple[str, ...] | None = None
     timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
     price_factor: Decimal | None = None
     settings: Mapping[str, Any] = attrs.field(default=MappingProxyType({}), repr=_show_names)
     origins: Mapping[tuple[str, ...], str] = attrs.field(default=MappingProxyType({}), repr=False, eq=False)
@@ -157,6 +163,10 @@ class Config:
 
         auto_title: Whether an untitled conversation gets a title from a model, once it has an answer.
 
+        routing: How a send finds its answer.
+
+        budgets: What may be spent.
+
         prices: What the user says that models cost, before every table; the model of each row is
             ``provider/model``.
     """
@@ -172,6 +182,8 @@ class Config:
     fetch_urls: bool = False
     auto_title: bool = False
     prices: tuple[Price, ...] = ()
+    routing: Routing = Routing()
+    budgets: tuple[Budget, ...] = ()
 
 
 def default_database(data_folder: Path) -> str:

@@ -174,6 +174,9 @@ class Attempt:
             that branch was removed.
 
         purpose: What was asked for.
+
+        queued_seconds: How long it waited for its place under the limits of this client; None where it did
+            not, and nowhere part of its latency.
     """
 
     id: UUID
@@ -194,6 +197,7 @@ class Attempt:
     raw_usage: str | None = None
     branch: str | None = None
     purpose: AttemptPurpose = AttemptPurpose.ANSWER
+    queued_seconds: float | None = None
 
 
 class SessionReason(StrEnum):

@@ -9,6 +9,7 @@ import attrs
 
 from tertulia.domain.context import ContextReport
 from tertulia.domain.conversation import Attempt
+from tertulia.domain.limits import RateLimits
 from tertulia.domain.message import FinishReason, Message, Part, ToolCall, join_text
 from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
@@ -167,6 +168,8 @@ class ProviderReply:
 
         continuation: What to send to go on after a pause; None otherwise.
 
+        rate_limits: What the service says is left to us; None when it did not say.
+
         error_kind: With finish reason ``error``, what kind of failure it is: whether to send again, or to ask
             somebody else, depends on it. None: the provider failed inside.
     """
@@ -181,6 +184,7 @@ class ProviderReply:
     safety: SafetyOutcome | None = None
     continuation: str | None = None
     error_kind: ErrorKind | None = None
+    rate_limits: RateLimits | None = None
 
     @property
     def text(self) -> str:
@@ -232,6 +236,10 @@ class Reply:
 
         parsed: The answer as a value of the schema that was asked for; None without a schema.
 
+        queued_seconds: How long its calls waited for their places under the limits of this client.
+
+        was_stored: Whether it was there already: the message has been sent before with this ``client_id``.
+
         steps: The answers before this one that called tools, oldest first; each has its own cost.
     """
 
@@ -253,6 +261,8 @@ class Reply:
     warnings: tuple[str, ...] = ()
     parsed: Any = None
     steps: tuple[Reply, ...] = ()
+    queued_seconds: float = 0.0
+    was_stored: bool = False
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:

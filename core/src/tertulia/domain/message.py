@@ -218,6 +218,8 @@ class Message:
         created_at: When it was stored, in UTC. Order is by depth, never by time.
 
         mark: What people say of it.
+
+        client_id: The name that whoever sent it gave it, so that it is not sent twice; None without one.
     """
 
     role: Role
@@ -236,6 +238,7 @@ class Message:
     latency_seconds: float | None = None
     created_at: datetime | None = None
     mark: Mark = NO_MARK
+    client_id: str | None = None
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from tertulia.builtin.sql.engine import Engine
 from tertulia.builtin.sql.postgres.address import SCHEMES
 from tertulia.builtin.sql.sqlite_engine import SQLiteEngine
 from tertulia.builtin.sql.stores.branches import Branches
+from tertulia.builtin.sql.stores.budgets import Budgets
 from tertulia.builtin.sql.stores.catalogue import Catalogue
 from tertulia.builtin.sql.stores.conversations import Conversations
 from tertulia.builtin.sql.stores.ledger import Ledger
@@ -23,7 +24,9 @@ from tertulia.errors import StoreError
 from tertulia.runtime.clock import Clock
 
 
-class SQLStore(Conversations, Search, Messages, Branches, Ledger, Transfer, Catalogue, Upkeep, Store):
+class SQLStore(
+    Conversations, Search, Messages, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store
+):
     """
     Conversations in a SQL database.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from tertulia.domain.conversation import Attempt
 from tertulia.domain.statistics import CostAnalysis, CostGroup, Statistics
 
 
@@ -38,6 +39,18 @@ class LedgerStore(ABC):
             ConversationNotFoundError: This owner has no such conversation; a deleted one is there until it is
                 purged.
             ConfigurationError: A moment has no time zone, or there is no such zone.
+        """
+
+    @abstractmethod
+    async def get_recent_attempts(
+        self, owner: str, *, since: datetime, limit: int = 200
+    ) -> Sequence[Attempt]:
+        """
+        Return the newest attempts that have ended, of all conversations, the newest first.
+
+        Args:
+            since: Only those that were started then or later.
+            limit: At most so many.
         """
 
     @abstractmethod

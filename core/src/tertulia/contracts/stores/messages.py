@@ -102,7 +102,12 @@ class MessageStore(ABC):
         Raises:
             BranchMovedError: Another message is the newest; nothing was appended.
             ConversationBusyError: An answer is still under way on the branch.
+            DuplicateMessageError: Another message has its ``client_id``; nothing was appended.
         """
+
+    @abstractmethod
+    async def find_message(self, owner: str, conversation_id: UUID, client_id: str) -> Message | None:
+        """Return the message that was sent with a ``client_id``; None where there is none."""
 
     @abstractmethod
     async def settle(

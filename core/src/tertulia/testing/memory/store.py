@@ -5,6 +5,7 @@ from __future__ import annotations
 from tertulia.contracts.store import Store
 from tertulia.runtime.clock import Clock, SystemClock
 from tertulia.testing.memory.branches import Branches
+from tertulia.testing.memory.budgets import Budgets
 from tertulia.testing.memory.catalogue import Catalogue
 from tertulia.testing.memory.conversations import Conversations
 from tertulia.testing.memory.ledger import Ledger
@@ -14,7 +15,7 @@ from tertulia.testing.memory.transfer import Transfer
 from tertulia.testing.memory.upkeep import Upkeep
 
 
-class MemoryStore(Conversations, Messages, Branches, Ledger, Transfer, Catalogue, Upkeep, Store):
+class MemoryStore(Conversations, Messages, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store):
     """
     Conversations in dictionaries, for one event loop and as long as the process lives.
 

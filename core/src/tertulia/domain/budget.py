@@ -1,0 +1,200 @@
+"""What may be spent, and how much of it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from tertulia.domain.usage import Money
+from tertulia.errors import ConfigurationError
+
+
+class BudgetScope(StrEnum):
+    """Whose costs a budget adds up: the ``owner``'s, each ``conversation``'s, or each ``provider``'s."""
+
+    OWNER = "owner"
+    CONVERSATION = "conversation"
+    PROVIDER = "provider"
+
+
+class BudgetPeriod(StrEnum):
+    """Over which time a budget adds up: each ``day``, each ``month``, or all of it."""
+
+    DAY = "day"
+    MONTH = "month"
+    ALL = "all"
+
+
+def _to_money(value: Any) -> Any:
+    try:
+        return value if isinstance(value, Money) else Money.from_usd(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"a budget's limit is a number of dollars, and not {value!r}",
+            value=value,
+            next_step='write it as a text: "5.00"',
+        ) from None
+
+
+def _to_scope(value: Any) -> Any:
+    return _read_word("scope", BudgetScope, value)
+
+
+def _to_period(value: Any) -> Any:
+    return _read_word("period", BudgetPeriod, value)
+
+
+def _read_word(name: str, words: Any, value: object) -> Any:
+    try:
+        return words(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"a budget's {name} is none of {', '.join(words)}: {value!r}", value=value
+        ) from None
+
+
+def _to_shares(value: Any) -> Any:
+    return tuple(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else value
+
+
+@attrs.frozen
+class Budget:
+    """
+    A limit of what may be spent.
+
+    Before each call its highest cost, by the prices and the longest answer, is set aside; what the call did
+    cost takes its place afterwards. So the limit holds, however many calls are under way, in all processes
+    that share the store.
+
+    Attributes:
+        limit: In US dollars, also as a text or a number.
+
+        scope: Whose costs.
+
+        period: Over which time.
+
+        provider: With the scope ``provider``, only this one; None for each by itself.
+
+        time_zone: Where days and months begin, an IANA name.
+
+        warn_at: The shares of the limit at which observers are told, once in each period.
+
+        is_hard: Whether a call that might exceed it is refused; else observers are told, and it is made.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+    """
+
+    limit: Money = attrs.field(converter=_to_money)
+    scope: BudgetScope = attrs.field(default=BudgetScope.OWNER, converter=_to_scope)
+    period: BudgetPeriod = attrs.field(default=BudgetPeriod.ALL, converter=_to_period)
+    provider: str | None = None
+    time_zone: str = "UTC"
+    warn_at: tuple[float, ...] = attrs.field(default=(0.8, 1.0), converter=_to_shares)
+    is_hard: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        if self.limit.pico <= 0:
+            raise ConfigurationError("a budget's limit is more than 0", value=self.limit)
+        if self.provider is not None and self.scope is not BudgetScope.PROVIDER:
+            raise ConfigurationError(
+                f"a budget of the scope {self.scope.value!r} names no provider",
+                value=self.provider,
+                next_step="write scope = 'provider', or leave the provider out",
+            )
+        if not all(type(share) in (int, float) and 0 < share <= 1 for share in self.warn_at):
+            raise ConfigurationError("warn_at holds shares from 0 to 1", value=self.warn_at)
+        try:
+            ZoneInfo(self.time_zone)
+        except (ValueError, OSError, KeyError):
+            raise ConfigurationError(
+                f"there is no time zone {self.time_zone!r}", value=self.time_zone
+            ) from None
+
+
+@attrs.frozen
+class Account:
+    """
+    What a budget is counted by: a scope within a period.
+
+    Attributes:
+        scope: ``owner``, ``conversation/ID`` or ``provider/NAME``.
+
+        period: ``2026-11-22``, ``2026-11``, or ``all``.
+
+        starts_at: When the period begins, in UTC; None for all time.
+    """
+
+    scope: str
+    period: str
+    starts_at: datetime | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen
+class AccountState:
+    """
+    What an account holds.
+
+    Attributes:
+        spent: What calls did cost; where that is not known, what was set aside for them.
+
+        reserved: What is set aside for calls under way.
+    """
+
+    account: Account
+    spent: Money
+    reserved: Money
+
+
+@attrs.frozen
+class BudgetState:
+    """
+    How much of a budget is spent, now.
+
+    Attributes:
+        budget: The budget.
+
+        account: What it is counted by; a budget for each provider or conversation has an account for each.
+
+        spent: What calls did cost; where that is not known, what was set aside for them.
+
+        reserved: What is set aside for calls under way.
+    """
+
+    budget: Budget
+    account: Account
+    spent: Money
+    reserved: Money
+
+    @property
+    def left(self) -> Money:
+        """What may still be spent; never less than nothing."""
+        return Money(max(0, self.budget.limit.pico - self.spent.pico - self.reserved.pico))
+
+
+@attrs.frozen
+class Reservation:
+    """
+    What is set aside for one call.
+
+    Attributes:
+        id: The attempt's.
+
+        amount: The most it can cost.
+
+        accounts: What it is counted by; each may be None for an account that refuses nothing, else its limit.
+
+        expires_at: From when on the process that made it counts as dead, in UTC; what it has set aside is
+            taken for spent then.
+    """
+
+    id: UUID
+    amount: Money
+    accounts: tuple[tuple[Account, Money | None], ...]
+    expires_at: datetime

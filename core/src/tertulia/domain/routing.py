@@ -1,0 +1,139 @@
+"""Who is asked for an answer, and how often: what a caller decides about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import attrs
+
+from tertulia.domain.limits import check_count
+from tertulia.errors import ConfigurationError, ErrorKind
+
+
+class Strategy(StrEnum):
+    """
+    Which target is asked first.
+
+    ``configured``: in the order they are named. ``cheapest``: by what the request is estimated to cost, those
+    without a price last. ``fastest``: by how long this client waited for their first content, each being
+    asked once before that is known. ``capable``: those first that can take what the history and the request
+    hold, images, tools, their length; among them in the order they are named.
+    """
+
+    CONFIGURED = "configured"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+    CAPABLE = "capable"
+
+
+class OnInterrupt(StrEnum):
+    """
+    What becomes of an answer that breaks off after its first content.
+
+    ``keep``: what was shown is stored, and :class:`tertulia.StreamInterruptedError` raised. ``restart``: it
+    is stored, and the next target answers from the first word, on a branch of its own. ``continue``: the
+    next target is sent what was shown and asked for the rest; the answer holds both.
+    """
+
+    KEEP = "keep"
+    RESTART = "restart"
+    CONTINUE = "continue"
+
+
+FALL_BACK_ON_DEMAND = (ErrorKind.CONTENT_FILTER, ErrorKind.INVALID_REQUEST, ErrorKind.TOO_LARGE)
+"""The kinds that fall back only where somebody asked for it: they would fail, and cost, everywhere."""
+
+
+def _to_kinds(value: Any) -> Any:
+    if isinstance(value, str):
+        value = (value,)
+    if not isinstance(value, Iterable):
+        return value
+    return tuple(_read_word("fall_back_on", ErrorKind, kind) for kind in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _read_word(name: str, words: Any, value: object) -> Any:
+    try:
+        return words(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"{name} is none of {', '.join(words)}: {value!r}", value=value, next_step="write one of them"
+        ) from None
+
+
+def _to_strategy(value: Any) -> Any:
+    return None if value is None else _read_word("strategy", Strategy, value)
+
+
+def _to_on_interrupt(value: Any) -> Any:
+    return None if value is None else _read_word("on_interrupt", OnInterrupt, value)
+
+
+@attrs.frozen
+class Routing:
+    """
+    How a send finds its answer. What is None is as the configuration says, else as is said here.
+
+    Attributes:
+        strategy: Which target is asked first; the configured order unless something else is said.
+
+        sticky: Whether a branch goes on with the target that answered last, as long as it can be asked,
+            instead of returning to its own; no unless something else is said.
+
+        on_interrupt: What becomes of an answer that breaks off; it is kept unless something else is said.
+
+        max_retries: How often one target is asked again after a failure that may pass; twice unless something
+            else is said, 0 for never.
+
+        max_attempts: How many calls one answer may take, over all targets; six unless something else is said.
+
+        fall_back_on: Kinds that fall back besides those that always do: ``content_filter``,
+            ``invalid_request``, ``too_large``; none unless something else is said.
+
+    Raises:
+        ConfigurationError: A value is of another type, or none of the words there are.
+    """
+
+    strategy: Strategy | None = attrs.field(default=None, converter=_to_strategy)
+    sticky: bool | None = None
+    on_interrupt: OnInterrupt | None = attrs.field(default=None, converter=_to_on_interrupt)
+    max_retries: int | None = None
+    max_attempts: int | None = None
+    fall_back_on: tuple[ErrorKind, ...] | None = attrs.field(default=None, converter=_to_kinds)
+
+    def __attrs_post_init__(self) -> None:
+        if self.sticky is not None and not isinstance(self.sticky, bool):
+            raise ConfigurationError(f"sticky is True or False, and not {self.sticky!r}", value=self.sticky)
+        check_count("max_retries", self.max_retries, least=0)
+        check_count("max_attempts", self.max_attempts, least=1)
+        for kind in self.fall_back_on or ():
+            if kind not in FALL_BACK_ON_DEMAND:
+                raise ConfigurationError(
+                    f"fall_back_on holds {kind.value!r}, which is decided already",
+                    value=kind,
+                    next_step=f"it may hold {', '.join(FALL_BACK_ON_DEMAND)}",
+                )
+
+    def over(self, other: Routing) -> Routing:
+        """
+        Put what is said here over what another one says.
+
+        Example:
+            >>> Routing(sticky=True).over(Routing(max_retries=0, sticky=False)).max_retries
+            0
+        """
+        said = {name: value for name, value in attrs.asdict(self, recurse=False).items() if value is not None}
+        return attrs.evolve(other, **said)
+
+
+USUAL_ROUTING = Routing(
+    strategy=Strategy.CONFIGURED,
+    sticky=False,
+    on_interrupt=OnInterrupt.KEEP,
+    max_retries=2,
+    max_attempts=6,
+    fall_back_on=(),
+)
+"""What holds where nobody says anything."""
