@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import StringIO
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,7 +18,6 @@ import pytest
 
 import tertulia
 from tertulia_cli import main
-from tertulia_cli.answers import Screen
 from tertulia_cli.demo import PICTURE
 from tertulia_simulator import Simulator
 
@@ -85,6 +83,7 @@ def test_json_is_one_object(tertulia_command):
     answer = json.loads(ended.out)
     assert len(answer.pop("conversation")) == 36
     assert answer["attempts"][0].pop("latency_seconds") > 0
+    assert not answer["attempts"][0].pop("queued_seconds")
     assert answer == {
         "text": "Hello! I am Gemini's simulator and answer only from what I am sent.",
         "provider": "gemini",
@@ -109,6 +108,8 @@ def test_json_is_one_object(tertulia_command):
             }
         ],
         "warnings": [],
+        "queued_seconds": 0.0,
+        "was_stored": False,
     }
 
 
@@ -196,33 +197,6 @@ def test_debug_lets_the_traceback_through(monkeypatch: pytest.MonkeyPatch):
         main(["ask", "--provider", "nobody", "Hello."])
 
 
-@pytest.mark.parametrize(
-    ("event", "line"),
-    [
-        (
-            tertulia.RetryScheduled(tertulia.Target("xai", "grok"), 1, tertulia.ErrorKind.RATE_LIMITED, 1.5),
-            "retry: xai/grok failed (rate limited); asking it again in 1.5 s\n",
-        ),
-        (
-            tertulia.Restarted(tertulia.Target("xai", "grok")),
-            "restart: xai/grok begins the answer again\n",
-        ),
-    ],
-)
-def test_waiting_and_beginning_again_are_told(capsys, event: tertulia.Event, line: str):
-    """
-    What happens to an answer on its way is one line, which stands on its own.
-    """
-    out = StringIO()
-    screen = Screen(out)
-
-    screen.show(tertulia.TextDelta("Once"))
-    screen.show(event)
-    screen.end_line()
-
-    assert (out.getvalue(), capsys.readouterr().err) == ("Once\n", line)
-
-
 class HalfAnswer(BaseHTTPRequestHandler):
     """Says some words in the language of Chat Completions, then waits until it may hang up."""
 
@@ -308,12 +282,12 @@ def test_an_answer_that_breaks_off_is_an_error_on_a_line_of_its_own(
 
     ended = tertulia_command("ask", "A story, please.")
 
-    [identifier] = re.findall(r"--conversation (\S+)\"", ended.err)
+    [identifier] = re.findall(r"tertulia resume (\S+)\"", ended.err)
     assert (1, "Once upon\n") == (ended.code, ended.out)
     assert ended.err.startswith("error: the answer broke off: ")
     assert ended.err.endswith(
         "; your message is stored, and so is the part of the answer that was shown; "
-        f'"tertulia chat --conversation {identifier}" and /resume ask for the rest\n'
+        f'"tertulia resume {identifier}" asks for the rest\n'
     )
 
 

@@ -219,7 +219,7 @@ def test_a_fallback_is_one_line(chat, simulated: Simulator):
     assert ended.out == "Hello John.\n"
     assert ended.err.splitlines()[:2] == [
         f"fallback: {GEMINI} failed (overloaded); asking xai/grok-4.7",
-        "xai/grok-4.7, $0.000034",
+        "xai/grok-4.7, $0.000034, after 1 failed call",
     ]
 
 
@@ -313,16 +313,19 @@ def test_help_shows_every_command(chat):
     """
     lines = chat("/help").out.splitlines()
 
-    assert [line.split()[0] for line in lines[:13]] == [
+    assert [line.split()[0] for line in lines[:16]] == [
         "/switch",
         "/fork",
         "/branches",
         "/branch",
         "/cost",
         "/resume",
+        "/retry",
         "/regenerate",
         "/edit",
         "/attach",
+        "/compare",
+        "/providers",
         "/history",
         "/title",
         "/help",
@@ -473,7 +476,7 @@ def test_it_is_gone_on_with_on_another_branch_and_by_another_provider(chat, data
         (
             ["--conversation", "0199a3c4", "--simulator"],
             2,
-            '--conversation with --simulator needs --store: where is it kept? See "tertulia chat --help".',
+            'A conversation with --simulator needs --store: where is it kept? See "tertulia chat --help".',
         ),
         (
             ["--conversation", "0199a3c4"],

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tertulia_cli.simulate import Fault, parse_fault
+from tertulia_simulator import Simulator
 
 
 def test_another_program_uses_it_through_the_environment(
@@ -18,7 +19,7 @@ def test_another_program_uses_it_through_the_environment(
     """
     The printed lines are all that another program needs; faults come as ordered; Ctrl-C is a good end.
     """
-    process = start("simulate", "--fail", "openai=quota", "--fail", "gemini=quota:1")
+    process = start("simulate", "--fault", "openai:quota", "--fail", "gemini=quota:1")
     assert process.stdout is not None
     lines = [process.stdout.readline().rstrip() for _ in range(11)]
     url = lines[0].split()[7]
@@ -54,16 +55,18 @@ def test_another_program_uses_it_through_the_environment(
     assert process.returncode == 0
 
 
-KINDS = "auth, rate_limit, overloaded, quota, slow, cut_stream, stall"
-UNLIKE = "is not like openai=overloaded, openai=overloaded:3 or openai=stall:after=2."
+UNLIKE = "is not like openai:overloaded, openai:overloaded:3 or openai:stall:after=2."
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        ("openai:auth", Fault("openai", "auth")),
+        ("openai:rate_limit:2", Fault("openai", "rate_limit", 2)),
         ("openai=auth", Fault("openai", "auth")),
         ("openai=auth:2", Fault("openai", "auth", 2)),
         ("xai=rate_limit:always:retry_after=0.5", Fault("xai", "rate_limit", None, {"retry_after": 0.5})),
+        ("gemini:rate_limit:hint=details", Fault("gemini", "rate_limit", 1, {"hint": "details"})),
         ("gemini=slow:seconds=0.2", Fault("gemini", "slow", 1, {"seconds": 0.2})),
         ("local=stall:after=3:2", Fault("local", "stall", 2, {"after": 3})),
         (
@@ -82,24 +85,43 @@ def test_a_fault_is_read_from_the_command_line(text: str, fault: Fault):
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ("openai", f"--fail 'openai' {UNLIKE}"),
-        ("openai=auth:0", f"--fail 'openai=auth:0' {UNLIKE}"),
-        ("openai=stall:after=few", f"--fail 'openai=stall:after=few' {UNLIKE}"),
-        ("openai=slow:speed=1", f"--fail 'openai=slow:speed=1' {UNLIKE}"),
-        ("openai=cut_stream:reset=no", f"--fail 'openai=cut_stream:reset=no' {UNLIKE}"),
-        ("opnai=auth", "--fail: no service 'opnai'; choose one of openai, gemini, xai, local."),
-        ("xai=fire", f"--fail: no fault 'fire'; choose one of {KINDS}."),
-        ("xai=slow:after=1", "--fail: the fault 'slow' takes no 'after'."),
-        ("xai=stall:after=-1", "--fail: 'after' is a number from 0 on, not -1."),
+        ("openai", f"--fault 'openai' {UNLIKE}"),
+        ("openai=auth:0", f"--fault 'openai=auth:0' {UNLIKE}"),
+        ("openai=stall:after=few", f"--fault 'openai=stall:after=few' {UNLIKE}"),
+        ("openai=slow:speed=1", f"--fault 'openai=slow:speed=1' {UNLIKE}"),
+        ("openai=cut_stream:reset=no", f"--fault 'openai=cut_stream:reset=no' {UNLIKE}"),
+        ("opnai=auth", "--fault: no service 'opnai'; choose one of openai, gemini, xai, local."),
+        ("xai:silense", "--fault: no fault 'silense'; did you mean 'silence'?"),
+        ("xai:late_finish", "--fault: the fault 'late_finish' is one of gemini alone."),
+        (
+            "xai:rate_limit:hint=details",
+            "--fault: xai has no 'details' to say when to try again; gemini alone does.",
+        ),
+        ("xai:rate_limit:hint=", f"--fault 'xai:rate_limit:hint=' {UNLIKE}"),
+        ("xai=slow:after=1", "--fault: the fault 'slow' takes no 'after'."),
+        ("xai=stall:after=-1", "--fault: 'after' is a number from 0 on, not -1."),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused(tertulia_command, fault: str, error: str):
     """
     A misspelt fault says what there is, before anything is served.
     """
-    ended = tertulia_command("simulate", "--fail", fault)
+    ended = tertulia_command("simulate", "--fault", fault)
 
     assert (2, "", f'error: {error} See "tertulia simulate --help".\n') == ended
+
+
+def test_every_fault_is_listed(tertulia_command):
+    """
+    Each on its line: its name, what else can be said about it, and what happens.
+    """
+    ended = tertulia_command("simulate", "--list-faults")
+
+    lines = ended.out.splitlines()
+    assert (0, "") == (ended.code, ended.err)
+    assert list(Simulator.faults) == [line.partition(" ")[0].partition(":")[0] for line in lines]
+    assert "silence:seconds                Nothing is answered, not even a head." in lines
+    assert "error_event:after              After some pieces comes an error. (stream answers only)" in lines
 
 
 def test_a_port_in_use_is_an_error_in_one_line(tertulia_command):

@@ -93,8 +93,8 @@ def test_a_name_that_leads_nowhere_is_an_error():
 
 
 TOP = (
-    "known are: conversation, default_provider, fallback, fetch_urls, owner, plugins, prices, providers, "
-    "store"
+    "known are: budgets, conversation, default_provider, fallback, fetch_urls, owner, plugins, prices, "
+    "providers, routing, store"
 )
 
 
@@ -155,7 +155,7 @@ def test_a_mistake_is_named_with_file_line_and_key(user_file, text, message):
     with pytest.raises(ConfigurationError) as caught:
         tertulia.open()
 
-    known = "driver, api_key, base_url, model, fallback, timeouts, price_factor"
+    known = "driver, api_key, base_url, model, fallback, timeouts, limits, price_factor"
     keys = f"its keys are: {known}, and its driver's own"
     assert f"{user_file} {message.replace('{KEYS}', keys)}" == str(caught.value)
     assert KEY not in printed(caught.value)

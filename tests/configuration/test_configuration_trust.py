@@ -16,7 +16,7 @@ from tertulia.runtime.configuration.drivers import make_provider
 
 NOT_A_PROJECTS = (
     "is not a project's to set: a repository may come from anybody, so it does not say who is asked, where, "
-    "with which key, or what is kept"
+    "with which key, what is kept, or what may be spent"
 )
 
 
@@ -43,6 +43,7 @@ NOT_A_PROJECTS = (
             'providers.gemini.safety_settings.HARM_CATEGORY_HARASSMENT = "OFF"',
             "write providers.gemini.safety_settings into {user}",
         ),
+        ('budgets = [{ limit = "1000" }]', "write budgets into {user}"),
         ('providers.openai.modle = "m"', "did you mean 'model'?"),
     ],
 )

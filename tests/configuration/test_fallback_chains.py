@@ -12,7 +12,7 @@ from tertulia.runtime.configuration.drivers import make_provider
 from tertulia.runtime.configuration.sources import Arguments, make_config, read_sources
 from tertulia.runtime.plugins import Plugins
 from tertulia.services.defaults import Defaults
-from tertulia.services.routing.policy import make_targets
+from tertulia.services.routing.targets import make_targets
 from tertulia.testing import ScriptedProvider, StandingClock
 
 
@@ -132,7 +132,7 @@ def test_a_chain_is_followed_to_its_end(tmp_path, provider, fallback, expected):
     config = make_config(read_sources(Arguments(config=path), models, is_own=False))
     plugins = Plugins(Defaults(StandingClock()), lambda name: make_provider(name, config, models))
 
-    targets = make_targets(Target(provider, "own"), fallback, config, plugins)
+    targets, _ = make_targets(Target(provider, "own"), fallback, config, plugins)
 
     assert expected == [str(target) for target in targets]
 

@@ -11,7 +11,7 @@ import pytest
 from tertulia import errors
 from tertulia.contracts.hookspecs import HookSpecifications
 from tertulia.errors import ErrorKind
-from tertulia.services.routing.policy import FALL_BACK, FallBack
+from tertulia.services.routing.policy import POLICIES, FallBack
 
 ROOT = Path(__file__).parents[2]
 HOOKS = (ROOT / "docs/reference/hooks.md").read_text("utf-8")

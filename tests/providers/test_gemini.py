@@ -586,7 +586,7 @@ ERRORS = {
         "quota_exhausted",
     ),
     "no details": (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted.", None, "rate_limited"),
-    "unknown member": (400, "INVALID_ARGUMENT", 'Unknown name "foo".', None, "unsupported_parameter"),
+    "unknown member": (400, "INVALID_ARGUMENT", 'Unknown name "foo".', None, "invalid_request"),
     "unsupported": (
         400,
         "INVALID_ARGUMENT",

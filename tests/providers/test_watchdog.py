@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tertulia import Timeouts
-from tertulia.runtime.http import Watchdog
+from tertulia.runtime.watchdog import Watchdog
 
 TIMEOUTS = Timeouts(connect=1, first_content=10, idle=5, total=100)
 

@@ -594,9 +594,19 @@ def test_every_failure_is_of_a_kind():
     """
     Whether another try may help depends on it; what is no failure has none.
     """
-    found = {raw: parse_response(chunk(finish=raw), "mine").error_kind for raw in FINISH_REASONS}
+    found = {
+        raw: parse_response(chunk({"text": "It is"}, finish=raw), "mine").error_kind for raw in FINISH_REASONS
+    }
 
     assert {raw: FAILURES.get(raw) for raw in FINISH_REASONS} == found
+
+
+@pytest.mark.parametrize("raw", [raw for raw, kind in FAILURES.items() if kind == "protocol"])
+def test_a_mistake_that_leaves_nothing_is_an_empty_answer(raw):
+    """
+    Where the model went wrong before it said anything, one more try is worth it.
+    """
+    assert "empty_response" == parse_response(chunk(finish=raw), "mine").error_kind
 
 
 def test_a_count_that_a_later_chunk_does_not_know_is_kept():

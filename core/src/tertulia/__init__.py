@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Reservation,
     )
     from tertulia.domain.catalogue import ModelChange, ModelChanges, SyncedProvider, SyncReport, Verification
+    from tertulia.domain.comparing import ComparedAnswer, ComparedEvent, Comparison
     from tertulia.domain.config import ProviderConfig, Secret, Setting
     from tertulia.domain.context import Context, ContextReport, Dropped, Window
     from tertulia.domain.conversation import (
@@ -165,6 +166,7 @@ if TYPE_CHECKING:
     from tertulia.runtime.functions import FunctionTool, function_tool
     from tertulia.runtime.http_provider import HTTPProvider
     from tertulia.runtime.plugins import PluginReport
+    from tertulia.services.comparing import ComparisonStream
     from tertulia.services.context.tokens import count_messages
     from tertulia.services.conversations import Conversation
     from tertulia.services.stream import ReplyStream
@@ -200,6 +202,11 @@ _HOMES = {
         "SyncReport",
         "SyncedProvider",
         "Verification",
+    ),
+    "tertulia.domain.comparing": (
+        "ComparedAnswer",
+        "ComparedEvent",
+        "Comparison",
     ),
     "tertulia.domain.config": (
         "ProviderConfig",
@@ -422,6 +429,7 @@ _HOMES = {
     ),
     "tertulia.runtime.http_provider": ("HTTPProvider",),
     "tertulia.runtime.plugins": ("PluginReport",),
+    "tertulia.services.comparing": ("ComparisonStream",),
     "tertulia.services.context.tokens": ("count_messages",),
     "tertulia.services.conversations": ("Conversation",),
     "tertulia.services.stream": ("ReplyStream",),
@@ -463,6 +471,10 @@ __all__ = [
     "ChatCompletionsProvider",
     "Checkpoint",
     "Client",
+    "ComparedAnswer",
+    "ComparedEvent",
+    "Comparison",
+    "ComparisonStream",
     "Completed",
     "ConfigurationError",
     "ConnectionFailedError",

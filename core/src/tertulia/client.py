@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -12,14 +13,13 @@ from uuid import UUID
 import attrs
 
 from tertulia.contracts.provider import Provider
-from tertulia.domain.catalogue import SyncReport, Verification
 from tertulia.domain.config import Config
 from tertulia.domain.conversation import Branch, ConversationRecord
 from tertulia.domain.estimate import CostEstimate, sort_estimates
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, Role, Text
-from tertulia.domain.model import ModelInfo
 from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.routing import Routing
 from tertulia.domain.tokens import TokenCount
 from tertulia.domain.usage import CostTotal
 from tertulia.errors import (
@@ -33,19 +33,20 @@ from tertulia.runtime.clock import Clock
 from tertulia.runtime.configuration.drivers import make_provider
 from tertulia.runtime.configuration.files import own_database
 from tertulia.runtime.fetching import Fetcher
-from tertulia.runtime.plugins import PluginReport, Plugins, unknown_provider
-from tertulia.services.arguments import check_text, check_title, read_id, title_of
+from tertulia.runtime.plugins import PluginReport, Plugins
+from tertulia.services.arguments import Amount, check_text, check_title, read_id, title_of
 from tertulia.services.conversations import Conversation
 from tertulia.services.core import Core
 from tertulia.services.counting import count_tokens, to_request
 from tertulia.services.defaults import Defaults
 from tertulia.services.estimating import TYPICAL_ANSWER, estimate_first, find_priced
-from tertulia.services.library import Library
 from tertulia.services.models import Models
-from tertulia.services.routing.policy import parse_target
+from tertulia.services.routing.health import Health
+from tertulia.services.routing.targets import parse_target
 from tertulia.services.steps import MAX_STEPS
 from tertulia.services.stream import refuse_from_within
 from tertulia.services.structured import Schema
+from tertulia.services.supervision import Supervision
 from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Tree
 
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 FIRST_BRANCH = "main"
 
 
-class Client(Library):
+class Client(Supervision):
     """
     Conversations, and the providers that answer in them.
 
@@ -90,7 +91,8 @@ class Client(Library):
         store = self._plugins.open_store(self._config.store or own_database())
         await store.open()
         fetcher = Fetcher() if self._config.fetch_urls else None
-        self._core = Core(self._config, self._plugins, store, self._clock, fetcher)
+        health = Health(self._clock, random.random, lambda name: self._plugins.get_provider(name).config)
+        self._core = Core(self._config, self._plugins, store, self._clock, health, fetcher)
         self._models = Models(self._core)
         try:
             await self._models.load()
@@ -113,6 +115,9 @@ class Client(Library):
         """
         if self._core is not None:
             refuse_from_within(self._core)
+        if self._core is not None and not self._core.is_home:
+            self._core = self._models = None  # the process that opened it closes it
+            return
         core, self._core, self._models = self._core, None, None
         if core is None:
             return
@@ -232,6 +237,8 @@ class Client(Library):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> Reply:
         """
         Begin a conversation with one question, titled with its first words, and return the answer.
@@ -249,6 +256,8 @@ class Client(Library):
             options=options,
             fallback=fallback,
             timeouts=timeouts,
+            routing=routing,
+            budget=budget,
         )
 
     async def count_tokens(
@@ -340,95 +349,19 @@ class Client(Library):
         )
         return sort_estimates(found)
 
-    async def list_models(self, provider: str) -> Sequence[ModelInfo]:
-        """
-        Ask a provider which models it offers now.
-
-        Raises:
-            ProviderError: The list could not be had.
-        """
-        return await self._plugins.list_models(provider)
-
-    async def sync_models(
-        self, provider: str | None = None, *, dry_run: bool = False, force: bool = False
-    ) -> SyncReport:
-        """
-        Ask providers which models they offer now, and keep what they say for every client of this store.
-
-        From then on what a list says of a model comes before what is bundled with its driver. A model that is
-        no longer listed is marked as gone and stays. Where a provider fails, its catalogue stays as it was,
-        and the report says why. A list that is empty, or of more than ten models lacks more than half, is
-        taken for such a failure.
-
-        Args:
-            provider: Whom to ask; None for all that are configured, at once.
-            dry_run: Report what would change, and change nothing.
-            force: Take a list also where it lacks that much.
-
-        Raises:
-            UnknownProviderError: No provider of that name is configured.
-        """
-        return await self._catalogue.sync(self._names(provider), dry_run=dry_run, force=force)
-
-    async def models(self, provider: str | None = None) -> Sequence[ModelInfo]:
-        """
-        List the models that are known, without asking anybody: those of the last sync, gone ones included.
-
-        Of a provider that was never synced, those that are bundled with its driver. What both know of a model
-        is put together, and where they differ the list is right. The price of each is the one that holds now.
-
-        Args:
-            provider: Whose; None for all that are configured.
-
-        Raises:
-            UnknownProviderError: No provider of that name is configured.
-        """
-        return await self._catalogue.get_all(self._names(provider))
-
-    async def model(self, name: str) -> ModelInfo:
-        """
-        Return what is known of one model, without asking anybody.
-
-        Args:
-            name: ``provider/model``, the latter also as an alias; ``provider`` for its default model.
-
-        Raises:
-            UnknownProviderError: No provider of that name is configured.
-            ModelNotFoundError: Neither its list nor its driver names that model.
-        """
-        return await self._catalogue.get_one(name)
-
-    async def verify(self, provider: str) -> Verification:
-        """
-        Find out whether a provider can be reached and takes the key, at no cost.
-
-        Returns:
-            What is wrong is in it, and not raised.
-
-        Raises:
-            UnknownProviderError: No provider of that name is configured.
-        """
-        return await self._catalogue.verify(provider)
-
     @property
     def _open(self) -> Core:
         if self._core is None:
             raise TertuliaError(
                 "the client is not open", next_step="use it inside `async with tertulia.open()`"
             )
+        self._core.check_home()
         return self._core
 
     @property
     def _catalogue(self) -> Models:
         core = self._open
         return self._models or Models(core)
-
-    def _names(self, provider: str | None) -> Sequence[str]:
-        if provider is None:
-            return self.providers
-        if provider not in self.providers:
-            raise unknown_provider(provider, self.providers)
-        return (provider,)
 
     def _conversation(self, record: ConversationRecord) -> Conversation:
         """What is known of a conversation is shared, so that a switch is seen wherever it is held."""

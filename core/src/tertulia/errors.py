@@ -573,6 +573,8 @@ class BudgetExceededError(TertuliaError):
 
         needed: What the call may cost at most; None when nobody knows.
 
+        account: The :class:`tertulia.Account` that has not so much left; None for the budget of one send.
+
         attempts: The :class:`tertulia.Attempt` rows of the send that ended so, in order.
     """
 
@@ -586,6 +588,7 @@ class BudgetExceededError(TertuliaError):
         limit: Any = None,
         spent: Any = None,
         needed: Any = None,
+        account: Any = None,
         **common: Any,
     ) -> None:
         super().__init__(message, **common)
@@ -593,6 +596,7 @@ class BudgetExceededError(TertuliaError):
         self.limit = limit
         self.spent = spent
         self.needed = needed
+        self.account = account
         self.attempts: Sequence[Any] = ()
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from tertulia.client import Client
 from tertulia.contracts.provider import Provider
+from tertulia.domain.budget import Budget
 from tertulia.domain.price import Price
+from tertulia.domain.routing import Routing
 from tertulia.runtime.clock import Clock, SystemClock
 from tertulia.runtime.configuration.environment import Environment
 from tertulia.runtime.configuration.files import ConfigFile
@@ -27,6 +29,8 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
     fetch_urls: bool | None = None,
     auto_title: bool | None = None,
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
+    routing: Routing | Mapping[str, Any] | None = None,
+    budgets: Sequence[Budget | Mapping[str, Any]] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
     environ: Mapping[str, str] | None = None,
@@ -55,6 +59,9 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
             one call more, with its cost in the ledger; None for no.
         prices: What models cost you, before every table: rows whose ``model`` is ``provider/model``, or
             tables as in a file. None for those of the file.
+        routing: Who is asked first, how often, and what becomes of an answer that breaks off; a table as in a
+            file, too. What it does not say is as the files say, else as :class:`tertulia.Routing` says.
+        budgets: What may be spent; tables as in a file, too. None for those of the file.
         plugins: Objects with hooks, and providers, beyond the installed ones.
         config: The user's configuration file, which must be there; None to look for it, False to read no
             file at all.
@@ -80,6 +87,8 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         fetch_urls=fetch_urls,
         auto_title=auto_title,
         prices=prices,
+        routing=routing,
+        budgets=budgets,
         config=config,
     )
     registered = [plugin.name for plugin in plugins if isinstance(plugin, Provider)]

@@ -204,8 +204,9 @@ class SessionReason(StrEnum):
     """
     Why a provider came to speak.
 
-    ``initial``: the conversation began with it. ``manual``: somebody switched. ``fallback``: the one
-    before failed. ``return``: after a fallback, the conversation's own provider again.
+    ``initial``: the conversation began with it. ``manual``: somebody chose it, for good or for one
+    comparison. ``fallback``: the one before failed. ``return``: after a fallback, the conversation's own
+    provider again.
     """
 
     INITIAL = "initial"
@@ -230,6 +231,8 @@ class ProviderSession:
 
         answer_count: Calls that answered.
 
+        message_count: What was first asked in it, and the answers that came of its calls, whole or broken off.
+
         usage: Tokens of all its attempts that reported any.
 
         cost: Of all its attempts.
@@ -242,6 +245,7 @@ class ProviderSession:
     reason: SessionReason
     attempt_count: int
     answer_count: int
+    message_count: int
     usage: Usage
     cost: CostTotal
 

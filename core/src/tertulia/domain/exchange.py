@@ -222,7 +222,7 @@ class Reply:
 
         attempts: Every call made for this answer, the last one being the one that answered.
 
-        latency_seconds: Of the attempt that answered.
+        latency_seconds: Of the attempt that answered; None where it is not known any more.
 
         first_content_seconds: Until its first content; None when it had none.
 
@@ -230,7 +230,7 @@ class Reply:
 
         safety: Why something was held back; None when nothing was.
 
-        context: What the model was sent and what was left out.
+        context: What the model was sent and what was left out; None for an answer that was there already.
 
         warnings: What was converted, left out or ignored, a sentence each.
 
@@ -253,11 +253,11 @@ class Reply:
     raw_usage: object
     cost: Cost | None
     attempts: tuple[Attempt, ...]
-    latency_seconds: float
+    latency_seconds: float | None
     first_content_seconds: float | None
     request_id: str | None
     safety: SafetyOutcome | None
-    context: ContextReport
+    context: ContextReport | None
     warnings: tuple[str, ...] = ()
     parsed: Any = None
     steps: tuple[Reply, ...] = ()

@@ -129,6 +129,7 @@ def _end_attempt(attempt: Attempt) -> Attempt:
 
 def _find_message_fault(messages: Iterable[Message]) -> str | None:
     seen: set[UUID] = set()
+    named: set[str] = set()
     for message in messages:
         if message.id is None:
             return "one of its messages has no id"
@@ -136,7 +137,10 @@ def _find_message_fault(messages: Iterable[Message]) -> str | None:
             return f"two of its messages have the id {message.id}"
         if message.parent_id is not None and message.parent_id not in seen:
             return f"message {message.id} follows {message.parent_id}, which is not there before it"
+        if message.client_id is not None and message.client_id in named:
+            return f"two of its messages have the client_id {message.client_id!r}"
         seen.add(message.id)
+        named.add(message.client_id or "")
     return None
 
 
@@ -185,6 +189,7 @@ def _find_words(tree: ConversationTree) -> Iterator[str | None]:
         yield from (branch.provider, branch.model)
     for message in tree.messages:
         yield from (message.provider, message.model, message.resolved_model, message.raw_finish_reason)
+        yield message.client_id
         yield None if message.cost is None else message.cost.price_row
     for attempt in tree.attempts:
         yield from (attempt.provider, attempt.model, attempt.request_id)

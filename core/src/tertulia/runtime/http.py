@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -20,6 +21,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from tertulia.domain.config import Secret
@@ -31,92 +34,23 @@ from tertulia.errors import (
     ProviderTimeoutError,
     TooLargeError,
 )
+from tertulia.runtime.first_byte import FirstByte
 from tertulia.runtime.serialization import decode_json
+from tertulia.runtime.watchdog import Watchdog
 
 MAX_BODY_BYTES = 64 * 2**20
+"""Of an answer that is read as it comes: four times the longest there is."""
+
+MAX_WHOLE_BYTES = 48 * 2**20
+"""Of an answer that has to be kept until it can be read."""
+
 DRAIN_SECONDS = 0.05
+_MAX_UNPACKED_BYTES = 16 * 2**20
+_MAX_RATIO = 100  # answers pack to a tenth or so; of a bomb a thousandth is left
 _LARGE_BODY = 2**20
 _CONNECTIONS = 512
 _OK = 200
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class Watchdog:
-    """
-    The timers of one attempt: one callback on the loop, armed only while waiting for the socket.
-
-    It never cancels a task and never stands around a ``yield``: when a timer runs out it calls
-    ``on_timeout``, which closes the connection, and the reader that wakes up finds ``expired`` set. Time
-    in which the caller holds on to a delta is nobody's stall and is not counted, except for the deadline.
-
-    Attributes:
-        expired: The name of the timer that ran out; None while none has.
-    """
-
-    def __init__(self, timeouts: Timeouts, deadline: float | None, *, now: Callable[[], float]) -> None:
-        self.expired: str | None = None
-        self.on_timeout: Callable[[], None] | None = None
-        self._timeouts = timeouts
-        self._now = now
-        self._deadline = now() + timeouts.total if deadline is None else deadline
-        self._timer = "first_content"
-        self._allowance = timeouts.total if timeouts.first_content is None else timeouts.first_content
-        self._armed_at = 0.0
-        self._until: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """Waiting begins, and somebody else watches how long it takes."""
-        self._armed_at = self._now()
-
-    def arm(self) -> None:
-        """Waiting begins."""
-        self._armed_at = self._now()
-        self._until = min(self._deadline, self._armed_at + self._allowance)
-        if self._handle is None or self._handle.when() > self._until:
-            self._schedule(self._until)
-
-    def disarm(self) -> None:
-        """Waiting is over."""
-        self._until = None
-        self._allowance -= self._now() - self._armed_at
-
-    def content(self) -> None:
-        """Content arrived: from here on the idle timer counts."""
-        self._timer = "idle"
-        self._allowance = self._timeouts.idle
-
-    @property
-    def patience(self) -> float:
-        """The moment until which the first byte may come."""
-        return min(self._deadline, self._now() + self._allowance)
-
-    def name_of(self, moment: float) -> str:
-        """Which timer a moment belongs to."""
-        return "total" if moment >= self._deadline else self._timer
-
-    def cancel(self) -> None:
-        """End all timers."""
-        self._until = None
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-    def _schedule(self, moment: float) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle = asyncio.get_running_loop().call_at(moment, self._ring)
-
-    def _ring(self) -> None:
-        self._handle = None
-        if self._until is None:
-            return
-        if self._now() < self._until:
-            self._schedule(self._until)
-            return
-        self.expired = self.name_of(self._until)
-        if self.on_timeout is not None:
-            self.on_timeout()
 
 
 @attrs.frozen
@@ -128,6 +62,9 @@ class HTTPCall:
         headers: Without secrets.
 
         secret_headers: Headers whose values are revealed only while the request is written.
+
+        is_whole: Whether the answer is of use only when all of it is there. Then each byte is a sign that it
+            comes, and else only content is.
     """
 
     method: str
@@ -135,6 +72,7 @@ class HTTPCall:
     headers: Mapping[str, str]
     secret_headers: Mapping[str, Secret]
     body: bytes | None = attrs.field(default=None, repr=False)
+    is_whole: bool = False
 
 
 class HTTPAnswer:
@@ -149,13 +87,16 @@ class HTTPAnswer:
         media_type: Without parameters, in lower case; empty when there is none.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, watchdog: Watchdog) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, watchdog: Watchdog, *, is_whole: bool = False
+    ) -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         self.media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         self._response = response
         self._watchdog = watchdog
         self._received = 0
+        self._is_whole = is_whole
         watchdog.on_timeout = response.close
 
     async def read_chunk(self) -> bytes:
@@ -178,8 +119,10 @@ class HTTPAnswer:
         if failure is not None:
             raise failure
         self._received += len(chunk)
-        if self._received > MAX_BODY_BYTES:
-            raise TooLargeError(f"the answer is larger than {MAX_BODY_BYTES} bytes", status=self.status)
+        if self._received > min(_MAX_UNPACKED_BYTES, MAX_BODY_BYTES):
+            self._check_size(MAX_BODY_BYTES)
+        if self._is_whole:
+            self._watchdog.content()
         return chunk
 
     async def _wait_for_chunk(self) -> bytes:
@@ -194,11 +137,22 @@ class HTTPAnswer:
         chunks: list[bytes] = []
         while chunk := await self.read_chunk():
             chunks.append(chunk)
+            self._check_size(MAX_WHOLE_BYTES)
         return b"".join(chunks)
 
     async def read_json(self) -> Any:
         """Return the rest of the body as JSON; ProtocolError when it is none."""
         return decode_json(await self.read_all())
+
+    def _check_size(self, most: int) -> None:
+        if self._received > _MAX_RATIO * self._response.content.total_raw_bytes:
+            most = min(most, _MAX_UNPACKED_BYTES)
+        if self._received > most:
+            raise TooLargeError(
+                f"the answer is larger than {most} bytes",
+                status=self.status,
+                next_step="ask for a shorter answer, or check what the base_url leads to",
+            )
 
     def content_arrived(self) -> None:
         """Tell the timers that something of use was in the last chunk."""
@@ -240,7 +194,9 @@ class HTTPClient:
         outcome = await self._send(call, timeouts, watchdog)
         if isinstance(outcome, ProviderError):
             raise outcome
-        return HTTPAnswer(outcome, watchdog)
+        if call.is_whole:
+            watchdog.start_over()
+        return HTTPAnswer(outcome, watchdog, is_whole=call.is_whole)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -252,10 +208,19 @@ class HTTPClient:
     async def _send(
         self, call: HTTPCall, timeouts: Timeouts, watchdog: Watchdog
     ) -> aiohttp.ClientResponse | ProviderError:
-        patience = watchdog.patience
+        limit, patience = asyncio.timeout(None), watchdog.patience
+        # One turn of the loop later: where it was blocked, an answer that came meanwhile is read by then.
+        alarm = asyncio.get_running_loop().call_at(patience, limit.reschedule, patience)
         failure: ProviderError | None = None
+
+        def keep_waiting() -> None:
+            alarm.cancel()
+            if not limit.expired():
+                limit.reschedule(watchdog.deadline)
+
+        on_arrival = _on_arrival.set(keep_waiting if call.is_whole else None)
         try:
-            async with asyncio.timeout_at(patience):
+            async with limit:
                 watchdog.begin()
                 response = await self._request(call, timeouts)
                 watchdog.disarm()
@@ -265,11 +230,14 @@ class HTTPClient:
         except aiohttp.ServerTimeoutError:
             failure = _timed_out("connect")
         except TimeoutError:
-            failure = _timed_out(watchdog.name_of(patience))
+            failure = _timed_out(watchdog.name_of(limit.when() or 0.0))
         except (aiohttp.InvalidURL, ValueError):
             failure = _unsendable()
         except (aiohttp.ClientError, OSError) as error:
             failure = _describe(error)
+        finally:
+            alarm.cancel()
+            _on_arrival.reset(on_arrival)
         watchdog.cancel()
         if failure is None:
             raise asyncio.CancelledError
@@ -289,7 +257,7 @@ class HTTPClient:
     def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, limit_per_host=0),
+                connector=_Connector(limit=_CONNECTIONS, limit_per_host=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
@@ -303,6 +271,26 @@ class HTTPClient:
             bypassed = host in _LOOPBACK or bool(proxy_bypass(host))
             self._proxies[origin] = None if bypassed else getproxies().get(parts.scheme)
         return self._proxies[origin]
+
+
+_on_arrival: ContextVar[Callable[[], None] | None] = ContextVar("on_arrival", default=None)
+"""What the call under way wants to be told when the first byte of its answer comes."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a call when the first byte of its answer comes, if it wants to know."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # as aiohttp has it
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        on_arrival = _on_arrival.get()
+        if on_arrival is not None and connection.transport is not None:
+            FirstByte.watch(connection.transport, on_arrival)
+        return connection
 
 
 @attrs.frozen
@@ -413,6 +401,7 @@ def _timed_out(timer: str) -> ProviderError:
     }
     error = ProviderTimeoutError(words[timer], timer=timer, next_step="send again, or allow more time")
     error.sent = timer != "connect"
+    error.retryable = timer != "total"  # there is no time left in which anything could be sent
     return error
 
 

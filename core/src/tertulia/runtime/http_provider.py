@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, cast, overload
 
+import attrs
+
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import ProviderConfig, Secret, is_same_origin
 from tertulia.domain.exchange import Delta, ProviderReply, Request, Translated
@@ -36,9 +38,13 @@ from tertulia.wire.errors import (
     ErrorBody,
     ErrorRules,
     classify,
+    is_unknown,
     parse_error_body,
+    remake,
 )
 from tertulia.wire.protocol import Json, Rendered, Wire, read_object
+from tertulia.wire.rate_limits import parse_rate_limits
+from tertulia.wire.refusals import is_sent
 
 _JSON_TYPES = frozenset({"application/json", "text/json", ""})
 _ANSWER_MEMBERS = frozenset({"output", "candidates", "choices"})
@@ -216,10 +222,12 @@ class HTTPProvider(Provider):
                         for delta in reading.read_event(event):
                             has_begun = True
                             yield delta
-                yield self.annotate(await reading.end())
+                reply = self.annotate(await reading.end())
+                limits = parse_rate_limits(answer.headers)
+                yield reply if limits is None else attrs.evolve(reply, rate_limits=limits)
                 return
             except Exception as error:  # noqa: BLE001  # explained below, or raised again
-                failure = self._explain(error, request.target.model, answer)
+                failure = self._explain(error, request.target.model, answer, request)
             finally:
                 if answer is not None:
                     answer.close()
@@ -351,7 +359,8 @@ class HTTPProvider(Provider):
         headers = {"content-type": "application/json"} if body else {}
         headers.update(self.render_headers(request))
         secrets: Mapping[str, Secret] = {} if key is None else self.render_key(key)
-        return HTTPCall(method, self.base_url + path, headers, secrets, body)
+        is_whole = request is None or not request.stream
+        return HTTPCall(method, self.base_url + path, headers, secrets, body, is_whole)
 
     def _miss_key(self) -> MissingKeyError:
         where = "" if self.is_at_origin else f" for {self.base_url}"
@@ -378,16 +387,25 @@ class HTTPProvider(Provider):
         call = self._make_call("GET" if body is None else "POST", path, body, request)
         return await self._client.open(call, timeouts, deadline)
 
-    def _explain(self, error: Exception, model: str | None, answer: HTTPAnswer | None) -> ProviderError:
+    def _explain(
+        self, error: Exception, model: str | None, answer: HTTPAnswer | None, request: Request | None = None
+    ) -> ProviderError:
         """Say in our own words what went wrong; what is not the provider's doing is raised again."""
         if isinstance(error, ErrorAnswer):
-            return self._name(self._classify(error.body, answer), model, answer)
+            error = self._classify(error.body, answer)
         if isinstance(error, ProviderError):
-            return self._name(error, model, answer)
+            return self._name(self._check_refusal(error, request), model, answer)
         if isinstance(error, TertuliaError) or answer is None:
             raise error
         unreadable = ProtocolError(f"the answer cannot be read ({type(error).__name__})")
         return self._name(unreadable, model, answer)
+
+    def _check_refusal(self, error: ProviderError, request: Request | None) -> ProviderError:
+        """What the service does not know, and nobody sent, is no option that could be left out."""
+        if request is None or not isinstance(error, UnsupportedParameterError) or not is_unknown(error):
+            return error
+        body = self.wire.render_request(request).body
+        return error if is_sent(body, error.parameter or "") else remake(error, ErrorKind.INVALID_REQUEST)
 
     def _suggest_model(self, model: str) -> str:
         default = "set model to one that list_models() names, and check that the base_url is right"
@@ -395,11 +413,7 @@ class HTTPProvider(Provider):
 
     async def _read_json(self, answer: HTTPAnswer) -> Any:
         if answer.media_type not in _JSON_TYPES and not answer.media_type.endswith("+json"):
-            raise ProtocolError(
-                f"the answer is {answer.media_type}, neither JSON nor an event stream",
-                status=answer.status,
-                next_step="check the base_url, and whether a proxy stands between",
-            )
+            raise _make_page_error(answer)
         body = await answer.read_json()
         if (error := parse_error_body(body)) is not None and _is_only_error(body):
             raise ErrorAnswer(error)
@@ -460,6 +474,17 @@ class HTTPProvider(Provider):
         # The frames that it went through, and the errors it was made of, hold what the service said.
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
+
+
+def _make_page_error(answer: HTTPAnswer) -> ProtocolError:
+    """For what a proxy says: it would say so again."""
+    error = ProtocolError(
+        f"the answer is {answer.media_type}, neither JSON nor an event stream",
+        status=answer.status,
+        next_step="check the base_url, and whether a proxy stands between",
+    )
+    error.retryable = False
+    return error
 
 
 def _is_only_error(body: object) -> bool:

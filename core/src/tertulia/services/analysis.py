@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, zip_longest
+from typing import TypeAlias
+from uuid import UUID
 
 from tertulia.domain.conversation import (
     Attempt,
@@ -37,42 +39,73 @@ def derive_sessions(attempts: Sequence[Attempt]) -> list[ProviderSession]:
         attempts: In the order they were started.
     """
     answers = [attempt for attempt in attempts if attempt.purpose is AttemptPurpose.ANSWER]
-    runs = [list(run) for _, run in groupby(answers, key=lambda attempt: (attempt.provider, attempt.model))]
+    runs = [list(run) for _, run in groupby(answers, key=_target)]
     home: tuple[str, str] | None = None
     sessions: list[ProviderSession] = []
+    asked: dict[_Place, Attempt] = {}
+    said: set[UUID] = set()
     for run, following in zip_longest(runs, runs[1:]):
-        first = run[0]
-        target = (first.provider, first.model)
-        reason = _reason(first, target, home, sessions)
+        reason = _reason(run[0], asked.get(_place(run[0])), home, sessions)
         if reason is not SessionReason.FALLBACK:
-            home = target
-        answered = [attempt for attempt in run if attempt.outcome is AttemptOutcome.SUCCEEDED]
-        sessions.append(
-            ProviderSession(
-                provider=first.provider,
-                model=first.model,
-                started_at=first.started_at,
-                ended_at=following[0].started_at if following else None,
-                reason=reason,
-                attempt_count=len(run),
-                answer_count=len(answered),
-                usage=sum((attempt.usage for attempt in answered), Usage(0, 0, 0, 0, 0)),
-                cost=_total(run),
-            )
-        )
+            home = _target(run[0])
+        new = {attempt.message_id for attempt in run} - said
+        said |= new
+        asked |= {_place(attempt): attempt for attempt in run}
+        sessions.append(_make_session(run, following, reason, len(new)))
     return sessions
 
 
+_Place: TypeAlias = tuple[UUID, str | None]
+"""What was asked, and on which branch."""
+
+
+def _place(attempt: Attempt) -> _Place:
+    return attempt.message_id, attempt.branch
+
+
+def _target(attempt: Attempt) -> tuple[str, str]:
+    return attempt.provider, attempt.model
+
+
+def _make_session(
+    run: Sequence[Attempt], following: Sequence[Attempt] | None, reason: SessionReason, asked: int
+) -> ProviderSession:
+    answered = list(filter(_is_answered, run))
+    return ProviderSession(
+        provider=run[0].provider,
+        model=run[0].model,
+        started_at=run[0].started_at,
+        ended_at=following[0].started_at if following else None,
+        reason=reason,
+        attempt_count=len(run),
+        answer_count=len(answered),
+        message_count=asked + sum(map(_left_an_answer, run)),
+        usage=sum((attempt.usage for attempt in answered), Usage(0, 0, 0, 0, 0)),
+        cost=_total(run),
+    )
+
+
 def _reason(
-    first: Attempt, target: tuple[str, str], home: tuple[str, str] | None, before: Sequence[ProviderSession]
+    first: Attempt, earlier: Attempt | None, home: tuple[str, str] | None, before: Sequence[ProviderSession]
 ) -> SessionReason:
-    if first.number > 1:
-        return SessionReason.FALLBACK
+    """Say why a session began, by its first attempt and the one before it for the same message."""
     if not before:
         return SessionReason.INITIAL
-    if target == home and before[-1].reason is SessionReason.FALLBACK:
+    # Another answer beside one that is there has a branch of its own; whoever stands in for another has not.
+    if earlier is not None and earlier.branch == first.branch and not _is_answered(earlier):
+        return SessionReason.FALLBACK
+    if _target(first) == home and before[-1].reason is SessionReason.FALLBACK:
         return SessionReason.RETURN
     return SessionReason.MANUAL
+
+
+def _is_answered(attempt: Attempt) -> bool:
+    return attempt.outcome is AttemptOutcome.SUCCEEDED
+
+
+def _left_an_answer(attempt: Attempt) -> bool:
+    broke_off = attempt.outcome in (AttemptOutcome.INTERRUPTED, AttemptOutcome.CANCELLED)
+    return _is_answered(attempt) or (broke_off and attempt.first_content_seconds is not None)
 
 
 def _total(attempts: Iterable[Attempt]) -> CostTotal:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import TypeAlias, cast
 from uuid import UUID
 
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options
+from tertulia.domain.usage import Money
 from tertulia.domain.words import name_type
 from tertulia.errors import (
     ConfigurationError,
@@ -29,6 +31,11 @@ MAX_TITLE = 200
 
 Place: TypeAlias = Reply | Message | UUID
 """A message, however one got hold of it."""
+
+Amount: TypeAlias = Money | Decimal | str | int
+"""Money, or a number of US dollars."""
+
+MAX_CLIENT_ID = 200
 
 ONE_STEP = Plan()
 
@@ -53,6 +60,42 @@ def check_title(title: str | None) -> str | None:
             f"a title has at most {MAX_TITLE} characters, and this one has {len(title)}", value=title
         )
     return title or None
+
+
+def check_amount(amount: Amount | None) -> Money | None:
+    """Return what may be spent; ConfigurationError where it is no amount of money above 0."""
+    if amount is None:
+        return None
+    try:
+        money = amount if isinstance(amount, Money) else Money.from_usd(amount)
+    except (TypeError, ValueError) as error:
+        raise _refuse_amount(amount) from error
+    if money.pico <= 0:
+        raise _refuse_amount(amount)
+    return money
+
+
+def _refuse_amount(amount: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"budget is a number of dollars above 0, and not {amount!r}",
+        value=amount,
+        kept=NOTHING_SENT,
+        next_step='write it as a text: "0.05"',
+    )
+
+
+def check_client_id(client_id: str | None) -> str | None:
+    """Return a message's own name; ConfigurationError where it cannot be one."""
+    if client_id is None:
+        return None
+    check_type("client_id", client_id, str)
+    if not 0 < len(client_id) <= MAX_CLIENT_ID or "\0" in client_id:
+        raise ConfigurationError(
+            f"a client_id has 1 to {MAX_CLIENT_ID} characters, none of them null",
+            value=client_id[:MAX_CLIENT_ID],
+            kept=NOTHING_SENT,
+        )
+    return client_id
 
 
 def check_branch_name(name: str) -> None:

@@ -11,8 +11,10 @@ from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
 from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.routing import Routing
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
+from tertulia.services.budgets import Spending
 from tertulia.services.context.format import check_context, find_pinned, make_window
 from tertulia.services.context.pairs import repair_pairs
 from tertulia.services.core import Core
@@ -39,6 +41,13 @@ class Outgoing:
         tools: What the model may call.
 
         response_schema: The shape the answer must have; None for any.
+
+        routing: How the answer is found.
+
+        spending: What may be spent on it; None where nobody minds.
+
+        notes: What there is to say already, a sentence each.
+
     """
 
     targets: Sequence[Target]
@@ -47,13 +56,25 @@ class Outgoing:
     stream: bool
     tools: tuple[Tool | HostedTool, ...] = ()
     response_schema: ResponseSchema | None = None
+    routing: Routing = Routing()
+    spending: Spending | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def make_request(
-    core: Core, outgoing: Outgoing, question: Question, *, target: Target, deadline: float
+    core: Core,
+    outgoing: Outgoing,
+    question: Question,
+    *,
+    target: Target,
+    deadline: float,
+    max_tokens: int | None = None,
 ) -> tuple[Request, Context, list[str]]:
     """
     Make the request for one target: windows, options, attachments and patience differ from target to target.
+
+    Args:
+        max_tokens: What the context may hold at most, where the target has found it too long before.
 
     Returns:
         The request, what was chosen for it, and what was left out, a sentence each.
@@ -79,7 +100,7 @@ async def make_request(
         response_schema=outgoing.response_schema,
     )
     request, warnings = fit_options(core, asked)
-    context, notes = await _choose_context(core, request, path, history, rest)
+    context, notes = await _choose_context(core, request, path, history, rest, max_tokens)
     warnings += notes
     if path.has_media or holds_media(question.message):
         context, notes = await fit_attachments(core, context, target, newest=opening, deadline=deadline)
@@ -124,7 +145,12 @@ def _patience(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
 
 
 async def _choose_context(
-    core: Core, request: Request, path: Path, history: Sequence[Message], rest: Sequence[Message]
+    core: Core,
+    request: Request,
+    path: Path,
+    history: Sequence[Message],
+    rest: Sequence[Message],
+    max_tokens: int | None,
 ) -> tuple[Context, list[str]]:
     """Choose from the history; what has happened since the turn was opened is sent whole, after it."""
     view = _View(core, request.target, path, history)
@@ -143,6 +169,8 @@ async def _choose_context(
         has_media=has_media,
         count_needed=lambda: view.count_tokens((*request.messages, *rest)),
     )
+    if max_tokens is not None:
+        window = attrs.evolve(window, max_tokens=min(max_tokens, window.max_tokens or max_tokens))
     context = await _choose_with(core, request, window, view, rest)
     if not path.has_calls:
         return context, []  # so there is nothing to repair, as in most conversations

@@ -11,13 +11,15 @@ import attrs
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
-from tertulia.domain.notice import Switched
 from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.routing import USUAL_ROUTING, Routing
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.arguments import (
     ONE_STEP,
+    Amount,
     Place,
-    check_branch_name,
+    check_amount,
+    check_client_id,
     check_options,
     check_results,
     check_text,
@@ -26,6 +28,9 @@ from tertulia.services.arguments import (
     make_plan,
 )
 from tertulia.services.asking import Outgoing
+from tertulia.services.branching import Branching
+from tertulia.services.budgets import Spending
+from tertulia.services.comparing import ComparisonStream, compare
 from tertulia.services.core import Core
 from tertulia.services.estimating import estimate_next
 from tertulia.services.questions import (
@@ -36,20 +41,18 @@ from tertulia.services.questions import (
     Question,
     RepeatedQuestion,
     ResumedQuestion,
-    Where,
-    fork,
+    RetriedQuestion,
 )
-from tertulia.services.routing.policy import make_targets
+from tertulia.services.routing.targets import make_targets
 from tertulia.services.sending import Send
 from tertulia.services.steps import MAX_STEPS, Plan, Steps
 from tertulia.services.stream import ReplyStream
 from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Line, Tree
-from tertulia.services.upkeep import Upkeep
 
 
-class Conversation(Upkeep):
+class Conversation(Branching):
     """
     One conversation, seen from one of its branches. Get it from a client.
 
@@ -71,6 +74,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> Reply:
         """
         Say something and wait for the whole answer.
@@ -88,6 +94,12 @@ class Conversation(Upkeep):
             fallback: ``provider`` or ``provider/model``, asked in order when the conversation's own fails;
                 None for the configured ones, an empty sequence for none.
             timeouts: How long to wait; None for the provider's own.
+            routing: How the answer is found: retries, the order of the targets, what becomes of an answer
+                that breaks off; None for what is configured.
+            budget: US dollars that all calls of this send may cost together, also as a text; None for no
+                limit besides the configured ones.
+            client_id: A name for this message, at most 200 characters: sent again with the same name, in
+                this conversation, it returns the stored answer instead of asking again.
 
         Returns:
             The answer, stored.
@@ -97,6 +109,8 @@ class Conversation(Upkeep):
             ProviderError: No target answered; the message is stored and marked as failed.
             StreamInterruptedError: The answer broke off; its beginning is stored.
             ContextOverflowError: The message is too long for the budget; nothing was sent.
+            BudgetExceededError: A call might cost more than may be spent; it was not made.
+            DuplicateMessageError: Another message has the same ``client_id``.
             ConversationBusyError: Another process is answering on this branch.
             StoreError: The message could not be stored, so nothing was sent; or the answer could not.
             ToolError: A tool cannot be offered; nothing was sent.
@@ -104,8 +118,8 @@ class Conversation(Upkeep):
             InvalidOutputError: The answer has not the shape of the schema; it is stored.
         """
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts, stream=False)
-        return await self._ask(self._say(text, attach), outgoing, plan).read()
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, stream=False)
+        return await self._ask(self._say(text, attach, client_id), outgoing, plan).read()
 
     def stream(
         self,
@@ -118,6 +132,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> ReplyStream:
         """
         Say something and read the answer as it comes.
@@ -125,8 +142,8 @@ class Conversation(Upkeep):
         Nothing happens before the stream is read. Arguments and errors are those of :meth:`send`.
         """
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts)
-        return self._ask(self._say(text, attach), outgoing, plan)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
+        return self._ask(self._say(text, attach, client_id), outgoing, plan)
 
     def edit(
         self,
@@ -140,6 +157,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> ReplyStream:
         """
         Say something differently: the conversation goes on from before an earlier user message.
@@ -155,9 +175,15 @@ class Conversation(Upkeep):
             BranchError: It is not a user's.
         """
         check_text(text, attach)
-        question = EditedQuestion(*self._here(), text=text, attached=attach, edited=id_of(message))
+        question = EditedQuestion(
+            *self._here(),
+            text=text,
+            attached=attach,
+            edited=id_of(message),
+            client_id=check_client_id(client_id),
+        )
         plan = make_plan(tools, max_steps, schema)
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
 
     def regenerate(
         self,
@@ -169,6 +195,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         """
         Ask for another answer to the same user message.
@@ -192,7 +220,7 @@ class Conversation(Upkeep):
         answer = None if message is None else id_of(message)
         question = RepeatedQuestion(*self._here(), answer=answer)
         plan = make_plan(tools, max_steps, schema)
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
 
     def resume(
         self,
@@ -203,6 +231,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         """
         Go on where an answer broke off, or ask again what nobody answered.
@@ -221,8 +251,87 @@ class Conversation(Upkeep):
         """
         question = ResumedQuestion(*self._here())
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
         return self._ask(question, outgoing, plan, resumes=True)
+
+    def retry(
+        self,
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+    ) -> ReplyStream:
+        """
+        Ask the newest message once more, from the first word of its answer, after nobody answered it whole.
+
+        A message without an answer is asked again where it is. An answer that broke off stays where it is,
+        and the new one is its sibling on a new branch, to which this object moves; :meth:`resume` would go on
+        with it instead.
+
+        Returns:
+            A stream, as of :meth:`stream`; its ``read()`` is the whole answer.
+
+        Raises:
+            BranchError: The newest message of this branch is a complete answer: see :meth:`regenerate`.
+            ConversationBusyError: It is still coming.
+        """
+        question = RetriedQuestion(*self._here())
+        plan = make_plan(tools, max_steps, schema)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
+        return self._ask(question, outgoing, plan, resumes=True)
+
+    def compare(
+        self,
+        text: str,
+        targets: Sequence[str],
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        options: Options = Options(),
+        timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+    ) -> ComparisonStream:
+        """
+        Say something once, and have it answered by several targets at the same time.
+
+        The answers are siblings: the first target's is on this branch, each other one on a branch of its own.
+        What fails with one of them harms no other, and nobody is asked in the place of another.
+
+        Args:
+            text: What to say.
+            targets: ``provider`` or ``provider/model``; one may be named twice.
+            attach: As of :meth:`send`, and so are the others.
+            tools: What the models may call.
+            max_steps: How many answers of each there may be when they call functions.
+            options: What to ask of the answers.
+            timeouts: How long to wait for each.
+            routing: How each answer is found.
+            budget: US dollars that each answer may cost.
+
+        Returns:
+            A stream of what comes from all of them; awaited, a :class:`tertulia.Comparison`.
+
+        Raises:
+            ConfigurationError: There is nobody to ask.
+            UnknownProviderError: No provider of a name is configured; nothing was stored or sent.
+            DriverNotInstalledError: The driver of one is not installed.
+        """
+        plan = make_plan(tools, max_steps, None)
+        return compare(
+            *self._here(),
+            text=text,
+            attached=attach,
+            targets=targets,
+            plan=plan,
+            outgoing_for=lambda target: self._outgoing_to([target], plan, options, timeouts, routing, budget),
+        )
 
     def submit_results(
         self,
@@ -234,6 +343,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         """
         Say what the calls of the newest answer returned, and have the answer to that.
@@ -257,7 +368,7 @@ class Conversation(Upkeep):
         """
         plan = make_plan(tools, max_steps, schema)
         question = AnsweredCalls(*self._here(), results=check_results(results))
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts), plan)
+        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
 
     async def append(
         self, message: Message, *, expected_head: UUID | Literal["any"] | None = "any"
@@ -302,100 +413,8 @@ class Conversation(Upkeep):
         """
         check_text(text, attach)
         plan = make_plan(tools, MAX_STEPS, schema)
-        outgoing = self._outgoing(plan, options, (), None, stream=False)
+        outgoing = self._outgoing(plan, options, (), None, None, None, stream=False)
         return await estimate_next(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
-
-    async def switch(self, provider: str, model: str | None = None) -> None:
-        """
-        Go on with another provider; the history comes along.
-
-        Local and atomic: no provider is asked, and a switch that fails changes nothing. Other branches
-        keep their own providers.
-
-        Args:
-            provider: A configured name.
-            model: None for the provider's default.
-
-        Raises:
-            UnknownProviderError: No provider of that name is configured.
-            DriverNotInstalledError: Its driver is not installed.
-        """
-        chosen = self._core.plugins.get_provider(provider)
-        line, branch = self._line, self._line.branch
-        after = Target(provider, model or chosen.default_model)
-        await self._core.store.update_target(
-            self._core.owner,
-            self.id,
-            branch.name,
-            provider=after.provider,
-            model=after.model,
-            at=self._core.clock.now(),
-        )
-        line.branch = attrs.evolve(line.branch, provider=after.provider, model=after.model)
-        self._core.plugins.observe(Switched(self.id, Target(branch.provider, branch.model), after))
-
-    async def fork(self, name: str | None = None, *, at: Place | None = None) -> Conversation:
-        """
-        Try something else from here on: a new branch that shares all that was said up to a message.
-
-        In constant time, and nothing is copied. This object stays where it is.
-
-        Args:
-            name: At most 200 characters; None for this branch's with a number: ``main-2``.
-            at: The newest message that is shared, of any branch; None for the newest one of this branch.
-
-        Returns:
-            The same conversation on the new branch.
-
-        Raises:
-            BranchExistsError: The name is taken.
-            MessageNotFoundError: The conversation has no such message.
-        """
-        if name is not None:
-            check_branch_name(name)
-        place: Where = "head" if at is None else id_of(at)
-        branch = await fork(self._core, self._tree, self.branch, at=place, name=name)
-        return Conversation(self._core, self._tree, self._tree.line(branch))
-
-    async def switch_branch(self, name: str) -> None:
-        """
-        Go on on another branch; the conversation is opened on it from now on.
-
-        Raises:
-            BranchNotFoundError: There is none of that name.
-        """
-        store, owner = self._core.store, self._core.owner
-        branch = await store.get_branch(owner, self.id, name)
-        await store.update_active_branch(owner, self.id, name, self._core.clock.now())
-        self._move(self._tree.line(branch))
-
-    async def rename_branch(self, name: str, new_name: str) -> None:
-        """
-        Give a branch another name.
-
-        Raises:
-            BranchNotFoundError: There is none of that name.
-            BranchExistsError: The new name is taken.
-            ConversationBusyError: An answer is under way on it.
-        """
-        check_branch_name(new_name)
-        at = self._core.clock.now()
-        await self._core.store.update_branch_name(self._core.owner, self.id, name, new_name, at)
-        self._tree.rename(name, new_name)
-
-    async def delete_branch(self, name: str) -> None:
-        """
-        Take a branch away. What it shares with others stays theirs.
-
-        Raises:
-            BranchNotFoundError: There is none of that name.
-            BranchError: It is the one the conversation is opened on; switch to another one first.
-            ConversationBusyError: An answer is under way on it.
-        """
-        await self._core.store.remove_branch(self._core.owner, self.id, name, self._core.clock.now())
-
-    def _move(self, line: Line) -> None:
-        self._line = line
 
     def _ask(
         self, question: Question, outgoing: Outgoing, plan: Plan, *, resumes: bool = False
@@ -404,9 +423,12 @@ class Conversation(Upkeep):
             return ReplyStream(self._core, Send(self._core, outgoing, question))
         return ReplyStream(self._core, Steps(self._core, outgoing, question, plan, resumes=resumes))
 
-    def _say(self, text: str, attach: Attachable | Sequence[Attachable]) -> NewQuestion:
+    def _say(
+        self, text: str, attach: Attachable | Sequence[Attachable], client_id: str | None
+    ) -> NewQuestion:
         check_text(text, attach)
-        return NewQuestion(*self._here(), text=text, attached=attach)
+        client_id = check_client_id(client_id)
+        return NewQuestion(*self._here(), text=text, attached=attach, client_id=client_id)
 
     def _here(self) -> tuple[Core, Tree, Line, Move]:
         return self._core, self._tree, self._line, self._move
@@ -417,24 +439,47 @@ class Conversation(Upkeep):
         options: Options,
         fallback: Sequence[str] | None,
         timeouts: Timeouts | None,
+        routing: Routing | None,
+        budget: Amount | None,
         *,
         stream: bool = True,
     ) -> Outgoing:
-        check_options(options, self._core.config.providers.keys() | self._core.plugins.providers.keys())
+        targets, notes = make_targets(
+            Target(self.provider, self.model), fallback, self._core.config, self._core.plugins
+        )
+        return self._outgoing_to(
+            targets, plan, options, timeouts, routing, budget, stream=stream, notes=tuple(notes)
+        )
+
+    def _outgoing_to(
+        self,
+        targets: Sequence[Target],
+        plan: Plan,
+        options: Options,
+        timeouts: Timeouts | None,
+        routing: Routing | None,
+        budget: Amount | None,
+        *,
+        stream: bool = True,
+        notes: tuple[str, ...] = (),
+    ) -> Outgoing:
+        core = self._core
+        check_options(options, core.config.providers.keys() | core.plugins.providers.keys())
         if timeouts is not None:
             check_type("timeouts", timeouts, Timeouts)
+        if routing is not None:
+            check_type("routing", routing, Routing)
         return Outgoing(
-            self._targets(fallback),
+            targets,
             options,
             timeouts,
             stream,
             plan.toolbox.offered,
             None if plan.shape is None else plan.shape.schema,
+            (routing or Routing()).over(core.config.routing).over(USUAL_ROUTING),
+            Spending(core, self.id, check_amount(budget)),
+            notes,
         )
-
-    def _targets(self, fallback: Sequence[str] | None) -> list[Target]:
-        own = Target(self.provider, self.model)
-        return make_targets(own, fallback, self._core.config, self._core.plugins)
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} {self.title!r} on {self.branch!r} with {self.provider}/{self.model}>"

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import random
 import weakref
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import attrs
 
 from tertulia.contracts.store import Store
 from tertulia.domain.config import Config
+from tertulia.errors import StoreError, TertuliaError
 from tertulia.runtime.clock import Clock
 from tertulia.runtime.fetching import Fetcher
 from tertulia.runtime.plugins import Plugins
 from tertulia.services.context.calibration import Calibration
+from tertulia.services.routing.health import Health
+
+LEASE = timedelta(seconds=15)
+"""How long a process counts as alive without further news."""
+
+RECENT = timedelta(minutes=5)
+"""How far back it matters how a provider has been doing: a breaker is open no longer than that."""
 
 T = TypeVar("T")
 
@@ -36,22 +47,78 @@ class Core:
 
         streams: Answers somebody holds on to; they are closed with the client.
 
+        health: How its providers are doing, and how much they may be asked.
+
+        draw: A random number from 0 to 1.
+
         tasks: Work that goes on beside its callers; the client waits for it before it closes.
     """
 
     config: Config
     plugins: Plugins
-    store: Store
+    _store: Store
     clock: Clock
+    health: Health
     fetcher: Fetcher | None = None
+    draw: Callable[[], float] = random.random
     calibration: Calibration = attrs.field(factory=Calibration, repr=False)
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
     tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
+    _knows_health: bool = attrs.field(default=False, init=False)
+    _home: tuple[int, asyncio.AbstractEventLoop] = attrs.field(
+        factory=lambda: (os.getpid(), asyncio.get_running_loop()), init=False, repr=False
+    )
+
+    @property
+    def store(self) -> Store:
+        """Where conversations are kept; nobody gets there from another loop or process."""
+        self.check_home()
+        return self._store
+
+    def check_home(self) -> None:
+        """
+        Refuse to work elsewhere than where the client was opened: its connections have stayed there.
+
+        Raises:
+            TertuliaError: This is another process, or another event loop.
+        """
+        process, loop = self._home
+        if process != os.getpid():
+            raise TertuliaError(
+                f"the client was opened by process {process}, and its connections have stayed there",
+                next_step="open a client in this process",
+            )
+        if loop is not asyncio.get_running_loop():
+            raise TertuliaError(
+                "the client was opened on another event loop, and its connections belong to that",
+                next_step="open a client on this loop, or use tertulia.sync, which any thread may call",
+            )
+
+    @property
+    def is_home(self) -> bool:
+        """Whether this is the process that opened it."""
+        return self._home[0] == os.getpid()
 
     @property
     def owner(self) -> str:
         """Whose conversations these are."""
         return self.config.owner
+
+    async def recall_health(self) -> None:
+        """
+        Learn, once, from the ledger how providers have been doing lately.
+
+        A new process then passes over whoever failed in the one before.
+        """
+        if self._knows_health:
+            return
+        self._knows_health = True
+        try:
+            recent = await self.store.get_recent_attempts(self.owner, since=self.clock.now() - RECENT)
+        except StoreError as error:
+            _log.warning("how providers have been doing lately is not known: %s", error)
+        else:
+            self.health.replay(recent[::-1])
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Let work go on beside the caller; should it fail, that is logged."""

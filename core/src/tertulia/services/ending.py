@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -15,6 +16,9 @@ from tertulia.runtime.serialization import encode_json
 from tertulia.services.core import Core
 from tertulia.services.pricing import price_trial
 from tertulia.services.trial import Trial
+
+CLOSE_SECONDS = 0.2
+"""For a driver to close what it has open; one that takes longer is left to itself."""
 
 _log = logging.getLogger("tertulia")
 
@@ -35,6 +39,7 @@ def end_attempt(
         first_content_seconds=trial.first_content,
         usage=_usage_of(error) if reply is None else reply.usage,
         cost=price_trial(core, trial, error),
+        queued_seconds=trial.queued,
         request_id=getattr(error, "request_id", None) if reply is None else reply.request_id,
         raw_usage=None if reply is None else _encode_raw(reply.billing.raw),
     )
@@ -45,7 +50,8 @@ async def close_iterator(iterator: AsyncIterator[Delta], trial: Trial) -> None:
     close = getattr(iterator, "aclose", None)
     try:
         if close is not None:
-            await close()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await close()
     except Exception as error:  # noqa: BLE001  # foreign code, after its work is done
         _log.warning("provider %r failed while closing: %s", trial.target.provider, type(error).__name__)
 

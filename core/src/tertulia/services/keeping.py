@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 
 from tertulia.contracts.store import Checkpoint
 from tertulia.domain.message import join_text
 from tertulia.errors import TertuliaError
-from tertulia.services.core import Core
+from tertulia.services.budgets import Spending
+from tertulia.services.core import LEASE, Core
 from tertulia.services.questions import Question
 from tertulia.services.trial import Trial
 
-LEASE = timedelta(seconds=15)
 RENEW_SECONDS = 5.0
 CHECKPOINT_SECONDS = 0.25
 CHECKPOINT_CHARACTERS = 2048
@@ -23,15 +22,16 @@ _log = logging.getLogger("tertulia")
 
 class Keeper:
     """
-    Keeps one send's attempts alive in the store while they run.
+    Keeps one send's attempts, and what is set aside for them, alive in the store while they run.
 
     A lease says to other processes that the attempt is under way. What was shown is written down at most a
     quarter of a second or 2,048 characters later, one piece at a time: while a piece is being written the
     next one grows.
     """
 
-    def __init__(self, core: Core, question: Question) -> None:
+    def __init__(self, core: Core, question: Question, spending: Spending | None = None) -> None:
         self._core = core
+        self._spending = spending
         self._question = question
         self._trial: Trial | None = None
         self._renewal: asyncio.TimerHandle | None = None
@@ -122,4 +122,6 @@ class Keeper:
         core = self._core
         until = core.clock.now() + LEASE
         core.spawn(core.store.update_lease(core.owner, self._trial.attempt.id, until))
+        if self._spending is not None and self._spending.is_needed:
+            core.spawn(self._spending.renew(self._trial.attempt.id, until))
         self._renewal = asyncio.get_running_loop().call_later(RENEW_SECONDS, self._renew)

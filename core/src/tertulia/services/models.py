@@ -43,7 +43,7 @@ from tertulia.errors import (
 from tertulia.runtime.serialization import decode_model, encode_model
 from tertulia.services.core import Core
 from tertulia.services.pricing import find_own_price, scale_price
-from tertulia.services.routing.policy import parse_target
+from tertulia.services.routing.targets import parse_target
 
 _log = logging.getLogger("tertulia")
 

@@ -29,7 +29,7 @@ def price_trial(core: Core, trial: Trial, error: TertuliaError | None = None) ->
     """
     if trial.reply is not None:
         return _price_reply(core, trial, trial.reply)
-    if trial.context is None:
+    if not trial.was_sent:
         return NOT_CHARGED
     refused = isinstance(error, ProviderError) and (not error.sent or (error.status or 0) >= 400)
     # An answer of several calls may be refused after some of them were charged.

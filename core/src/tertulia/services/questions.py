@@ -125,10 +125,19 @@ class NewQuestion(Question):
     Args:
         text: What is said; may be empty when something is attached.
         attached: Files, or where they are.
+        client_id: The name its sender gave it; None without one.
     """
 
     def __init__(
-        self, core: Core, tree: Tree, line: Line, move: Move, *, text: str, attached: Attached
+        self,
+        core: Core,
+        tree: Tree,
+        line: Line,
+        move: Move,
+        *,
+        text: str,
+        attached: Attached,
+        client_id: str | None = None,
     ) -> None:
         super().__init__(core, tree, line, move)
         self.message = Message(
@@ -137,6 +146,7 @@ class NewQuestion(Question):
             id=core.clock.new_id(),
             status=MessageStatus.PENDING,
             created_at=core.clock.now(),
+            client_id=client_id,
         )
         self._attached = attached
 
@@ -269,9 +279,18 @@ class EditedQuestion(NewQuestion):
     """
 
     def __init__(
-        self, core: Core, tree: Tree, line: Line, move: Move, *, text: str, attached: Attached, edited: UUID
+        self,
+        core: Core,
+        tree: Tree,
+        line: Line,
+        move: Move,
+        *,
+        text: str,
+        attached: Attached,
+        edited: UUID,
+        client_id: str | None = None,
     ) -> None:
-        super().__init__(core, tree, line, move, text=text, attached=attached)
+        super().__init__(core, tree, line, move, text=text, attached=attached, client_id=client_id)
         self._edited = edited
 
     async def place(self) -> None:
@@ -365,17 +384,19 @@ class RepeatedQuestion(Question):
         return BranchError(f"branch {name!r} {what}", branch=name, kept=NOTHING_SENT, next_step=next_step)
 
 
-class ResumedQuestion(RepeatedQuestion):
-    """What a branch ends with and was not answered to the end: an answer that broke off, or no answer."""
+class RetriedQuestion(RepeatedQuestion):
+    """What a branch ends with and was not answered to the end, to be answered from the first word."""
 
     async def place(self) -> None:
-        """Take the beginning of the answer along, where there is one."""
+        """Refuse where there is a whole answer."""
         newest = await self._newest()
         if newest.role not in (Role.USER, Role.TOOL) and newest.status is MessageStatus.COMPLETE:
             raise self._explain_complete(newest)
-        if newest.role is Role.ASSISTANT and newest.text:
-            self.beginning = newest
+        self._begin_with(newest)
         await super().place()
+
+    def _begin_with(self, newest: Message) -> None:
+        """Know with what the branch ends."""
 
     def _explain_complete(self, newest: Message) -> BranchError:
         if calls := find_open_calls([newest]):
@@ -385,6 +406,15 @@ class ResumedQuestion(RepeatedQuestion):
             "ends with a complete message, so there is nothing to resume",
             "send a message, or regenerate() the answer",
         )
+
+
+class ResumedQuestion(RetriedQuestion):
+    """What a branch ends with and was not answered to the end: an answer that broke off, or no answer."""
+
+    def _begin_with(self, newest: Message) -> None:
+        """Take the beginning of the answer along, where there is one."""
+        if newest.role is Role.ASSISTANT and newest.text:
+            self.beginning = newest
 
 
 async def fork(core: Core, tree: Tree, source: str, *, at: Where, name: str | None = None) -> Branch:

@@ -3,51 +3,44 @@ The life of one message: written ahead, asked of one target after another, strea
 
 Sending is folding the stream, so there is one path. The user message and the attempt are committed before
 a socket opens, and no transaction is open while a provider is asked. The commit point is the first content
-handed to the caller: before it a failure may fall back to another target, after it two answers are never
-spliced, and what was shown is kept.
+handed to the caller: before it a failure may be retried or fall back to another target, after it two
+answers are never spliced, and what was shown is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
 
 import attrs
 
-from tertulia.contracts.store import Settlement
-from tertulia.domain.conversation import Attempt, AttemptOutcome
-from tertulia.domain.event import Completed, Event, FallbackTaken
-from tertulia.domain.exchange import ProviderReply, Reply, Request, Target
-from tertulia.domain.message import Message, MessageStatus, Part, Role
-from tertulia.domain.notice import Answered, AttemptEnded, AttemptStarted, FellBack, SendFailed
+from tertulia.domain.event import Completed, Continued, Event, FallbackTaken, Restarted, RetryScheduled
+from tertulia.domain.exchange import Reply, Target
+from tertulia.domain.message import MessageStatus
+from tertulia.domain.notice import Answered, FellBack, Recovered, Retried, SendFailed
+from tertulia.domain.routing import OnInterrupt
 from tertulia.errors import (
-    AllProvidersFailed,
-    ErrorKind,
+    ContextOverflowError,
+    DuplicateMessageError,
     ProviderError,
-    StoreError,
     StreamInterruptedError,
     TertuliaError,
 )
-from tertulia.services.asking import Outgoing, find_timeouts, make_request
+from tertulia.services.asking import Outgoing, find_timeouts
+from tertulia.services.calling import Call, find_shorter
 from tertulia.services.core import Core
-from tertulia.services.counting import learn_from_answer, learn_from_error
-from tertulia.services.ending import close_iterator, end_attempt, explain_foreign
-from tertulia.services.keeping import LEASE, Keeper
-from tertulia.services.questions import Question, join_parts
-from tertulia.services.routing.policy import targets_after
+from tertulia.services.giving_up import give_up
+from tertulia.services.questions import Question, RepeatedQuestion, ResumedQuestion
+from tertulia.services.recording import Recorder
+from tertulia.services.repeats import find_reply, find_sent
+from tertulia.services.routing.policy import WARNED
+from tertulia.services.routing.router import Again, Route
+from tertulia.services.routing.strategies import arrange
 from tertulia.services.stream import NOTHING_SENT, ReplyStream, Turn
 from tertulia.services.titles import give_title
-from tertulia.services.trial import WORDS, Trial
-
-_KEPT = "your message is stored"
-
-T = TypeVar("T")
-
-_log = logging.getLogger("tertulia")
+from tertulia.services.trial import Trial
 
 
 class Send:
@@ -59,69 +52,130 @@ class Send:
         outgoing: How to ask.
         question: What to ask, and where.
         turn: The turn on the branch, where others share it; None for one of its own.
+        before: The send whose answer broke off, where this one takes its place.
     """
 
-    def __init__(self, core: Core, outgoing: Outgoing, question: Question, turn: Turn | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        outgoing: Outgoing,
+        question: Question,
+        turn: Turn | None = None,
+        *,
+        before: Send | None = None,
+    ) -> None:
         self._core = core
         self._turn = turn or Turn()
         self._outgoing = outgoing
         self._question = question
-        self._keeper = Keeper(core, question)
-        self._attempts: list[Attempt] = []
-        self._errors: list[ProviderError] = []
-        self._failed: list[tuple[Target, ErrorKind]] = []
-        self._trial: Trial | None = None
+        self._following: Send | None = None
+        self._is_first = before is None
+        self._notes = list(outgoing.notes)
+        self._errors: list[TertuliaError] = []
+        self._passed_over: FallbackTaken | None = None
         self._deadline = 0.0
-        self._cancelled = False
-        self._shown = False
+        if before is None:
+            self._route = Route(outgoing.routing, core.health, core.plugins, core.draw)
+            self._recorder = Recorder(core, outgoing, question)
+        else:
+            self._route = before._route
+            self._errors = before._errors
+            self._notes = before._notes
+            self._deadline = before._deadline
+            self._recorder = Recorder(core, outgoing, question, before=before._recorder)
 
     @property
-    def _message(self) -> Message:
-        """The user message, with its place once it is stored."""
-        return self._question.message
+    def question(self) -> Question:
+        """What was asked in the end: a send that broke off may have moved to a branch of its own."""
+        return self._question if self._following is None else self._following.question
 
     @property
     def kept(self) -> str:
         """What is stored of the send by now, as a sentence."""
-        if not self._question.is_stored:
-            return NOTHING_SENT
-        return f"{_KEPT}, and so is the part of the answer that was shown" if self._shown else _KEPT
+        return self._recorder.kept if self._following is None else self._following.kept
 
     @property
     def was_cancelled(self) -> bool:
         """Whether its reader was cancelled while the answer was stored: then nothing is to follow it."""
-        return self._cancelled
+        last = self if self._following is None else self._following
+        return last._recorder.was_cancelled
 
     async def events(self, stream: weakref.ref[ReplyStream]) -> AsyncGenerator[Event]:
         """Yield the answer as it comes, the last event being :class:`tertulia.Completed`."""
         await self._take_turn(stream)
         try:
-            targets = self._order(self._outgoing.targets)
-            await self._write_ahead(targets[0])
-            while True:
-                try:
-                    async with aclosing(self._ask()) as answer:
-                        async for event in answer:
-                            yield event
-                    yield Completed(await self._complete())
-                    return
-                except ProviderError as error:
-                    fallback, targets = await self._after(error, targets)
-                    yield fallback
+            targets = await self._line_up()
+            if (stored := await self._begin(targets[0])) is not None:
+                yield Completed(stored)
+                return
+            if self._passed_over is not None:
+                self._core.plugins.observe(FellBack(self._question.tree.id, self._passed_over))
+                yield self._passed_over
+            async with aclosing(self._find_answer(targets, stream)) as answer:
+                async for event in answer:
+                    yield event
         except TertuliaError as error:
-            await self._fail(error)
+            if self._following is None:
+                await self._fail(error)
             raise
         except BaseException as error:
-            await self._abandon(error)
+            if self._following is None:
+                await self._abandon(error)
             raise
         finally:
-            self._keeper.close()
+            self._recorder.close()
             self._turn.end()
+
+    async def _find_answer(
+        self, targets: Sequence[Target], stream: weakref.ref[ReplyStream]
+    ) -> AsyncGenerator[Event]:
+        """Ask one target after another, and the same one again, until one of them answers."""
+        while True:
+            trial = self._recorder.trial
+            failure: ProviderError | ContextOverflowError
+            try:
+                async with aclosing(self._call(trial)) as answer:
+                    async for event in answer:
+                        yield event
+                yield Completed(await self._complete(trial))
+                return
+            except (ProviderError, ContextOverflowError) as error:
+                failure = error
+            self._errors.append(failure)
+            if trial.shown and isinstance(failure, ProviderError):
+                async with aclosing(self._recover(failure, targets, stream)) as rest:
+                    async for event in rest:
+                        yield event
+                return
+            event, targets, wait = await self._after(failure, trial, targets)
+            yield event
+            if wait:
+                await asyncio.sleep(wait)
+                self._recorder.trial.began = self._core.clock.monotonic()
+
+    async def _call(self, trial: Trial) -> AsyncGenerator[Event]:
+        """Ask the target of a trial."""
+        self._route.begin(trial.target)
+        call = Call(
+            self._core,
+            self._outgoing,
+            self._question,
+            trial,
+            self._recorder.keeper,
+            deadline=self._deadline,
+        )
+        try:
+            async with aclosing(call.events()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._deadline = call.deadline
 
     async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> None:
         """Start the clock, find out on which branch it happens, and wait for the turn there."""
-        timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
-        self._deadline = asyncio.get_running_loop().time() + timeouts.total
+        if self._is_first:
+            timeouts = find_timeouts(self._core, self._outgoing, self._outgoing.targets[0])
+            self._deadline = self._now() + timeouts.total
         try:
             await self._question.place()
             await self._turn.begin(self._question.line.gate, stream, self._deadline)
@@ -131,285 +185,176 @@ class Send:
                 error.kept = error.kept or NOTHING_SENT
             raise
 
-    async def _write_ahead(self, target: Target) -> None:
-        trial = self._new_trial(target, number=1)
-        # From here on the attempt may be in the store, even when the loop ends and cancels all there is.
-        self._trial = trial
+    async def _line_up(self) -> Sequence[Target]:
+        """Say who is asked first, and who then; whoever has been failing is passed over."""
+        core, targets = self._core, self._outgoing.targets
+        if self._is_first and len(targets) > 1:
+            await core.recall_health()
+            wanted = self._order(await arrange(core, self._outgoing, self._question))
+            targets = self._route.line_up(wanted)
+            if targets[0] != wanted[0]:
+                self._pass_over(wanted[0], targets[0])
+        return targets
+
+    def _pass_over(self, target: Target, following: Target) -> None:
+        health = self._core.health.describe(target)
+        seconds = round(health.reopens_in or 0.0)
+        message = f"{target} is passed over for {seconds} s: {health.last_error or health.last_kind}"
+        kind = health.last_kind
+        if kind is not None:
+            self._passed_over = FallbackTaken(target, following, kind, message, was_asked=False)
+        self._notes.append(message)
+
+    async def _begin(self, target: Target) -> Reply | None:
+        """Store question and attempt; return the answer where the message was sent and answered before."""
+        reply = await self._find_reply()
+        if reply is not None:
+            return reply
         try:
-            trial.attempt = await self._see_through(self._question.write_ahead(trial.attempt))
-        except TertuliaError as error:
-            self._trial = None  # the store has refused it, so there is nothing to settle
-            error.kept = error.kept or NOTHING_SENT
-            raise
-        await self._turn.follow(self._question.line.gate)
-        self._keeper.watch(trial)
-        self._observe_start(trial)
-        if self._cancelled:
-            raise asyncio.CancelledError
+            await self._recorder.write_ahead(target, self._turn)
+        except DuplicateMessageError:  # somebody was faster
+            await self._question.give_up()
+            reply = await self._find_reply()
+            if reply is None:
+                await self._recorder.write_ahead(target, self._turn)
+        return reply
 
-    def _new_trial(self, target: Target, *, number: int) -> Trial:
-        clock = self._core.clock
-        attempt = Attempt(
-            id=clock.new_id(),
-            message_id=_known(self._message.id),
-            number=number,
-            provider=target.provider,
-            model=target.model,
-            started_at=clock.now(),
-            lease_until=clock.now() + LEASE,
-            branch=self._question.line.name,
-        )
-        return Trial(target, attempt, clock.new_id(), clock.monotonic())
+    async def _find_reply(self) -> Reply | None:
+        """What was answered to this message before; where nobody did, it is asked again where it is."""
+        sent = await find_sent(self._core, self._question)
+        if sent is None:
+            return None
+        question = self._question
+        reply = await find_reply(self._core, question, sent)
+        await question.give_up()
+        if reply is None:
+            self._question = RepeatedQuestion(
+                self._core, question.tree, question.line, question.move, answer=sent.id
+            )
+            self._recorder.ask_instead(self._question)
+            await self._question.place()
+        return reply
 
-    async def _ask(self) -> AsyncGenerator[Event]:
-        """Ask the current target and yield what may be shown of its answer."""
-        trial = _known(self._trial)
-        request, trial.context, warnings = await make_request(
-            self._core, self._outgoing, self._question, target=trial.target, deadline=self._deadline
-        )
-        trial.warnings += warnings
-        iterator, to_close = self._core.plugins.send_message(request)
-        try:
-            async for delta in iterator:
-                if (event := trial.take(delta, self._core.clock)) is not None:
-                    if request.stream and isinstance(event, WORDS):
-                        self._keeper.shown(len(event.text))
-                    yield event
-        except TertuliaError as error:
-            learn_from_error(self._core, request, trial.context, error)
-            raise
-        except Exception as error:
-            raise explain_foreign(error, trial.target) from error
-        finally:
-            # The provider's own iterator comes last, in case a wrapper around it forgot to close it.
-            for each in to_close:
-                await close_iterator(each, trial)
-        trial.check_reply()
-        learn_from_answer(self._core, request, trial.context, _known(trial.reply))
-
-    async def _complete(self) -> Reply:
+    async def _complete(self, trial: Trial) -> Reply:
         """Store the answer and make the reply of it."""
-        trial = _known(self._trial)
-        reply = _known(trial.reply)
-        attempt = self._end(trial, AttemptOutcome.SUCCEEDED)
-        answer = self._answer(trial, attempt, reply.parts, reply)
-        try:
-            stored = await self._settle(attempt, user_status=MessageStatus.COMPLETE, answer=answer)
-            if stored is None:
-                raise StoreError("the attempt is no longer in the store", location=self._core.store.location)
-        except StoreError as error:
-            self._trial = None  # a whole answer is not stored as half of one
-            error.reply = self._make_reply(trial, reply, attempt, answer)
-            error.kept = "your message is stored, and the answer is in this error's .reply"
-            error.next_step = error.next_step or "conversation.save(error.reply) stores it"
-            raise
-        result = self._make_reply(trial, reply, attempt, stored)
-        self._core.plugins.observe(Answered(self._question.tree.id, result))
-        tree, line = self._question.tree, self._question.line
-        is_due = self._core.config.auto_title and tree.title is None and not stored.tool_calls
+        reply = await self._recorder.complete(trial, self._notes)
+        core, tree, line = self._core, self._question.tree, self._question.line
+        core.plugins.observe(Answered(tree.id, reply))
+        is_due = core.config.auto_title and tree.title is None and not reply.tool_calls
         if is_due and tree.claim_title():
-            self._core.spawn(give_title(self._core, tree, line, trial.target))
-        return result
-
-    def _make_reply(self, trial: Trial, reply: ProviderReply, attempt: Attempt, message: Message) -> Reply:
-        return Reply(
-            message=message,
-            provider=trial.target.provider,
-            model=trial.target.model,
-            resolved_model=reply.model,
-            finish_reason=reply.finish_reason,
-            raw_finish_reason=reply.raw_finish_reason,
-            usage=reply.usage,
-            raw_usage=reply.billing.raw,
-            cost=attempt.cost,
-            attempts=tuple(self._attempts),
-            latency_seconds=_known(attempt.latency_seconds),
-            first_content_seconds=trial.first_content,
-            request_id=reply.request_id,
-            safety=reply.safety,
-            context=_known(trial.context).report,
-            warnings=tuple(trial.warnings),
-        )
+            core.spawn(give_title(core, tree, line, trial.target))
+        return reply
 
     async def _after(
-        self, error: ProviderError, targets: Sequence[Target]
-    ) -> tuple[FallbackTaken, Sequence[Target]]:
+        self, error: ProviderError | ContextOverflowError, trial: Trial, targets: Sequence[Target]
+    ) -> tuple[Event, Sequence[Target], float]:
         """Settle a failed attempt and begin the next one, or raise when there is none."""
-        trial = _known(self._trial)
-        self._errors.append(error)
-        if trial.shown:
-            raise await self._interrupt(trial, error) from error
-        self._failed.append((trial.target, error.kind))
-        remaining = self._order(targets_after(error, trial.target, targets[1:], self._core.plugins))
-        ended = self._end(trial, AttemptOutcome.FAILED, error)
-        if not remaining or asyncio.get_running_loop().time() >= self._deadline:
-            await self._settle_quietly(ended, MessageStatus.FAILED, None)
-            raise self._give_up(error)
-        following = self._new_trial(remaining[0], number=ended.number + 1)
-        await self._settle(ended, following=following)
-        if self._cancelled:
-            raise asyncio.CancelledError
-        fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
-        self._core.plugins.observe(FellBack(self._question.tree.id, fallback))
-        self._observe_start(following)
-        return fallback, remaining
+        recorder = self._recorder
+        decision = self._route.decide(error, trial.target, targets[1:], self._deadline - self._now())
+        recorder.failed.append((trial.target, error.kind))
+        if decision is not None and not isinstance(decision, Again):
+            targets = self._order(decision.targets)
+        ended = recorder.end(trial, error)
+        if decision is None or not targets:
+            await recorder.settle_quietly(ended, MessageStatus.FAILED, None)
+            raise give_up(self._errors, recorder.attempts, recorder.kept)
+        following = recorder.new_trial(targets[0], number=ended.number + 1)
+        if isinstance(decision, Again):
+            following.max_tokens = find_shorter(trial, error)
+        await recorder.settle(ended, following=following)
+        event, wait = self._announce(error, trial, following, decision)
+        recorder.observe_start(following)
+        return event, targets, wait
 
-    def _give_up(self, error: ProviderError) -> ProviderError:
-        if len(self._errors) > 1:
-            tried = ", ".join(f"{each.provider} ({each.kind})" for each in self._errors)
-            error = AllProvidersFailed(
-                f"every target failed: {tried}",
-                errors=self._errors,
-                provider=error.provider,
-                model=error.model,
-                status=error.status,
-                retry_after=error.retry_after,
-                next_step="see .errors for each failure; send again when one of them can answer",
+    def _announce(
+        self, error: TertuliaError, trial: Trial, following: Trial, decision: object
+    ) -> tuple[Event, float]:
+        observe, conversation_id = self._core.plugins.observe, self._question.tree.id
+        if isinstance(decision, Again):
+            retry = RetryScheduled(
+                trial.target, self._route.attempts + 1, error.kind, decision.wait_seconds, error.message
             )
-        error.attempts = tuple(self._attempts)
-        error.kept = _KEPT
-        return error
+            observe(Retried(conversation_id, retry))
+            return retry, decision.wait_seconds
+        if error.kind in WARNED:
+            self._notes.append(f"{trial.target} was asked first and could not answer: {error.message}")
+        fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
+        observe(FellBack(conversation_id, fallback))
+        return fallback, 0.0
 
-    async def _interrupt(self, trial: Trial, error: ProviderError) -> StreamInterruptedError:
-        """Keep what was shown of an answer that broke off."""
-        ended = self._end(trial, AttemptOutcome.INTERRUPTED, error)
-        shown = self._answer(trial, ended, trial.shown_parts)
-        stored = await self._settle_shown(ended, shown)
-        interrupted = StreamInterruptedError(
-            f"the answer broke off: {error.message}",
-            kind=error.kind,
-            partial=stored or shown,
-            provider=error.provider or trial.target.provider,
-            model=trial.target.model,
-            status=error.status,
-            request_id=error.request_id,
-            retry_after=error.retry_after,
-            usage=error.usage,
-            kept=self.kept
-            if stored or not shown.parts
-            else f"{_KEPT}; the part that was shown is in this error's .partial",
-            next_step="resume() asks for the rest, or send a message to go on from there",
+    async def _recover(
+        self, error: ProviderError, targets: Sequence[Target], stream: weakref.ref[ReplyStream]
+    ) -> AsyncGenerator[Event]:
+        """Keep what was shown of an answer that broke off, and go on as the caller wants it."""
+        trial, wanted = self._recorder.trial, self._route.routing.on_interrupt
+        interrupted = await self._recorder.interrupt(trial, error)
+        left = self._deadline - self._now()
+        decision = self._route.decide(error, trial.target, targets[1:], left)
+        if wanted is OnInterrupt.KEEP or decision is None or self._recorder.was_cancelled:
+            raise interrupted from error
+        wait = decision.wait_seconds if isinstance(decision, Again) else 0.0
+        targets = [trial.target, *targets[1:]] if isinstance(decision, Again) else decision.targets
+        restarts = wanted is OnInterrupt.RESTART or not trial.text
+        self._following = self._follow(targets, restarts=restarts)
+        kind = Restarted if restarts else Continued
+        recovery = kind(targets[0], error.kind, error.message)
+        self._core.plugins.observe(Recovered(self._question.tree.id, recovery))
+        yield recovery
+        if wait:
+            await asyncio.sleep(wait)
+        try:
+            async with aclosing(self._following.events(stream)) as rest:
+                async for event in rest:
+                    yield event
+        except StreamInterruptedError:
+            raise
+        except ProviderError as failure:  # nobody could, so what was shown is what there is
+            interrupted.attempts = failure.attempts
+            raise interrupted from failure
+
+    def _follow(self, targets: Sequence[Target], *, restarts: bool) -> Send:
+        """The send that takes the place of one whose answer broke off."""
+        core, question = self._core, self._question
+        here = (core, question.tree, question.line, question.move)
+        following = (
+            RepeatedQuestion(*here, answer=question.message.id) if restarts else ResumedQuestion(*here)
         )
-        interrupted.attempts = tuple(self._attempts)
-        return interrupted
+        outgoing = attrs.evolve(self._outgoing, targets=targets)
+        return Send(core, outgoing, following, self._turn, before=self)
 
     async def _fail(self, error: TertuliaError) -> None:
         """Settle what is still open after an error that no other target can mend."""
-        if (trial := self._trial) is not None:
-            outcome = AttemptOutcome.INTERRUPTED if trial.shown else AttemptOutcome.FAILED
-            await self._settle_unfinished(trial, outcome, error)
-            error.kept = error.kept or self.kept
+        if self._recorder.is_open:
+            await self._recorder.settle_failed(error)
         else:
             await self._question.give_up()
-        message_id = _known(self._message.id)
-        self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
+        error.kept = error.kept or self._recorder.kept
+        if hasattr(error, "attempts"):
+            error.attempts = tuple(self._recorder.attempts)
+        self._observe_end(error)
 
     async def _abandon(self, error: BaseException) -> None:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
-        if (trial := self._trial) is None:
+        if not self._recorder.is_open:
             await self._question.give_up()
             return
-        await self._settle_unfinished(trial, AttemptOutcome.CANCELLED, None)
-        message_id = _known(self._message.id)
-        self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
+        await self._recorder.settle_cancelled()
+        self._observe_end(error)
 
-    async def _settle_unfinished(
-        self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
-    ) -> None:
-        """Keep what was shown; when the store fails as well, its error does not hide the first one."""
-        ended = self._end(trial, outcome, error)
-        await self._settle_shown(ended, self._answer(trial, ended, trial.shown_parts))
-
-    async def _settle_shown(self, ended: Attempt, shown: Message) -> Message | None:
-        """Keep what was shown; the beginning of a call is nothing that could be kept."""
-        if shown.parts and (self._trial is None or self._trial.shown):
-            return await self._settle_quietly(ended, MessageStatus.COMPLETE, shown)
-        return await self._settle_quietly(ended, MessageStatus.FAILED, None)
-
-    async def _settle_quietly(
-        self, ended: Attempt, status: MessageStatus, answer: Message | None
-    ) -> Message | None:
-        try:
-            return await self._settle(ended, user_status=status, answer=answer)
-        except StoreError as failure:
-            self._trial = None
-            _log.warning("the end of an attempt was not stored: %s", failure)
-            return None
-
-    def _end(self, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None = None) -> Attempt:
-        """The attempt as it ended, with whatever the provider reported of it."""
-        ended = end_attempt(self._core, trial, outcome, error)
-        self._attempts = [*(each for each in self._attempts if each.id != ended.id), ended]
-        return ended
-
-    async def _settle(
-        self,
-        ended: Attempt,
-        *,
-        user_status: MessageStatus | None = None,
-        answer: Message | None = None,
-        following: Trial | None = None,
-    ) -> Message | None:
-        settlement = Settlement(ended, user_status, answer, None if following is None else following.attempt)
-        stored = await self._see_through(self._write(settlement))
-        self._trial = following
-        self._shown = self._shown or stored is not None
-        if following is None:
-            self._question.line.path.extend(self._message, stored)
-        else:
-            self._keeper.watch(following)
-        self._core.plugins.observe(AttemptEnded(self._question.tree.id, ended))
-        return stored
-
-    async def _write(self, settlement: Settlement) -> Message | None:
-        core, question = self._core, self._question
-        settlement = attrs.evolve(settlement, checkpointed=await self._keeper.finish())
-        place = (core.owner, question.tree.id, question.line.name)
-        try:
-            stored = await core.store.settle(*place, settlement)
-        except StoreError:  # what was paid for is worth a second try
-            stored = await core.store.settle(*place, settlement)
-        if settlement.next_attempt is None:
-            await question.settled(stored)
-        return stored
-
-    async def _see_through(self, writing: Coroutine[Any, Any, T]) -> T:
-        """What is being written is waited for: a cancellation is remembered, and heeded afterwards."""
-        written, cancelled = await self._core.see_through(writing)
-        self._cancelled = self._cancelled or cancelled
-        return written
-
-    def _answer(
-        self, trial: Trial, ended: Attempt, parts: tuple[Part, ...], reply: ProviderReply | None = None
-    ) -> Message:
-        return Message(
-            Role.ASSISTANT,
-            join_parts(self._question.beginning, parts),
-            id=trial.answer_id,
-            status=MessageStatus.INTERRUPTED if reply is None else MessageStatus.COMPLETE,
-            provider=trial.target.provider,
-            model=trial.target.model,
-            resolved_model=None if reply is None else reply.model,
-            finish_reason=None if reply is None else reply.finish_reason,
-            raw_finish_reason=None if reply is None else reply.raw_finish_reason,
-            usage=ended.usage,
-            cost=ended.cost,
-            latency_seconds=ended.latency_seconds,
-            created_at=self._core.clock.now(),
-        )
+    def _observe_end(self, error: BaseException) -> None:
+        message_id = self._question.message.id
+        if message_id is not None:
+            self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
 
     def _order(self, targets: Sequence[Target]) -> Sequence[Target]:
         """Ask plugins for the order where there is a choice, and after a failure whether to go on at all."""
-        if not targets or (len(targets) == 1 and not self._failed):
+        failed = self._recorder.failed
+        if not targets or (len(targets) == 1 and not failed):
             return targets
-        request = Request(targets[0], (self._message,), self._outgoing.options)
-        chosen = self._core.plugins.order_targets(request, targets, self._failed)
-        return chosen if chosen or self._failed else targets
+        request = self._recorder.describe(targets[0])
+        chosen = self._core.plugins.order_targets(request, targets, failed)
+        return chosen if chosen or failed else targets
 
-    def _observe_start(self, trial: Trial) -> None:
-        self._core.plugins.observe(AttemptStarted(self._question.tree.id, trial.attempt))
-
-
-def _known(value: Any) -> Any:
-    assert value is not None  # noqa: S101  # set by the step before
-    return value
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -167,7 +167,7 @@ class Steps:
                     yield event
         finally:
             self._turn.is_calling = False
-        before = self._question
+        before = self._send.question
         self._question = AnsweredCalls(
             self._core,
             before.tree,

@@ -83,6 +83,7 @@ class ReplyStream:
         cancelled_before = reader.cancelling()
         self._reader = self._last_reader = reader
         try:
+            self._core.check_home()
             event = await anext(self._events)
             if type(event) is not TextDelta:
                 await self._note(event, reader, cancelled_before)

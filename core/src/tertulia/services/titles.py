@@ -94,6 +94,7 @@ async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
     trial.context = Context(
         messages, ContextReport(len(messages), core.plugins.count_tokens(trial.target, messages))
     )
+    trial.was_sent = True
     iterator, to_close = core.plugins.send_message(request)
     try:
         async for delta in iterator:

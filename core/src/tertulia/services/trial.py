@@ -56,6 +56,12 @@ class Trial:
         context: What was chosen to be sent; None while nothing has been sent.
 
         reply: The driver's last word; None before it.
+
+        max_tokens: What the context may hold after the provider found it too long; None for what is usual.
+
+        queued: Seconds it waited for its place; None where it did not.
+
+        was_sent: Whether the driver was called.
     """
 
     target: Target
@@ -68,6 +74,9 @@ class Trial:
     first_content: float | None = None
     context: Context | None = None
     reply: ProviderReply | None = None
+    max_tokens: int | None = None
+    queued: float | None = None
+    was_sent: bool = False
 
     @property
     def shown(self) -> bool:

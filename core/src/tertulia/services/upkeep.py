@@ -35,7 +35,7 @@ from tertulia.services.checking import (
 )
 from tertulia.services.core import Core
 from tertulia.services.merging import merge
-from tertulia.services.routing.policy import parse_target
+from tertulia.services.routing.targets import parse_target
 from tertulia.services.titles import suggest_title
 from tertulia.services.tree import Line, Tree
 

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 from tertulia.client import Client as AsyncClient
+from tertulia.domain.budget import BudgetState
 from tertulia.domain.catalogue import SyncReport, Verification
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
+from tertulia.domain.health import ProviderHealth
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
 from tertulia.domain.options import Options, Timeouts
 from tertulia.domain.price import Price
+from tertulia.domain.routing import Routing
 from tertulia.domain.tokens import TokenCount
 from tertulia.opening import open as open_async
 from tertulia.runtime.attachments import Attachable
@@ -24,6 +28,7 @@ from tertulia.runtime.clock import Clock
 from tertulia.runtime.configuration.files import ConfigFile
 from tertulia.runtime.loop_thread import LoopThread
 from tertulia.runtime.plugins import PluginReport
+from tertulia.services.arguments import Amount
 from tertulia.services.conversations import Conversation as AsyncConversation
 from tertulia.services.steps import MAX_STEPS
 from tertulia.services.structured import Schema
@@ -153,6 +158,8 @@ class Client(Library):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> Reply:
         return self._thread.run(
             self._twin.ask(
@@ -167,6 +174,8 @@ class Client(Library):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
             )
         )
 
@@ -222,6 +231,15 @@ class Client(Library):
 
     def model(self, name: str) -> ModelInfo:
         return self._thread.run(self._twin.model(name))
+
+    def health(self) -> tuple[ProviderHealth, ...]:
+        return self._thread.run(self._twin.health())
+
+    def reset_health(self, provider: str | None = None) -> None:
+        self._thread.call(partial(self._twin.reset_health, provider))
+
+    def budgets(self, conversation: UUID | str | None = None) -> Sequence[BudgetState]:
+        return self._thread.run(self._twin.budgets(conversation))
 
     def verify(self, provider: str) -> Verification:
         return self._thread.run(self._twin.verify(provider))

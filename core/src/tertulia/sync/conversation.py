@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -12,14 +13,16 @@ from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options, Timeouts
+from tertulia.domain.routing import Routing
 from tertulia.runtime.attachments import Attachable
 from tertulia.runtime.loop_thread import LoopThread
-from tertulia.services.arguments import Place
+from tertulia.services.arguments import Amount, Place
 from tertulia.services.conversations import Conversation as AsyncConversation
 from tertulia.services.steps import MAX_STEPS
 from tertulia.services.stream import ReplyStream as AsyncReplyStream
 from tertulia.services.structured import Schema
 from tertulia.services.tooling import AnyTool
+from tertulia.sync.comparing import ComparisonStream
 from tertulia.sync.stream import ReplyStream
 from tertulia.sync.twins import documented_by
 from tertulia.sync.upkeep import Upkeep
@@ -49,6 +52,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> Reply:
         return self._thread.run(
             self._twin.send(
@@ -60,6 +66,9 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
+                client_id=client_id,
             )
         )
 
@@ -74,6 +83,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.stream(
@@ -85,6 +97,9 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
+                client_id=client_id,
             )
         )
 
@@ -100,6 +115,9 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+        client_id: str | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.edit(
@@ -112,6 +130,9 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
+                client_id=client_id,
             )
         )
 
@@ -125,6 +146,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.regenerate(
@@ -135,6 +158,8 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
             )
         )
 
@@ -147,6 +172,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.resume(
@@ -156,8 +183,62 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
             )
         )
+
+    def retry(
+        self,
+        *,
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        schema: Schema | None = None,
+        options: Options = Options(),
+        fallback: Sequence[str] | None = None,
+        timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+    ) -> ReplyStream:
+        return self._stream(
+            lambda: self._twin.retry(
+                tools=tools,
+                max_steps=max_steps,
+                schema=schema,
+                options=options,
+                fallback=fallback,
+                timeouts=timeouts,
+                routing=routing,
+                budget=budget,
+            )
+        )
+
+    def compare(
+        self,
+        text: str,
+        targets: Sequence[str],
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        tools: Sequence[AnyTool] = (),
+        max_steps: int = MAX_STEPS,
+        options: Options = Options(),
+        timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
+    ) -> ComparisonStream:
+        begin = partial(
+            self._twin.compare,
+            text,
+            targets,
+            attach=attach,
+            tools=tools,
+            max_steps=max_steps,
+            options=options,
+            timeouts=timeouts,
+            routing=routing,
+            budget=budget,
+        )
+        return ComparisonStream(self._thread, self._thread.call(begin))
 
     def submit_results(
         self,
@@ -169,6 +250,8 @@ class Conversation(Upkeep):
         options: Options = Options(),
         fallback: Sequence[str] | None = None,
         timeouts: Timeouts | None = None,
+        routing: Routing | None = None,
+        budget: Amount | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.submit_results(
@@ -179,6 +262,8 @@ class Conversation(Upkeep):
                 options=options,
                 fallback=fallback,
                 timeouts=timeouts,
+                routing=routing,
+                budget=budget,
             )
         )
 

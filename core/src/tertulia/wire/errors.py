@@ -221,6 +221,7 @@ NEXT_STEPS: Mapping[ErrorKind, str] = {
     ErrorKind.CONTENT_FILTER: "change the message, or the safety settings where the provider has them",
     ErrorKind.INVALID_REQUEST: "change the request: the provider's words say what it refuses",
     ErrorKind.UNSUPPORTED_PARAMETER: "leave the option out for this model",
+    ErrorKind.TOO_LARGE: "send less: fewer or smaller attachments, or a shorter history",
     ErrorKind.SERVER: "send again, or name a fallback",
     ErrorKind.OVERLOADED: "send again in a moment, or name a fallback",
     ErrorKind.TIMEOUT: "send again, or allow more time",
@@ -250,9 +251,22 @@ def classify(
     error = ERROR_CLASSES[kind](
         body.message, status=status, code=body.code, retry_after=retry_after, next_step=NEXT_STEPS.get(kind)
     )
+    if kind is ErrorKind.PROTOCOL:
+        error.retryable = False  # a redirect, which leads there again
     # OpenAI's own word on it, which goes before what the kind says.
     error.retryable = _RETRYABLE.get(headers.get("x-should-retry", ""), error.retryable)
     return _with_particulars(error, body)
+
+
+def remake(error: ProviderError, kind: ErrorKind) -> ProviderError:
+    """Return the error that an error is on a second look."""
+    return ERROR_CLASSES[kind](
+        error.message,
+        status=error.status,
+        code=error.code,
+        retry_after=error.retry_after,
+        next_step=NEXT_STEPS.get(kind),
+    )
 
 
 def _kind(rules: ErrorRules, body: ErrorBody, status: int | None) -> ErrorKind:
@@ -285,6 +299,15 @@ _NAMED = re.compile(
     r"""|["']loc["']: ?[\[(]["']body["'], ?["'](\w+)"""
 )
 """How the parameter is named that is refused."""
+
+_UNKNOWN = re.compile(r"unrecognized|unknown name|extra inputs|extra_forbidden", re.IGNORECASE)
+
+
+def is_unknown(error: UnsupportedParameterError) -> bool:
+    """Whether a service says, in words alone, that it has never heard of what an error names."""
+    known_by_code = error.code in ("unsupported_parameter", "unsupported_value", "unknown_parameter")
+    return not known_by_code and error.parameter is not None and bool(_UNKNOWN.search(error.message))
+
 
 _LIMIT, _REQUESTED = r"(?P<limit>\d{1,18})", r"(?P<requested>\d{1,18})"
 _LENGTHS = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import attrs
 
 from tertulia.wire.protocol import Json, Rendered, read_object
 
+_LONGEST = 200
 _INDEX = re.compile(r"\[\w*\]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -23,6 +25,32 @@ def find_refused(rendered: Rendered, parameter: str) -> tuple[str, ...]:
     named = _normalise(parameter)
     options = {path: rendered.asked.get(path, path) for path in (*rendered.added, *rendered.asked)}
     return tuple(sorted(path for path, option in options.items() if _is_meant(path, option, named)))
+
+
+def is_sent(body: Json, parameter: str) -> bool:
+    """
+    Whether what an error refuses is in a request at all: as a member, whatever its spelling, or as a word.
+
+    Who refuses what nobody sent refuses the request.
+    """
+    places = _normalise(parameter).split(".")
+    sought = {parameter, places[0], places[-1]}
+    return any(
+        found in sought or _normalise(found) in sought for found in _words_of(body) if len(found) <= _LONGEST
+    )
+
+
+def _words_of(value: object) -> Iterator[str]:
+    """All names and texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from _words_of(item)
+    elif isinstance(value, dict):
+        for name, item in cast("Json", value).items():
+            yield name
+            yield from _words_of(item)
 
 
 def _normalise(name: str) -> str:

@@ -7,6 +7,7 @@ import attrs
 from tertulia.errors import TooLargeError
 
 MAX_EVENT_BYTES = 32 * 2**20
+_LINE_BYTES = 48  # what a line takes in memory beside its bytes: of short ones there may be millions
 _OTHER_FIELDS = frozenset({b"", b"id", b"retry"})  # the empty field is a comment
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -96,7 +97,7 @@ class ServerSentEvents:
         for line in block[:-1].split(b"\n"):
             if line.startswith(b"data: "):  # every other line, so without a call
                 self._data.append(line[6:])
-                self._data_bytes += len(line) - 5
+                self._data_bytes += len(line) + _LINE_BYTES
             elif line:
                 self._take_field(line)
             else:
@@ -118,7 +119,7 @@ class ServerSentEvents:
             value = value[1:]
         if field == b"data":
             self._data.append(value)
-            self._data_bytes += len(value) + 1
+            self._data_bytes += len(value) + _LINE_BYTES
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
         elif field not in _OTHER_FIELDS:

@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the command's name; None for the process's own.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 wrong usage or configuration, 3 over a budget, 4 no place in the
+            queue, 130 interrupted, 143 terminated.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments) == ["--version"]:

@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import click
 
 import tertulia
+from tertulia_cli.finding import find_conversation
 from tertulia_cli.opening import IN_MEMORY, refuse_missing
 from tertulia_cli.terminal import note
 
@@ -33,6 +35,14 @@ class Access:
         simulator: Whether to ask simulated services.
 
         conversation: What to go on with; None for something new.
+
+        strategy: Which target is asked first; None for the configured one.
+
+        on_interrupt: What becomes of an answer that breaks off; None for what is configured.
+
+        budget: What one answer may cost; None for any amount.
+
+        max_output_tokens: How long one may be; None for as long as the model makes them.
     """
 
     provider: str | None = None
@@ -41,6 +51,24 @@ class Access:
     store: str | None = None
     simulator: bool = False
     conversation: str | None = None
+    strategy: str | None = None
+    on_interrupt: str | None = None
+    budget: tertulia.Money | None = None
+    max_output_tokens: int | None = None
+
+    def asking(self) -> dict[str, Any]:
+        """The keywords with which a conversation is asked for an answer."""
+        asked = {"fallback": self.fallback, **self.bounds()}
+        if self.strategy is not None or self.on_interrupt is not None:
+            asked["routing"] = tertulia.Routing(strategy=self.strategy, on_interrupt=self.on_interrupt)
+        return asked
+
+    def bounds(self) -> dict[str, Any]:
+        """Those of them that say how much an answer may cost, and how long it may be."""
+        return {
+            "budget": self.budget,
+            "options": tertulia.Options(max_output_tokens=self.max_output_tokens),
+        }
 
     @property
     def is_particular(self) -> bool:
@@ -59,6 +87,35 @@ class Opened:
 
     client: tertulia.Client
     is_kept: bool
+
+
+def read_budget(text: str | None) -> tertulia.Money | None:
+    """
+    Read how many dollars may be spent, as somebody types it.
+
+    Raises:
+        click.UsageError: It is no amount, or nothing.
+    """
+    if text is None:
+        return None
+    try:
+        money = tertulia.Money.from_usd(text.strip().removeprefix("$"))
+    except (ValueError, TypeError):
+        money = None
+    if money is None or money.pico <= 0:
+        raise click.UsageError(f"--budget {text!r} is no number of dollars above 0: write 0.05.")
+    return money
+
+
+async def take_up(client: tertulia.Client, access: Access, branch: str | None) -> tertulia.Conversation:
+    """Go on with a stored conversation, on another branch and with another provider if that is asked for."""
+    found = await find_conversation(client, access.conversation or "")
+    conversation = await client.get(found)
+    if branch is not None:
+        await conversation.switch_branch(branch)
+    if access.provider is not None or access.model is not None:
+        await conversation.switch(access.provider or conversation.provider, access.model)
+    return conversation
 
 
 async def open_client(access: Access, stack: AsyncExitStack) -> Opened:
@@ -138,5 +195,6 @@ def _open_simulated(
         owner=values["owner"],
         max_context_tokens=values["conversation.max_context_tokens"],
         context_window=values["conversation.context_window"],
+        routing={name: values[f"routing.{name}"] for name in attrs.fields_dict(tertulia.Routing)},
         environ={} if plugins is None else {"TERTULIA_PLUGINS": ",".join(plugins)},
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TextIO
 from uuid import UUID
 
 import click
 
 import tertulia
 from tertulia_cli.loop import is_echoed
-from tertulia_cli.terminal import note, sanitise
+from tertulia_cli.terminal import STATUS, note, sanitise
 
 NOTHING_SENT = "nothing was sent"
+WORTH_SAYING = 0.1
 
 
 class Screen:
@@ -21,14 +22,16 @@ class Screen:
 
     Args:
         out: None where the words are shown later, as a whole.
+        is_quiet: Whether waits, retries and fallbacks are not told.
 
     Attributes:
         has_shown: Whether anything of the answer came.
     """
 
-    def __init__(self, out: TextIO | None) -> None:
+    def __init__(self, out: TextIO | None, *, is_quiet: bool = False) -> None:
         self.has_shown = False
         self._out = out
+        self._is_quiet = is_quiet
         # What goes into a pipe is not for a terminal's eyes, and goes unchanged.
         self._is_terminal = out is not None and out.isatty()
         self._in_line = False
@@ -46,40 +49,105 @@ class Screen:
             case tertulia.TextDelta(text=text):
                 self.has_shown = True
                 self._write(text)
-            case tertulia.FallbackTaken(failed=failed, next=following, kind=kind):
-                note(
-                    f"{failed} failed ({_words(kind)}); asking {following}", label="fallback", color="yellow"
-                )
-            case tertulia.RetryScheduled(target=target, kind=kind, wait_seconds=seconds):
-                note(f"{target} failed ({_words(kind)}); asking it again in {seconds:.1f} s", label="retry")
-            case tertulia.Restarted(target=target):
-                self.end_line()
-                note(f"{target} begins the answer again", label="restart", color="yellow")
-            case _:
+            case _ if self._is_quiet:
                 pass
+            case _ if (news := describe_news(event)) is not None:
+                self._tell(news)
+            case _:
+                STATUS.clear()  # somebody answers, or works
 
     def end_line(self, interruption: KeyboardInterrupt | None = None) -> None:
         """Leave the line that the answer ended in, or that a terminal shows Ctrl-C in."""
+        had_status = STATUS.clear()
         if self._in_line:
             self._write("\n")
-        elif is_echoed(interruption):
+        elif is_echoed(interruption) and not had_status:  # in that line Ctrl-C was shown, and is gone
             click.echo(err=True)
 
+    def _tell(self, news: News) -> None:
+        # In a pipe what goes on after a break is one text; a new beginning is another one.
+        if self._is_terminal or news.begins_again:
+            self.end_line()
+        if news.stays:
+            note(news.text, label=news.label, color="yellow")
+        else:
+            STATUS.show(news.text, label=news.label, color="yellow")
+
     def _write(self, text: str) -> None:
+        STATUS.clear()
         if self._out is not None:
             self._out.write(sanitise(text) if self._is_terminal else text)
             self._out.flush()
             self._in_line = not text.endswith("\n")
 
 
+class News(NamedTuple):
+    """
+    What happens to an answer on its way, in words.
+
+    Attributes:
+        stays: Whether it explains what is seen above it; else it is gone when something else is shown.
+
+        begins_again: Whether the answer does.
+    """
+
+    label: str
+    text: str
+    stays: bool = False
+    begins_again: bool = False
+
+
+def describe_news(event: tertulia.Event) -> News | None:
+    """Say what a wait, a failure or a new beginning is; None for what is none of them."""
+    match event:
+        case tertulia.Queued():
+            return News("queue", f"waiting for {event.target}{_describe_wait(event)}")
+        case tertulia.RetryScheduled(target=target, wait_seconds=seconds):
+            again = f"asking it again in {seconds:.1f} s" if seconds else "asking it again"
+            return News("retry", f"{target} failed ({_words(event.kind)}); {again}")
+        case tertulia.FallbackTaken(failed=failed, kind=kind):
+            what = f"failed ({_words(kind)})" if event.was_asked else f"is passed over ({_words(kind)})"
+            return News("fallback", f"{failed} {what}; asking {event.next}")
+        case tertulia.Restarted(target=target, kind=kind):
+            what = f"the answer broke off{_reason(kind)}; {target} begins it again, on a branch of its own"
+            return News("restart", what, stays=True, begins_again=True)
+        case tertulia.Continued(target=target, kind=kind):
+            return News("continue", f"the answer broke off{_reason(kind)}; {target} goes on", stays=True)
+        case _:
+            return None
+
+
+def _describe_wait(event: tertulia.Queued) -> str:
+    seconds = "" if event.wait_seconds is None else f", for {event.wait_seconds:.1f} s at least"
+    if not event.position:
+        return seconds
+    calls = "1 call goes" if event.position == 1 else f"{event.position:,} calls go"
+    return f"{seconds}; {calls} first"
+
+
+def _reason(kind: tertulia.ErrorKind) -> str:
+    return "" if kind is tertulia.ErrorKind.INTERRUPTED else f" ({_words(kind)})"
+
+
 def note_end(reply: tertulia.Reply) -> None:
     """Say who answered, what it cost, and whatever was unusual about it."""
     for warning in reply.warnings:
         note(warning, label="note")
-    finish = "" if reply.finish_reason is tertulia.FinishReason.STOP else f", finish {reply.finish_reason}"
+    if reply.was_stored:
+        note("that message was sent before, so nobody was asked; this is its answer", label="note")
+    note(", ".join([f"{reply.provider}/{reply.model}", *_describe_end(reply)]))
+
+
+def _describe_end(reply: tertulia.Reply) -> Iterator[str]:
     # Of all attempts for the answer: one that failed may have cost money too.
-    cost = describe_costs(attempt.cost for attempt in reply.attempts)
-    note(f"{reply.provider}/{reply.model}, {cost}{finish}")
+    yield describe_costs(attempt.cost for attempt in reply.attempts)
+    if reply.finish_reason is not tertulia.FinishReason.STOP:
+        yield f"finish {reply.finish_reason}"
+    failed = sum(attempt.outcome is not tertulia.AttemptOutcome.SUCCEEDED for attempt in reply.attempts)
+    if failed:
+        yield f"after {failed} failed call{'s' if failed > 1 else ''}"
+    if reply.queued_seconds >= WORTH_SAYING:
+        yield f"queued for {reply.queued_seconds:.1f} s"
 
 
 def describe_kept(newest: Sequence[tertulia.Message], *, was_shown: bool) -> tuple[str, str]:

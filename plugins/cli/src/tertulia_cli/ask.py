@@ -7,13 +7,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
 import attrs
 
 import tertulia
-from tertulia_cli.access import Access, open_client
+from tertulia_cli.access import Access, open_client, take_up
 from tertulia_cli.answers import (
     NOTHING_SENT,
     Screen,
@@ -27,19 +28,36 @@ from tertulia_cli.loop import exit_code, run
 from tertulia_cli.terminal import note, write_json
 
 
+class Asked(Enum):
+    """What is asked for: an answer to something new, the rest of one, or one to what has none."""
+
+    SAY = "say"
+    RESUME = "resume"
+    RETRY = "retry"
+
+
 @attrs.frozen
 class Question:
     """
     What to ask, and of whom.
 
     Attributes:
+        text: None for what is stored already.
+
+        branch: Where a stored conversation is gone on with; None for where it was last.
+
         attached: Files that go with it.
+
+        client_id: The name of the message; None without one.
     """
 
-    text: str
     access: Access
+    text: str | None
+    asked: Asked = Asked.SAY
     system: str | None = None
+    branch: str | None = None
     attached: Sequence[tertulia.Media] = ()
+    client_id: str | None = None
     as_json: bool = False
 
 
@@ -62,6 +80,8 @@ def ask_question(question: Question) -> int:
     if question.as_json:
         write_json(_render(reply, asking.conversation_id))
     note_end(reply)
+    if asking.new_branch is not None:
+        note(f"on the new branch {asking.new_branch}")
     return 0
 
 
@@ -73,46 +93,72 @@ class _Asking:
         kept: What the store holds of it, in words, for when it is interrupted.
 
         conversation_id: Where it is; None until it is anywhere.
+
+        new_branch: The branch that was made for the answer; None without one.
     """
 
     def __init__(self, question: Question) -> None:
-        self.screen = Screen(None if question.as_json else sys.stdout)
+        self.screen = Screen(None, is_quiet=True) if question.as_json else Screen(sys.stdout)
         self.kept = NOTHING_SENT
         self.conversation_id: UUID | None = None
+        self.new_branch: str | None = None
         self._question = question
         self._is_kept = True
 
     async def ask(self) -> tertulia.Reply:
-        question = self._question
-        access = question.access
         async with AsyncExitStack() as stack:
-            opened = await open_client(access, stack)
+            opened = await open_client(self._question.access, stack)
             self._is_kept = opened.is_kept
-            conversation = await opened.client.start(
-                title_of(question.text), provider=access.provider, model=access.model, system=question.system
-            )
+            conversation = await self._find_conversation(opened.client)
             self.conversation_id = conversation.id
-            stream = conversation.stream(question.text, attach=question.attached, fallback=access.fallback)
+            before = conversation.branch
             try:
-                return await self.screen.play(stream)
+                reply = await self.screen.play(self._begin(conversation))
             except asyncio.CancelledError:
                 newest = await conversation.history(limit=1)
                 kept, _ = describe_kept(newest, was_shown=self.screen.has_shown)
                 self.kept = say_where(kept, conversation.id, outlives=self._is_kept)
                 raise
+            self.new_branch = None if conversation.branch == before else conversation.branch
+            return reply
+
+    async def _find_conversation(self, client: tertulia.Client) -> tertulia.Conversation:
+        question, access = self._question, self._question.access
+        if access.conversation is not None:
+            return await take_up(client, access, question.branch)
+        return await client.start(
+            title_of(question.text or ""),
+            provider=access.provider,
+            model=access.model,
+            system=question.system,
+        )
+
+    def _begin(self, conversation: tertulia.Conversation) -> tertulia.ReplyStream:
+        question, asking = self._question, self._question.access.asking()
+        match question.asked:
+            case Asked.RESUME:
+                return conversation.resume(**asking)
+            case Asked.RETRY:
+                return conversation.retry(**asking)
+            case Asked.SAY:
+                if question.client_id is not None:
+                    asking["client_id"] = question.client_id
+                return conversation.stream(question.text or "", attach=question.attached, **asking)
 
     def advise(self, error: tertulia.TertuliaError) -> None:
         """Let an error say what is kept, and how to go on, on the command line."""
         if not self._is_kept:
             error.kept = None
+        store = self._question.access.store
+        # A URL with a password is typed, and not shown.
+        where = (
+            f"{self.conversation_id}{f' --store {shlex.quote(store)}' if store and '@' not in store else ''}"
+        )
         if isinstance(error, tertulia.StreamInterruptedError):
-            store = self._question.access.store
-            # A URL with a password is typed, and not shown.
-            where = f" --store {shlex.quote(store)}" if store and "@" not in store else ""
-            again = (
-                f'"tertulia chat --conversation {self.conversation_id}{where}" and /resume ask for the rest'
-            )
+            again = f'"tertulia resume {where}" asks for the rest'
             error.next_step = again if self._is_kept else "ask again"
+        elif error.kept is not None and error.retryable and isinstance(error, tertulia.ProviderError):
+            error.next_step = f'"tertulia retry {where}" asks again'
 
 
 def _render(reply: tertulia.Reply, conversation_id: UUID | None) -> dict[str, Any]:
@@ -126,6 +172,8 @@ def _render(reply: tertulia.Reply, conversation_id: UUID | None) -> dict[str, An
         "conversation": str(conversation_id),
         "attempts": [_render_attempt(attempt) for attempt in reply.attempts],
         "warnings": list(reply.warnings),
+        "queued_seconds": round(reply.queued_seconds, 3),
+        "was_stored": reply.was_stored,
     }
 
 
@@ -138,4 +186,5 @@ def _render_attempt(attempt: tertulia.Attempt) -> dict[str, Any]:
         "error": attempt.error_message,
         "cost": render_cost(attempt.cost),
         "latency_seconds": attempt.latency_seconds,
+        "queued_seconds": attempt.queued_seconds,
     }

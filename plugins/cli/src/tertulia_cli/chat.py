@@ -17,7 +17,7 @@ from tertulia_cli.exits import FAILED
 from tertulia_cli.explaining import explain_in_chat
 from tertulia_cli.lines import Command, Keyboard, Pipe, Said, UnreadableLineError, read_entry
 from tertulia_cli.loop import Loop, Terminated, exit_code
-from tertulia_cli.terminal import note, one_line, write
+from tertulia_cli.terminal import STATUS, note, one_line, write
 
 FIRST_BRANCH = "main"
 
@@ -44,7 +44,7 @@ def talk(wish: Wish) -> int:
             opened = loop.run(open_client(wish.access, stack))
             dialogue = Dialogue(opened.client, wish.access, system=wish.system)
             if wish.access.conversation is not None:
-                loop.run(dialogue.go_on(wish.access.conversation, wish.branch))
+                loop.run(dialogue.go_on(wish.access, wish.branch))
             return _Chat(loop, dialogue, is_kept=opened.is_kept).talk()
         except KeyboardInterrupt as interruption:
             return exit_code(interruption)
@@ -101,9 +101,15 @@ class _Chat:
         except tertulia.TertuliaError as error:
             self._fail(explain_in_chat(error))
         except KeyboardInterrupt as interruption:
-            if self._is_over(interruption):
+            is_over = self._is_over(interruption)
+            if not (STATUS.clear() or is_over):
+                self._end_prompt()
+            if self._dialogue.kept is not None:
+                note(self._dialogue.kept, label="interrupted", color="yellow")
+            if is_over:
                 raise
-            self._end_prompt()
+        finally:
+            self._dialogue.kept = None
 
     def _show(self, result: str | tertulia.ReplyStream | None) -> None:
         match result:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import re
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +15,9 @@ import attrs
 import tertulia
 from tertulia_cli.answers import describe_bill
 from tertulia_cli.dialogue import Dialogue
+from tertulia_cli.health import tabulate_health
 from tertulia_cli.lines import Command
+from tertulia_cli.side_by_side import KEPT, describe_comparison, note_ends, watch_comparison
 from tertulia_cli.terminal import align, note, output_width
 from tertulia_cli.transcript import describe_messages
 from tertulia_cli.tree import draw_tree, read_boughs
@@ -97,6 +101,38 @@ async def _resume(dialogue: Dialogue, argument: str) -> Result:
     return dialogue.resume()
 
 
+async def _retry(dialogue: Dialogue, argument: str) -> Result:
+    _no("retry", argument)
+    return dialogue.retry()
+
+
+async def _compare(dialogue: Dialogue, argument: str) -> Result:
+    # A model's name may hold a colon, and no space after it.
+    targets, *text = re.split(r"\s*:\s+", argument, maxsplit=1)
+    names = targets.replace(",", " ").split()
+    if not (names and text):
+        raise _misused("compare")
+    stream = await dialogue.compare(text[0], names)
+    try:
+        comparison = await watch_comparison(stream)
+    except asyncio.CancelledError:
+        dialogue.kept = f"{KEPT}; /branches shows them"
+        raise
+    note_ends(comparison)
+    return describe_comparison(comparison)
+
+
+async def _providers(dialogue: Dialogue, argument: str) -> Result:
+    order, *names = argument.split() or [""]
+    if not order:
+        return "\n".join(tabulate_health(await dialogue.client.health()))
+    if order != "reset" or len(names) > 1:
+        raise _misused("providers")
+    dialogue.client.reset_health(*names)
+    note(f"{names[0] if names else 'everybody'} is asked again, whatever happened before")
+    return None
+
+
 async def _regenerate(dialogue: Dialogue, argument: str) -> Result:
     _no("regenerate", argument)
     return dialogue.regenerate()
@@ -140,9 +176,14 @@ COMMANDS = {
     "branch": _Entry("/branch NAME", "go on on another branch", _branch),
     "cost": _Entry("/cost", "show what the conversation cost", _cost),
     "resume": _Entry("/resume", "ask for the rest of an answer that broke off", _resume),
+    "retry": _Entry("/retry", "ask your last message again, if nobody answered it whole", _retry),
     "regenerate": _Entry("/regenerate", "ask for another answer to your last message", _regenerate),
     "edit": _Entry("/edit TEXT", "say your last message differently", _edit),
     "attach": _Entry("/attach FILE", "send a file with your next message", _attach),
+    "compare": _Entry(
+        "/compare TARGET… : TEXT", "ask several at once, each on a branch of its own", _compare
+    ),
+    "providers": _Entry("/providers [reset [NAME]]", "show how providers do, or forget it", _providers),
     "history": _Entry("/history [N]", f"show the newest N messages, else {NEWEST}", _history),
     "title": _Entry("/title TEXT", "call the conversation something", _title),
     "help": _Entry("/help", "show this", _help),

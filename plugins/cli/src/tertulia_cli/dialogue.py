@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 import tertulia
-from tertulia_cli.access import Access
+from tertulia_cli.access import Access, take_up
 from tertulia_cli.answers import title_of
-from tertulia_cli.finding import find_conversation
 
 
 class NothingSaidError(Exception):
@@ -24,6 +24,9 @@ class Dialogue:
         title: What it is to be called; None for its first words.
 
         attached: What goes with the next message.
+
+        kept: What the store holds of what was asked for and interrupted, in words; None where an answer says
+            so itself.
     """
 
     def __init__(self, client: tertulia.Client, access: Access, *, system: str | None = None) -> None:
@@ -31,9 +34,11 @@ class Dialogue:
         self.system = system
         self.title: str | None = None
         self.attached: tuple[tertulia.Media, ...] = ()
+        self.kept: str | None = None
         self._provider = access.provider
         self._model = access.model
-        self._fallback = access.fallback
+        self._asking = access.asking()
+        self._bounds = access.bounds()
         self._conversation: tertulia.Conversation | None = None
 
     @property
@@ -53,33 +58,42 @@ class Dialogue:
         """Whether there is a conversation."""
         return self._conversation is not None
 
-    async def go_on(self, conversation_id: str, branch: str | None) -> None:
-        """Take up a stored conversation, on another branch and with another provider if that is asked for."""
-        found = await find_conversation(self.client, conversation_id)
-        conversation = await self.client.get(found)
-        if branch is not None:
-            await conversation.switch_branch(branch)
-        if self._provider is not None or self._model is not None:
-            await conversation.switch(self._provider or conversation.provider, self._model)
-        self._conversation = conversation
+    async def go_on(self, access: Access, branch: str | None) -> None:
+        """Take up a stored conversation."""
+        self._conversation = await take_up(self.client, access, branch)
 
     async def say(self, text: str) -> tertulia.ReplyStream:
         """Say something, and let what is attached go with it."""
+        conversation = await self._begin(text)
+        stream = conversation.stream(text, attach=self.attached, **self._asking)
+        self.attached = ()
+        return stream
+
+    async def compare(self, text: str, targets: Sequence[str]) -> tertulia.ComparisonStream:
+        """Say something to several targets at once, and let what is attached go with it."""
+        conversation = await self._begin(text)
+        stream = conversation.compare(text, targets, attach=self.attached, **self._bounds)
+        self.attached = ()
+        return stream
+
+    async def _begin(self, text: str) -> tertulia.Conversation:
         if self._conversation is None:
             self._conversation = await self.client.start(
                 self.title or title_of(text), provider=self._provider, model=self._model, system=self.system
             )
-        stream = self._conversation.stream(text, attach=self.attached, fallback=self._fallback)
-        self.attached = ()
-        return stream
+        return self._conversation
 
     def regenerate(self) -> tertulia.ReplyStream:
         """Ask for another answer to the last message."""
-        return self.conversation.regenerate(fallback=self._fallback)
+        return self.conversation.regenerate(**self._asking)
 
     def resume(self) -> tertulia.ReplyStream:
         """Ask for what is missing of the last answer."""
-        return self.conversation.resume(fallback=self._fallback)
+        return self.conversation.resume(**self._asking)
+
+    def retry(self) -> tertulia.ReplyStream:
+        """Ask the last message again that has no whole answer."""
+        return self.conversation.retry(**self._asking)
 
     async def edit(self, text: str) -> tertulia.ReplyStream:
         """Say the last message differently, with the same files and what else is attached."""
@@ -88,9 +102,7 @@ class Dialogue:
         if not said:
             raise NothingSaidError("there is no message of yours on this branch; say something first")
         files = [part for part in said[-1].parts if isinstance(part, tertulia.Media)]
-        stream = self.conversation.edit(
-            said[-1], text, attach=(*files, *self.attached), fallback=self._fallback
-        )
+        stream = self.conversation.edit(said[-1], text, attach=(*files, *self.attached), **self._asking)
         self.attached = ()
         return stream
 

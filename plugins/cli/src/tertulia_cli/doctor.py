@@ -9,6 +9,7 @@ import attrs
 
 import tertulia
 from tertulia_cli.exits import FAILED
+from tertulia_cli.health import describe_health, render_health
 from tertulia_cli.loop import run
 from tertulia_cli.opening import IN_MEMORY, configured_store, find_missing, open_existing, refuse_missing
 from tertulia_cli.providers import ListedProvider, read_providers
@@ -50,6 +51,8 @@ class Examination:
         store: None where it could not be opened, and where there is none yet.
 
         repaired: What was made anew, with how much it was; None where nobody asked for it.
+
+        health: How providers have been doing, by what the store holds.
     """
 
     problems: Sequence[Problem]
@@ -57,6 +60,7 @@ class Examination:
     plugins: Sequence[tertulia.PluginReport] | None = None
     store: tertulia.StoreReport | None = None
     repaired: tuple[int, int] | None = None
+    health: Sequence[tertulia.ProviderHealth] = ()
 
 
 def examine(*, repair: bool, store: str | None, as_json: bool) -> int:
@@ -85,14 +89,14 @@ async def _examine(store: str | None, *, repair: bool) -> Examination:
     if where == IN_MEMORY or find_missing(where) is not None:
         return Examination(problems, providers, plugins)
     try:
-        report, repaired = await _look_at_store(store, repair=repair)
+        report, repaired, health = await _look_at_store(store, repair=repair)
     except tertulia.TertuliaError as error:
         return Examination([*problems, Problem("store", error.kind, *_explain(error))], providers, plugins)
     problems += [
         Problem("store", each.kind, each.description, each.repair, _text(each.conversation_id))
         for each in report.problems
     ]
-    return Examination(problems, providers, plugins, report, repaired)
+    return Examination(problems, providers, plugins, report, repaired, health)
 
 
 async def _look_at_plugins() -> Sequence[tertulia.PluginReport]:
@@ -103,12 +107,12 @@ async def _look_at_plugins() -> Sequence[tertulia.PluginReport]:
 
 async def _look_at_store(
     store: str | None, *, repair: bool
-) -> tuple[tertulia.StoreReport, tuple[int, int] | None]:
+) -> tuple[tertulia.StoreReport, tuple[int, int] | None, Sequence[tertulia.ProviderHealth]]:
     async with open_existing(store) as client:
         repaired = None
         if repair:
             repaired = await client.rebuild_statistics(), await client.rebuild_search()
-        return await client.check_store(), repaired
+        return await client.check_store(), repaired, await client.health()
 
 
 def _explain(error: tertulia.TertuliaError) -> tuple[str, str | None]:
@@ -133,6 +137,9 @@ def _print(found: Examination) -> None:
 def _describe(found: Examination) -> Iterator[tuple[str, str]]:
     if found.providers is not None:
         yield "providers", ", ".join(map(_describe_provider, found.providers)) or "none"
+    for health in found.health:
+        if health.targets or not health.limits.are_none:
+            yield f"  {health.provider}", describe_health(health)
     if found.plugins is not None:
         yield "plugins", _describe_plugins(found.plugins)
     report = found.store
@@ -177,5 +184,6 @@ def _render(found: Examination) -> dict[str, Any]:
         "repaired": None
         if found.repaired is None
         else {"conversations": found.repaired[0], "search_entries": found.repaired[1]},
+        "health": [render_health(each) for each in found.health],
         "problems": [attrs.asdict(problem) for problem in found.problems],
     }

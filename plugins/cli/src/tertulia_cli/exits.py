@@ -10,7 +10,14 @@ from typing import cast
 
 import click
 
-from tertulia.errors import ConfigurationError, MissingKeyError, TertuliaError
+from tertulia.errors import (
+    AllProvidersFailed,
+    BudgetExceededError,
+    ConfigurationError,
+    MissingKeyError,
+    QueueFullError,
+    TertuliaError,
+)
 from tertulia_cli.commands import cli
 from tertulia_cli.explaining import explain
 from tertulia_cli.loop import INTERRUPTED, exit_code
@@ -18,6 +25,8 @@ from tertulia_cli.terminal import note
 
 FAILED = 1
 USAGE = 2
+OVER_BUDGET = 3
+QUEUE_FULL = 4
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,12 +60,26 @@ def _report(error: Exception) -> int:
             return error.exit_code
         case TertuliaError():
             _say(explain(error))
-            return USAGE if isinstance(error, ConfigurationError | MissingKeyError) else FAILED
+            return _code_of(error)
         case OSError():
             _say(f"the result cannot be written: {error.strerror or error}")
             return FAILED
         case _:
             _say(f"{type(error).__name__}: {error}; this is a bug, and TERTULIA_DEBUG=1 shows where")
+            return FAILED
+
+
+def _code_of(error: TertuliaError) -> int:
+    match error:
+        case ConfigurationError() | MissingKeyError():
+            return USAGE
+        case BudgetExceededError():
+            return OVER_BUDGET
+        case QueueFullError():
+            return QUEUE_FULL
+        case AllProvidersFailed() if {_code_of(failure) for failure in error.errors} == {QUEUE_FULL}:
+            return QUEUE_FULL
+        case _:
             return FAILED
 
 

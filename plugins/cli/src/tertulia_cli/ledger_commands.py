@@ -1,4 +1,4 @@
-"""The command about what was spent."""
+"""The commands about what was spent, and what may be."""
 
 from __future__ import annotations
 
@@ -58,3 +58,22 @@ def costs(
     by = [name.strip() for value in groups for name in value.split(",") if name.strip()]
     wanted = Wanted(tuple(by) or ("day", "provider"), provider, model, conversation, tag)
     return show_costs(wanted, Period(since, until, time_zone), store=store, as_json=as_json)
+
+
+@click.command(
+    epilog=show_examples(
+        "tertulia budgets", "tertulia budgets --conversation last", "tertulia budgets --json"
+    )
+)
+@click.option("-c", "--conversation", metavar="ID", help="Those of this conversation as well.")
+@store_option
+@json_option("Print a JSON list.")
+def budgets(*, conversation: str | None, store: str | None, as_json: bool) -> int:
+    """
+    List the budgets that are set: what is spent, what is set aside for calls under way, and what is left.
+
+    They are set in the configuration, under [[budgets]].
+    """
+    from tertulia_cli.budgets import list_budgets
+
+    return list_budgets(conversation=conversation, store=store, as_json=as_json)

@@ -133,12 +133,26 @@ def compare_prices(
 
 
 @click.group(
-    invoke_without_command=True, epilog=show_examples("tertulia providers list", "tertulia providers verify")
+    invoke_without_command=True,
+    epilog=show_examples("tertulia providers", "tertulia providers list", "tertulia providers verify"),
 )
+@store_option
+@json_option("Print a JSON list.")
 @click.pass_context
-def providers(context: click.Context) -> None:
-    """Show who is configured, and whether they answer."""
-    help_alone(context)
+def providers(context: click.Context, *, store: str | None, as_json: bool) -> int:
+    """
+    Show how providers have been doing.
+
+    By what was asked of them lately: whether they are asked now or passed over for a while, how much they
+    may be asked, and how they failed last. Nobody is asked.
+    """
+    if context.invoked_subcommand is not None:
+        if store is not None or as_json:
+            raise click.UsageError(f"Its options come after it: {context.invoked_subcommand} --json.")
+        return 0
+    from tertulia_cli.health import show_health
+
+    return show_health(store=store, as_json=as_json)
 
 
 @providers.command("list", epilog=show_examples("tertulia providers list", "tertulia providers list --json"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from tertulia_cli.terminal import is_plain
+from tertulia_cli.terminal import can_rewrite, is_plain
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 
@@ -28,7 +27,7 @@ def show_progress(label: str, *, quiet: bool, in_bytes: bool = False) -> Generat
     Yields:
         What is to be told how much is done, and how much there is; None where that is not known.
     """
-    if quiet or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", None):
+    if quiet or not can_rewrite():
         yield _show_nothing
         return
     from rich.console import Console

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,18 +26,18 @@ class Fault:
 
 def parse_fault(text: str) -> Fault:
     """
-    Read ``SERVICE=KIND``, and after colons how often and how it fails.
+    Read ``SERVICE:KIND``, and after more colons how often and how it fails.
 
     How often is a number or ``always``, and once where nothing is said. How is ``retry_after=SECONDS``,
-    ``after=PIECES``, ``seconds=SECONDS`` or ``reset``.
+    ``hint=HOW``, ``after=PIECES``, ``seconds=SECONDS`` or ``reset``. ``SERVICE=KIND`` is the same.
 
     Example:
-        >>> parse_fault("xai=rate_limit:3"), parse_fault("xai=quota:always").times
+        >>> parse_fault("xai:rate_limit:3"), parse_fault("xai:quota:always").times
         (Fault(service='xai', kind='rate_limit', times=3, details={}), None)
-        >>> parse_fault("openai=cut_stream:after=3:reset").details
+        >>> parse_fault("openai:cut_stream:after=3:reset").details
         {'after': 3, 'reset': True}
     """
-    service, _, rest = text.partition("=")
+    service, _, rest = re.sub("[=:]", "\n", text, count=1).partition("\n")
     kind, *words = rest.split(":")
     try:
         said = dict(map(_parse_word, words))
@@ -44,7 +45,7 @@ def parse_fault(text: str) -> Fault:
         said = None
     if not service or not kind or said is None:
         raise click.UsageError(
-            f"--fail {text!r} is not like openai=overloaded, openai=overloaded:3 or openai=stall:after=2."
+            f"--fault {text!r} is not like openai:overloaded, openai:overloaded:3 or openai:stall:after=2."
         )
     return Fault(service, kind, said.pop("times", 1), said)
 
@@ -56,12 +57,24 @@ def _parse_word(word: str) -> tuple[str, Any]:
             return name, int(value)
         case "seconds" | "retry_after":
             return name, float(value)
+        case "hint" if value:
+            return name, value
         case "always" | "reset" if word == name:
             return ("times", None) if name == "always" else (name, True)
         case _ if word.isdecimal() and int(word) > 0:
             return "times", int(word)
         case _:
             raise ValueError(word)
+
+
+def list_faults() -> int:
+    """Print every fault there is, what else can be said about it, and what happens."""
+    for kind in Simulator.faults.values():
+        said = "".join(f":{name}" for name in kind.options)
+        notes = [f"{kind.scope} answers only"] if kind.scope != "both" else []
+        notes += [f"{', '.join(kind.services)} only"] if kind.services else []
+        click.echo(f"{kind.name + said:30} {kind.summary}" + (f" ({'; '.join(notes)})" if notes else ""))
+    return 0
 
 
 def serve(port: int, faults: Sequence[Fault]) -> int:
@@ -84,7 +97,7 @@ def _order(simulator: Simulator, fault: Fault) -> None:
     try:
         simulator.fail(fault.service, fault.kind, times=fault.times, **fault.details)
     except ValueError as error:
-        raise click.UsageError(f"--fail: {error}.") from error
+        raise click.UsageError(f"--fault: {error}{'' if str(error).endswith('?') else '.'}") from error
 
 
 async def _serve(simulator: Simulator) -> None:

@@ -53,9 +53,61 @@ def is_plain() -> bool:
 
 def note(text: str, *, label: str = "", color: str | None = None) -> None:
     """Say something beside the answer: one line on standard error, dim unless it has a label."""
+    STATUS.clear()
     head = click.style(f"{label}: ", fg=color, bold=True) if label else ""
     body = click.style(one_line(text), dim=None if label else True)
     click.echo(head + body, err=True, color=False if is_plain() else None)
+
+
+class StatusLine:
+    """
+    What is waited for: a line on standard error that the next one is written over, and that is gone then.
+
+    Where standard error is no terminal, or one that cannot go back in a line, each is a line that stays.
+    """
+
+    def __init__(self) -> None:
+        self._is_shown = False
+
+    def show(self, text: str, *, label: str, color: str | None = None) -> None:
+        """Show something in the place of what is shown."""
+        if not can_rewrite():
+            note(text, label=label, color=color)
+            return
+        head = f"{label}: "
+        # A line that wraps could not be taken back as a whole.
+        [body] = align([[one_line(text)]], width=_error_width() - len(head) - 1)
+        line = click.style(head, fg=color, bold=True) + body
+        sys.stderr.write(f"{_REWRITE}{click.unstyle(line) if is_plain() else line}")
+        sys.stderr.flush()
+        self._is_shown = True
+
+    def clear(self) -> bool:
+        """Take away what is shown; return whether there was anything."""
+        was_shown, self._is_shown = self._is_shown, False
+        if was_shown:
+            sys.stderr.write(_REWRITE)
+            sys.stderr.flush()
+        return was_shown
+
+
+STATUS = StatusLine()
+"""A process has one terminal, so whatever writes there takes this away first."""
+
+_REWRITE = "\r\x1b[K"
+
+
+def can_rewrite() -> bool:
+    """Whether standard error is a terminal that can go back in its line."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", None)
+
+
+def _error_width() -> int:
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):  # it only says that it is a terminal
+        columns = 0
+    return max(columns or shutil.get_terminal_size().columns, 20)
 
 
 def write_json(value: Any) -> None:

@@ -144,7 +144,7 @@ class GeminiStream:
             request_id=self._facts.get("responseId"),
             safety=self._safety(finish, parts),
             continuation=self._continuation,
-            error_kind=FAILURES.get(reason or ""),
+            error_kind=_find_failure(reason, parts),
         )
 
     def _tell_sources(self) -> list[Part]:
@@ -280,6 +280,12 @@ def _finish_reason(finish: str | None, block: str | None, parts: tuple[Part, ...
         called = any(isinstance(part, ToolCall) for part in parts)
         return FinishReason.TOOL_CALLS if called else FinishReason.STOP
     return FINISH_REASONS.get(finish, FinishReason.UNKNOWN)
+
+
+def _find_failure(reason: str | None, parts: Sequence[Part]) -> ErrorKind | None:
+    """A mistake of the model that left nothing to read is an empty answer: one more try is enough."""
+    kind = FAILURES.get(reason or "")
+    return ErrorKind.EMPTY_RESPONSE if kind is ErrorKind.PROTOCOL and not parts else kind
 
 
 FAILURES = {

@@ -6,15 +6,18 @@ import asyncio
 import json
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from socket import SO_LINGER, SOL_SOCKET
+from types import MappingProxyType
+from typing import ClassVar
 
 from aiohttp import web
 
-from tertulia_simulator.faults import SHORT, Fault
-from tertulia_simulator.services.service import Answer, Chunk
+from tertulia_simulator.faults import Fault
+from tertulia_simulator.services.chunks import Chunk
+from tertulia_simulator.services.service import Answer
 
 
 class Delivery:
@@ -92,6 +95,8 @@ class Delivery:
 
     def _render_body(self) -> bytes:
         body = self._answer.body
+        if isinstance(body, bytes):
+            return body
         return body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()
 
 
@@ -126,8 +131,18 @@ class SlowDelivery(SpoiledDelivery):
     async def write_answer(self) -> None:
         """Write all of the answer, slowly."""
         for chunk in await self.begin():
-            await self.wait(SHORT if self._fault.seconds is None else self._fault.seconds)
+            if self._fault.pause:
+                await self.wait(self._fault.pause)
             await self.write(chunk.data)
+
+
+class DrippingDelivery(SlowDelivery):
+    """An answer whose body comes byte by byte."""
+
+    async def begin(self) -> Iterable[Chunk]:
+        """Cut what is written into bytes."""
+        chunks = await super().begin()
+        return (Chunk(bytes([byte])) for chunk in chunks for byte in chunk.data)
 
 
 class InterruptedDelivery(SpoiledDelivery, ABC):
@@ -171,8 +186,8 @@ class ClosedDelivery(InterruptedDelivery):
 
     async def interrupt(self) -> bool:
         """End the body; before the head, close the connection."""
-        if not self._response.prepared and self._request.transport:
-            self._request.transport.close()
+        if not self._response.prepared:
+            hang_up(self._request)
         return True
 
 
@@ -181,20 +196,133 @@ class ResetDelivery(InterruptedDelivery):
 
     async def interrupt(self) -> bool:
         """Reset the connection, once what was written has had time to arrive: a reset may overtake it."""
-        await self.wait(SHORT if self._fault.seconds is None else self._fault.seconds)
-        if transport := self._request.transport:
-            # To close without lingering is to reset.
-            linger = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
-            transport.abort()
+        await self.wait(self._fault.pause)
+        reset(self._request)
         return True
 
 
-def choose_delivery(fault: Fault) -> type[SpoiledDelivery]:
-    """How an answer goes with that fault."""
-    if fault.kind == "cut_stream":
-        return ResetDelivery if fault.reset else ClosedDelivery
-    return {"slow": SlowDelivery, "stall": StalledDelivery}[fault.kind]
+class BrokenDelivery(InterruptedDelivery):
+    """An answer whose connection is closed before the end of the body."""
+
+    async def interrupt(self) -> bool:
+        """Close the connection, and nothing else."""
+        hang_up(self._request)
+        return True
+
+
+class SilentDelivery(SpoiledDelivery):
+    """An answer that does not even begin."""
+
+    async def write_answer(self) -> None:
+        """Wait with it until released."""
+        self._on_stall(self.service)
+        await self.wait(self._fault.pause)
+        await super().write_answer()
+
+
+class RawDelivery(SpoiledDelivery):
+    """Bytes on the connection, as no HTTP library would write them; by default, none."""
+
+    pieces: ClassVar[tuple[bytes, ...]] = ()
+
+    async def write_answer(self) -> None:
+        """Write them, and close the connection."""
+        async for data in self.render():
+            if (transport := self._request.transport) is None or transport.is_closing():
+                raise ConnectionResetError
+            transport.write(data)
+        hang_up(self._request)
+
+    async def render(self) -> AsyncIterator[bytes]:
+        """Make the bytes, each piece when its time has come."""
+        for data in self.pieces:
+            yield data
+
+    def render_head(self) -> bytes:
+        """The head of the answer, by hand."""
+        lines = [f"HTTP/1.1 {self._answer.status} OK", "Connection: close"]
+        lines += [f"{name.title()}: {value}" for name, value in self._headers.items()]
+        lines += ["Transfer-Encoding: chunked", "", ""]
+        return "\r\n".join(lines).encode()
+
+
+class ForeignDelivery(RawDelivery):
+    """Not the right protocol."""
+
+    pieces = (b"SSH-2.0-OpenSSH_9.6\r\n",)
+
+
+class MiscountedDelivery(RawDelivery):
+    """A body in chunks whose sizes are no numbers."""
+
+    async def render(self) -> AsyncIterator[bytes]:
+        """Write the head, and chunks of unreadable size."""
+        yield self.render_head() + b"many\r\n{}\r\n0\r\n\r\n"
+
+
+class DrippingHeadDelivery(RawDelivery):
+    """A head that comes byte by byte, and the rest at once."""
+
+    async def render(self) -> AsyncIterator[bytes]:
+        """Write the head slowly."""
+        for byte in self.render_head():
+            await self.wait(self._fault.pause)
+            yield bytes([byte])
+        for chunk in self._answer.chunks or [Chunk(self._render_body())]:
+            yield f"{len(chunk.data):x}\r\n".encode() + chunk.data + b"\r\n"
+        yield b"0\r\n\r\n"
+
+
+class ResettingDelivery(SpoiledDelivery):
+    """No answer: the connection is torn down."""
+
+    async def write_answer(self) -> None:
+        """Reset it."""
+        reset(self._request)
+
+
+DELIVERIES: Mapping[str, type[SpoiledDelivery]] = MappingProxyType(
+    {
+        "slow": SlowDelivery,
+        "comments_only": SlowDelivery,
+        "endless_answer": SlowDelivery,
+        "endless_body": SlowDelivery,
+        "drip_body": DrippingDelivery,
+        "drip_head": DrippingHeadDelivery,
+        "stall": StalledDelivery,
+        "broken_off": BrokenDelivery,
+        "silence": SilentDelivery,
+        "closed": RawDelivery,
+        "not_http": ForeignDelivery,
+        "bad_chunking": MiscountedDelivery,
+        "reset": ResettingDelivery,
+        "reset_early": ResettingDelivery,
+        "cut_stream": ClosedDelivery,
+    }
+)
+"""The faults that are in how an answer is sent."""
+
+
+def choose_delivery(fault: Fault | None) -> type[SpoiledDelivery] | None:
+    """How an answer goes with that fault; None is as any other."""
+    if fault is None:
+        return None
+    return ResetDelivery if fault.reset else DELIVERIES.get(fault.kind)
+
+
+def hang_up(request: web.BaseRequest) -> None:
+    """Close the connection of a request, when what was written has gone."""
+    if request.transport:
+        request.transport.close()
+
+
+def reset(request: web.BaseRequest) -> None:
+    """Tear the connection of a request down."""
+    if request.transport:
+        # To close without lingering is to reset.
+        linger = struct.pack("ii", 1, 0)
+        request.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+        request.transport.abort()
 
 
 def halve(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

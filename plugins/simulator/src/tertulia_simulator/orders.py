@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Generic, TypeVar
@@ -45,6 +46,7 @@ class Orders(Generic[ModelT]):
         self._all_models: tuple[ModelT, ...] = tuple(models)
         self._lock = Lock()
         self._lines: deque[Line] = deque()
+        self._saying: Thought | None = None
         self._refused: dict[str, int | None] = {}
         self.models: tuple[ModelT, ...] = self._all_models
         self.files: dict[str, StoredFile] = {}
@@ -63,8 +65,19 @@ class Orders(Generic[ModelT]):
         with self._lock:
             self._lines.clear()
 
+    @contextmanager
+    def saying(self, thought: Thought | None) -> Generator[None, None, None]:
+        """Say this before all that waits, which goes on waiting; None is nothing of the kind."""
+        self._saying = thought
+        try:
+            yield
+        finally:
+            self._saying = None
+
     def take(self, offer: Offer) -> Thought | None:
         """The thought for a request; one that calls tools waits for a request that offers some."""
+        if self._saying is not None:
+            return self._saying
         with self._lock:
             for line in self._lines:
                 if not line.thought.calls or offer.callable_names:

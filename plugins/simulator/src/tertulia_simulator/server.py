@@ -10,13 +10,15 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import count
 from threading import Thread
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from aiohttp import web
 
+from tertulia_simulator.catalogue import FAULTS, FaultKind, find_kind
 from tertulia_simulator.conversation import Call, Thought
-from tertulia_simulator.delivery import Delivery, choose_delivery
-from tertulia_simulator.faults import OPTIONS, Fault, Faults
+from tertulia_simulator.delivery import Delivery, choose_delivery, reset
+from tertulia_simulator.faults import Fault, Faults
+from tertulia_simulator.listening import Port
 from tertulia_simulator.models import LOCAL_MODELS
 from tertulia_simulator.orders import StoredFile
 from tertulia_simulator.recording import RecordedRequest, Sent
@@ -25,6 +27,7 @@ from tertulia_simulator.services.gemini_schema import FILES
 from tertulia_simulator.services.local import Local
 from tertulia_simulator.services.openai import OpenAI
 from tertulia_simulator.services.service import API_KEY, Answer, Service
+from tertulia_simulator.services.spoiling import spoil
 from tertulia_simulator.services.xai import XAI
 from tertulia_simulator.tally import Tally
 from tertulia_simulator.tools import write
@@ -45,7 +48,12 @@ class Simulator:
         port: The port to listen on; 0 takes a free one.
         burst: Write many events of a stream at once, for benchmarks; by default each is written on its
             own, and the event loop runs in between.
+
+    Attributes:
+        faults: Every fault that can be ordered, by name.
     """
+
+    faults: ClassVar[Mapping[str, FaultKind]] = FAULTS
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, burst: bool = False) -> None:
         self._address = (host, port)
@@ -58,6 +66,8 @@ class Simulator:
         self._deliveries: set[Delivery] = set()
         self._stalled, self._left = Tally("stalled"), Tally("left")
         self._runner: web.AppRunner | None = None
+        self._port: Port | None = None
+        self._refusing: Fault | None = None
         self._is_stopping = False
         self._file_numbers = count(1)
 
@@ -87,27 +97,31 @@ class Simulator:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await runner.setup()
         try:
-            await web.TCPSite(runner, *self._address).start()
+            self._port = Port(runner, *self._address)
         except OSError:
             await runner.cleanup()
             raise
+        await self._port.start()
+        if self._refusing:
+            self._port.refuse(self._refusing.seconds)
         self._runner = runner
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        if self._runner:
+        if self._runner and self._port:
             self._is_stopping = True
+            self._port.close()
             for delivery in self._deliveries:
                 delivery.stop()
             await self._runner.cleanup()
-            self._runner, self._is_stopping = None, False
+            self._runner, self._port, self._is_stopping = None, None, False
 
     @property
     def url(self) -> str:
         """Where it listens, like ``http://127.0.0.1:49152``."""
-        if not self._runner:
+        if not self._port:
             raise RuntimeError("the simulator is not running; enter it with 'async with' or use in_thread()")
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._port.address
         return f"http://{host}:{port}"
 
     def providers(
@@ -144,34 +158,48 @@ class Simulator:
         after: int | None = None,
         seconds: float | None = None,
         reset: bool = False,
+        hint: str | None = None,
     ) -> None:
         """
         Answer generation requests with a fault; faults still waiting come first.
 
-        Four kinds are refusals: ``auth``, ``rate_limit``, ``overloaded`` and ``quota``. Three spoil a good
-        answer on its way: ``slow`` delays each event of a stream, or all of a whole answer; of ``stall``
-        and ``cut_stream`` only a beginning arrives, and then nothing, or the end of the connection.
+        A fault that only streams can have waits for one, and one of whole answers for such a request.
+        A fault that is in the answer leaves alone what the service refuses anyway.
 
         Args:
             service: ``openai``, ``gemini``, ``xai`` or ``local``.
-            kind: One of the seven.
-            times: How many requests to answer so; None is all of them, until :meth:`heal`.
+            kind: One of :attr:`faults`.
+            times: How many requests to answer so; None is all of them, until :meth:`heal`. Nobody can
+                count what is ``refused``: that lasts so many ``seconds``, or until :meth:`heal`.
             retry_after: The seconds after which to try again, for those services and faults that say so.
-            after: Of a stream, the pieces of text that arrive before ``stall`` or ``cut_stream``, by
+            after: Of a stream, the pieces of text that arrive before what happens in the middle, by
                 default 1. Of a whole answer, 0 is nothing at all and anything else one half.
-            seconds: How long ``slow`` takes for each event, by default 0.05; how long a ``stall`` lasts,
-                by default until :meth:`release`; how long ``cut_stream`` waits before a reset, by default
+            seconds: How long each step of something slow or endless takes, or how long silence lasts, by
+                default until :meth:`release`; how long ``cut_stream`` waits before a reset, by default
                 0.05, since a reset may overtake what was written.
             reset: Let ``cut_stream`` reset the connection; by default the answer ends as if it were whole.
+            hint: How ``rate_limit`` says when to try again: ``seconds``, ``date``, ``milliseconds``,
+                ``negative`` or ``nan`` in a header, ``words``, ``details`` (Gemini), ``none``; None is in
+                the vendor's own way.
         """
-        kinds = (*self._service(service).faults, *OPTIONS)
-        if kind not in kinds:
-            raise ValueError(f"no fault {kind!r}; choose one of {', '.join(kinds)}")
-        self._faults.add(service, Fault(kind, times, retry_after, after, seconds, reset))
+        name = self._service(service).name
+        find_kind(name, kind)
+        fault = Fault(kind, times, retry_after, after, seconds, reset, hint)
+        if hint == "details" and name != Gemini.name:
+            raise ValueError(f"{name} has no {hint!r} to say when to try again; gemini alone does")
+        if kind != "refused":
+            self._faults.add(service, fault)
+            return
+        self._refusing = fault
+        if self._port:
+            self._port.refuse(seconds)
 
     def heal(self, service: str) -> None:
         """End every fault of a service for the requests to come."""
         self._faults.remove(self._service(service).name)
+        self._refusing = None
+        if self._port:
+            self._port.accept()
 
     def release(self, service: str) -> None:
         """Let the answers of a service go on that are slow, stalled or about to be reset."""
@@ -330,21 +358,33 @@ class Simulator:
             started.set_exception(error)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        recorded = await self._record(request)
-        service = self._services.get(recorded.service)
+        service = self._services.get(request.path.split("/")[1])
+        if service and request.method == "POST" and self._faults.take_early(service.name):
+            self._keep(request, b"")
+            reset(request)
+            return web.Response()
+        recorded = self._keep(request, await request.read())
         if service is None:
             return web.Response(status=404, text=f"no service at {request.path}")
-        fault = self._faults.take(service.name) if service.generates(recorded) else None
-        if fault and fault.kind in service.faults:
-            return await self._deliver(request, service, service.fail(recorded, fault), None)
-        return await self._deliver(request, service, service.answer(recorded), fault)
+        fault = None
+        if service.generates(recorded):
+            fault = self._faults.take(service.name, is_stream=service.streams(recorded))
+        return await self._deliver(request, service, self._answer(service, recorded, fault), fault)
+
+    def _answer(self, service: Service, request: RecordedRequest, fault: Fault | None) -> Answer:
+        if fault is None:
+            return service.answer(request)
+        if fault.kind in service.faults:
+            return service.fail(request, fault)
+        return spoil(service, request, fault)
 
     async def _deliver(
         self, request: web.Request, service: Service, answer: Answer, fault: Fault | None
     ) -> web.StreamResponse:
         delivery: Delivery
-        if fault:
-            delivery = choose_delivery(fault)(request, service.name, answer, fault, self._stalled.add)
+        spoiled = choose_delivery(fault)
+        if fault and spoiled:
+            delivery = spoiled(request, service.name, answer, fault, self._stalled.add)
         else:
             delivery = Delivery(request, service.name, answer, self._events_per_write)
         self._deliveries.add(delivery)
@@ -355,8 +395,7 @@ class Simulator:
             if delivery.was_left and not self._is_stopping:
                 self._left.add(service.name)
 
-    async def _record(self, request: web.Request) -> RecordedRequest:
-        body = await request.read()
+    def _keep(self, request: web.Request, body: bytes) -> RecordedRequest:
         recorded = RecordedRequest(
             service=request.path.split("/")[1],
             method=request.method,

@@ -70,7 +70,8 @@ async def wait_for_answer(
         except ProviderError as error:
             if error.status == GONE:
                 raise
-            if not error.retryable:
+            # A page is a proxy's, which knows nothing of the answer; a look cut short says that time is over.
+            if not (error.retryable or isinstance(error, ProtocolError | ProviderTimeoutError)):
                 raise _leave(error, ticket) from None
             last = error
         else:
@@ -84,7 +85,9 @@ def _too_late(ticket: str, last: ProviderError | None) -> ProviderError:
     if last is not None and not isinstance(last, ProviderTimeoutError):
         reason = last.message.removeprefix(f"provider {last.provider!r}: ")
         words = f"{words}, and the last look at it failed: {reason}"
-    return ProviderTimeoutError(words, timer="total")
+    error = ProviderTimeoutError(words, timer="total")
+    error.retryable = False
+    return error
 
 
 def _leave(error: ProviderError, ticket: str) -> ProviderError:

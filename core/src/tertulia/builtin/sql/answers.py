@@ -10,7 +10,7 @@ import attrs
 
 from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.blobs import add_blobs
-from tertulia.builtin.sql.branches import explain_moved
+from tertulia.builtin.sql.branches import explain_duplicate, explain_moved
 from tertulia.builtin.sql.database import Database, Values
 from tertulia.builtin.sql.leases import keep_partials, make_way
 from tertulia.builtin.sql.rows import own_cost, render_attempt, render_message
@@ -41,6 +41,8 @@ def add_message(
 ) -> Message:
     """Append a message to a branch, together with the attempt that will answer it, if any."""
     head = get_open_head(database, keys, branch)
+    if message.client_id is not None:
+        _refuse_duplicate(database, keys, message.client_id)
     if expected_head not in ("any", head["head_id"]):
         raise explain_moved(branch, expected_head, head["head_id"], "the message was not added")
     if head["is_pending"]:
@@ -52,13 +54,19 @@ def add_message(
     return placed
 
 
+def _refuse_duplicate(database: Database, keys: Values, client_id: str) -> None:
+    row = database.first(statements.GET_ID_OF_CLIENT, {**keys, "client_id": client_id})
+    if row is not None:
+        raise explain_duplicate(keys["conversation_id"], client_id, row["id"])
+
+
 def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt, now: datetime) -> Attempt:
     """Ask again about the newest message of a branch."""
     head = get_open_head(database, keys, branch)
     if attempt.message_id != head["head_id"]:
         raise explain_moved(branch, attempt.message_id, head["head_id"], "it was not asked again")
     if head["is_pending"]:
-        make_way(database, keys, head["head_id"], now)
+        make_way(database, keys, head["head_id"], now, branch)
     last = database.first(statements.GET_LAST_NUMBER, {**keys, "message_id": attempt.message_id})
     assert last is not None  # noqa: S101  # it is a maximum
     numbered = attrs.evolve(attempt, number=last["number"] + 1)

@@ -119,7 +119,8 @@ def _append(database: Database, append: Append, batch: _Batch) -> Message | None
     head = batch.heads[append.place]
     if head is None or head.is_left:
         return None
-    if append.expected_head not in ("any", head.id):
+    # Whether a name is taken is asked alone: in words of ours, and before anything is written.
+    if append.expected_head not in ("any", head.id) or append.message.client_id is not None:
         head.is_left = True
         return None
     message = place(append.message, head.id, head.depth + 1)

@@ -23,7 +23,13 @@ from tertulia.builtin.sql.tree import (
 )
 from tertulia.domain.conversation import Branch
 from tertulia.domain.usage import CostTotal
-from tertulia.errors import BranchError, BranchExistsError, BranchMovedError, MessageNotFoundError
+from tertulia.errors import (
+    BranchError,
+    BranchExistsError,
+    BranchMovedError,
+    DuplicateMessageError,
+    MessageNotFoundError,
+)
 
 _UPDATE_FORK_DEPTH = (
     update(schema.branch)
@@ -254,6 +260,16 @@ def explain_moved(
         expected=expected,
         actual=actual,
         next_step="read what was said meanwhile, and decide again",
+    )
+
+
+def explain_duplicate(conversation_id: UUID, client_id: str, message_id: UUID) -> DuplicateMessageError:
+    """Say that a message was sent before."""
+    return DuplicateMessageError(
+        f"conversation {conversation_id} has a message with the client_id {client_id!r} already",
+        message_id=message_id,
+        kept="it is as it was, and nothing was added",
+        next_step="read that one, or give the new one a client_id of its own",
     )
 
 

@@ -84,18 +84,26 @@ def refuse_while_busy(
         )
 
 
-def make_way(database: Database, keys: Values, head_id: UUID | None, now: datetime) -> None:
+def make_way(
+    database: Database, keys: Values, head_id: UUID | None, now: datetime, branch: str | None = None
+) -> None:
     """
     Let something follow a branch's head.
 
     What a process that died left there is settled for good: its words as an interrupted answer, which its
     user message then has, and its cost as unknown.
 
+    Args:
+        branch: Where only what is meant for it may not be under way: the others go on, and nothing is settled
+            before they are through; None for whatever is meant to follow the head.
+
     Raises:
         ConversationBusyError: Its answer is still under way; nothing was changed.
     """
-    refuse_while_busy(database, keys, head_id, now, "the message was not added")
+    refuse_while_busy(database, keys, head_id, now, "the message was not added", branch)
     asked = find_asked(database, keys, head_id)
+    if branch is not None and any(row["message_id"] == asked for row in _find_running(database, keys, now)):
+        return
     left = {
         "message_id": asked,
         "outcome": AttemptOutcome.INTERRUPTED.value,

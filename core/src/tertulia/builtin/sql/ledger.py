@@ -26,11 +26,12 @@ from sqlalchemy import (
 )
 
 from tertulia.builtin.sql import schema
-from tertulia.builtin.sql.binding import Selection, bind, is_
+from tertulia.builtin.sql.binding import Selection, bind, is_, number
 from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.rows import TOKEN_COLUMNS
+from tertulia.builtin.sql.rows import TOKEN_COLUMNS, parse_attempt
 from tertulia.builtin.sql.schema import PENDING
 from tertulia.builtin.sql.tree import MOST_TOKENS
+from tertulia.domain.conversation import Attempt
 from tertulia.domain.periods import Period
 from tertulia.domain.usage import CostTotal, Money, Usage
 
@@ -191,3 +192,17 @@ def _make_edge(bounds: tuple[str, ...], newest: bool) -> Selection:
 def parse_day(ordinal: int) -> date:
     """The day of :func:`make_day`."""
     return date.fromordinal(min(max(int(ordinal), 1), date.max.toordinal()))
+
+
+def get_recent_attempts(database: Database, scope: Scope, limit: int, now: datetime) -> list[Attempt]:
+    """The newest attempts of an owner that have ended, the newest first."""
+    rows = database.all(_FIND_RECENT, {**scope.bounds, "now": now, "limit": max(limit, 0)})
+    return [parse_attempt(row, now) for row in rows]
+
+
+_FIND_RECENT = (
+    select(schema.attempt)
+    .where(*select_attempts(("owner_id", "since")))
+    .order_by(_ATTEMPT.started_at.desc(), _ATTEMPT.id.desc())
+    .limit(number("limit"))
+)

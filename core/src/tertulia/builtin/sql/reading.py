@@ -8,7 +8,7 @@ from uuid import UUID
 from tertulia.builtin.sql import statements
 from tertulia.builtin.sql.blobs import find_blobs
 from tertulia.builtin.sql.branches import explain_no_message
-from tertulia.builtin.sql.database import Database, Values
+from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.leases import resolve
 from tertulia.builtin.sql.marks import add_marks
 from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
@@ -69,14 +69,24 @@ def get_messages(
 
 def get_message(database: Database, keys: Values, message_id: UUID, now: datetime) -> Message:
     """One message of any branch."""
-    values = {**keys, "message_id": message_id}
-    row = database.first(statements.GET_MESSAGE, values)
+    row = database.first(statements.GET_MESSAGE, {**keys, "message_id": message_id})
     if row is None:
         get_conversation(database, keys, deleted=True)
         raise explain_no_message(keys["conversation_id"], message_id)
+    return _read_message(database, keys, row, now)
+
+
+def _read_message(database: Database, keys: Values, row: Row, now: datetime) -> Message:
     resolve(database, keys, [row], now)
+    values = {**keys, "message_id": row["id"]}
     message = parse_message(row, find_blobs(database, [row], statements.GET_MESSAGE_BLOBS, values))
     return add_marks(database, keys, [row], [message])[0]
+
+
+def find_message(database: Database, keys: Values, client_id: str, now: datetime) -> Message | None:
+    """The message that was sent with a name; None where there is none."""
+    row = database.first(statements.FIND_MESSAGE, {**keys, "client_id": client_id})
+    return None if row is None else _read_message(database, keys, row, now)
 
 
 def get_attempts(database: Database, keys: Values, now: datetime) -> list[Attempt]:

@@ -20,7 +20,16 @@ from tertulia.domain.conversation import (
     ConversationRecord,
     ConversationState,
 )
-from tertulia.domain.message import FinishReason, Message, MessageStatus, Part, Role, Text, join_text
+from tertulia.domain.message import (
+    NO_MARK,
+    FinishReason,
+    Message,
+    MessageStatus,
+    Part,
+    Role,
+    Text,
+    join_text,
+)
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ErrorKind
 from tertulia.runtime.serialization import Find, decode_parts, encode_json, encode_parts
@@ -76,6 +85,7 @@ def render_message(message: Message, segment: UUID | None) -> tuple[Row, list[Bl
         "raw_finish_reason": message.raw_finish_reason,
         **_render_outcome(message.usage or Usage(), message.cost, message.latency_seconds),
         "created_at": message.created_at,
+        "client_id": message.client_id,
     }
     return row, blobs
 
@@ -124,6 +134,8 @@ def parse_message(row: Row, find: Find) -> Message:
         None if row["cost_pico"] is None else _parse_cost(row),
         None if latency is None else latency / 1_000_000,
         row["created_at"],
+        NO_MARK,
+        row["client_id"],
     )
 
 
@@ -146,6 +158,7 @@ def render_attempt(attempt: Attempt) -> Row:
         "request_id": attempt.request_id,
         "raw_usage": attempt.raw_usage,
         **_render_outcome(attempt.usage, attempt.cost, attempt.latency_seconds),
+        "queued_us": _microseconds(attempt.queued_seconds),
     }
 
 
@@ -173,6 +186,7 @@ def parse_attempt(row: Row, now: datetime) -> Attempt:
         raw_usage=row["raw_usage"],
         branch=row["branch"],
         purpose=AttemptPurpose(row["purpose"]),
+        queued_seconds=_seconds(row["queued_us"]),
     )
 
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest revision in ``migrations``: what a database must be at to be used."""
 
 VERSION_TABLE = "tertulia_version"
@@ -211,9 +211,19 @@ message = Table(
     *_outcome_columns(),
     Column("created_at", Moment, nullable=False),
     *_path_cost_columns(),
+    Column("client_id", String(200)),  # null: whoever sent it gave it no name
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
     UniqueConstraint("owner_id", "conversation_id", "segment", "depth"),
     _belongs_to_conversation(),
+)
+Index(
+    "message_client",
+    message.c.owner_id,
+    message.c.conversation_id,
+    message.c.client_id,
+    unique=True,
+    sqlite_where=message.c.client_id.is_not(None),
+    postgresql_where=message.c.client_id.is_not(None),
 )
 
 branch = Table(
@@ -257,6 +267,7 @@ attempt = Table(
     *_outcome_columns(),
     Column("branch", String(200)),  # null: it was removed
     Column("purpose", String(20), nullable=False, server_default="answer"),
+    Column("queued_us", BigInteger),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
     UniqueConstraint("owner_id", "conversation_id", "sequence"),
     _belongs_to_conversation(),
@@ -412,4 +423,46 @@ template_grant = Table(
 )
 Index(
     "template_grant_to", template_grant.c.principal, template_grant.c.owner_id, template_grant.c.template_id
+)
+
+# What an account holds belongs to no conversation: purging one gives nothing back.
+budget_account = Table(
+    "budget_account",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("scope", String(250), nullable=False),
+    Column("period", String(100), nullable=False),
+    Column("spent_pico", BigInteger, nullable=False),
+    Column("reserved_pico", BigInteger, nullable=False),
+    PrimaryKeyConstraint("owner_id", "scope", "period"),
+)
+
+budget_reservation = Table(
+    "budget_reservation",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("id", UUIDBytes, nullable=False),  # the attempt's
+    Column("scope", String(250), nullable=False),
+    Column("period", String(100), nullable=False),
+    Column("amount_pico", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),  # null: its process died, and the amount is in what was spent
+    PrimaryKeyConstraint("owner_id", "id", "scope", "period"),
+)
+Index(
+    "budget_reservation_expiry",
+    budget_reservation.c.owner_id,
+    budget_reservation.c.scope,
+    budget_reservation.c.period,
+    budget_reservation.c.expires_at,
+)
+
+budget_warning = Table(
+    "budget_warning",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("scope", String(250), nullable=False),
+    Column("period", String(100), nullable=False),
+    Column("level_pico", BigInteger, nullable=False),
+    PrimaryKeyConstraint("owner_id", "scope", "period", "level_pico"),
 )

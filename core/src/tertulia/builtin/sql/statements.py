@@ -277,6 +277,9 @@ _NOT_READ = (
 _IS_MARKED = exists().where(of(schema.message_mark)).label("is_marked")
 MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ), _IS_MARKED)
 GET_MESSAGE = MESSAGES.where(_IS_MESSAGE, _IS_THERE)
+_IS_OF_CLIENT = and_(of(schema.message), is_(_MESSAGE.client_id))
+GET_ID_OF_CLIENT = select(_MESSAGE.id).where(_IS_OF_CLIENT)
+FIND_MESSAGE = MESSAGES.where(_IS_OF_CLIENT, _IS_THERE)
 GET_PLACE = select(
     _MESSAGE.parent_id,
     _MESSAGE.segment,

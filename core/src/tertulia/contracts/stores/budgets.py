@@ -37,7 +37,7 @@ class BudgetStore(ABC):
 
         Raises:
             BudgetExceededError: An account would hold more than its limit; nothing was set aside. The error
-                has no ``budget``, which the caller knows.
+                names the first such account, and has no ``budget``, which the caller knows.
         """
 
     @abstractmethod
@@ -49,6 +49,8 @@ class BudgetStore(ABC):
 
         Args:
             spent: What it cost; None where that is not known: then all that was set aside counts as spent.
+
+        Where it has been taken for spent meanwhile, as of a process that died, that is set right.
 
         Returns:
             Its accounts as they are now; none for a reservation that is not there, or settled already.
@@ -65,5 +67,10 @@ class BudgetStore(ABC):
         """Return what accounts hold, in their order; one that was never used holds what the ledger says."""
 
     @abstractmethod
-    async def claim_warning(self, owner: str, account: Account, share: float) -> bool:
-        """Say whether nobody has been warned of this share of an account yet; from now on somebody has."""
+    async def claim_warning(self, owner: str, account: Account, level: Money) -> bool:
+        """
+        Say whether nobody has been warned yet that an account reached a level; from now on somebody has.
+
+        Args:
+            level: How much is spent by then: budgets of different limits may be counted by one account.
+        """

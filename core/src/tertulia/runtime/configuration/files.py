@@ -2,7 +2,8 @@
 The configuration's files: the user's own, and a project's, which is not trusted.
 
 Whoever clones a repository did not write its ``pyproject.toml``. So that file may say how a provider is
-asked; who is asked, where, with which key, and what is kept, is the user's to say.
+asked, and asked again; who is asked, where, with which key, what is kept and what may be spent, is the user's
+to say.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from tertulia.runtime.configuration.toml import Problem, load
 ConfigFile: TypeAlias = str | os.PathLike[str] | Literal[False] | None
 
 VARIABLE = "TERTULIA_CONFIG"
-PROJECT_PROVIDER_KEYS = frozenset({"model", "timeouts"})
+PROJECT_PROVIDER_KEYS = frozenset({"model", "timeouts", "limits"})
 """
 What a project may set of a provider. None of its driver's own settings: only the driver knows which of them
 is an address.
 """
-_PROJECT_KEYS = frozenset({"conversation", "providers"})
+_PROJECT_KEYS = frozenset({"conversation", "routing", "providers"})
 _REPOSITORIES = (".git", ".hg", ".jj")
 _NOTHING: Table[Given] = Table((), "", "", {})
 
@@ -186,7 +187,7 @@ def _not_a_projects(node: Given | Table[Given], own_file: Path) -> Configuration
     return refuse(
         node,
         "is not a project's to set: a repository may come from anybody, so it does not say who is asked, "
-        "where, with which key, or what is kept",
+        "where, with which key, what is kept, or what may be spent",
         value=key,
         next_step=advice,
     )

@@ -12,9 +12,12 @@ from typing import Any
 import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, hide_password
+from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
+from tertulia.domain.routing import USUAL_ROUTING
 from tertulia.errors import DriverNotInstalledError, PluginRejectedError
+from tertulia.runtime.configuration.budgets import show_budgets
 from tertulia.runtime.configuration.drivers import find_driver, find_key
 from tertulia.runtime.configuration.environment import Environment
 from tertulia.runtime.configuration.files import ConfigFile, own_database
@@ -60,9 +63,11 @@ def _list_common(table: Table[Setting]) -> Iterator[Setting]:
         ("plugins",): default.plugins,
         ("fetch_urls",): default.fetch_urls,
         ("prices",): default.prices,
+        ("budgets",): default.budgets,
         ("conversation", "context_window"): default.context_window,
         ("conversation", "max_context_tokens"): default.max_context_tokens,
         ("conversation", "auto_title"): default.auto_title,
+        **{("routing", name): value for name, value in attrs.asdict(USUAL_ROUTING).items()},
     }
     said = {path: setting for path, setting in flatten(table) if path[0] != "providers"}
     for path, setting in {**_defaults(values), **said}.items():
@@ -81,6 +86,7 @@ def _list_provider(
         ("fallback",): None,
         ("price_factor",): None,
         **{("timeouts", name): seconds for name, seconds in attrs.asdict(Timeouts()).items()},
+        **{("limits", name): value for name, value in attrs.asdict(Limits()).items()},
     }
     key: Setting | None = None
     try:
@@ -114,6 +120,7 @@ def _write_factor(factor: Decimal | None) -> str | None:
 _SHOWN: Mapping[KeyPath, Callable[[Any], Any]] = {
     ("store",): hide_password,
     ("prices",): _name_models,
+    ("budgets",): show_budgets,
     ("price_factor",): _write_factor,
 }
 

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit
 
 import attrs
 
-from tertulia.domain.config import Secret, Setting
+from tertulia.domain.config import Setting
+from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
+from tertulia.domain.routing import FALL_BACK_ON_DEMAND, OnInterrupt, Routing, Strategy
+from tertulia.errors import ErrorKind
+from tertulia.runtime.configuration.budgets import read_budgets
 from tertulia.runtime.configuration.prices import read_amount, read_prices
 from tertulia.runtime.configuration.tables import Given, Table, make_table, refuse, suggest, write_key
+from tertulia.runtime.configuration.values import (
+    is_blank,
+    read_count,
+    read_names,
+    read_owner,
+    read_seconds,
+    read_secret,
+    read_text,
+    read_url,
+    read_wait,
+    read_word,
+    read_yes_or_no,
+)
 
 Node: TypeAlias = Given | Table[Given]
 Entry: TypeAlias = Setting | Table[Setting]
 Reader: TypeAlias = Callable[[Node], Entry | None]
-
-MAX_OWNER = 200
-_URL_FORM = "write it as https://HOST/PATH"
 
 
 def check(table: Table[Given]) -> Table[Setting]:
@@ -80,7 +93,7 @@ def _read_provider(node: Node) -> Table[Setting]:
 
 def _read_own(node: Node) -> Entry | None:
     """What only the driver understands, checked by the driver; further down it says what is empty."""
-    is_empty = isinstance(node, Given) and (node.value is None or _is_blank(node.value))
+    is_empty = isinstance(node, Given) and (node.value is None or is_blank(node.value))
     return None if is_empty else _read_below(node)
 
 
@@ -96,26 +109,41 @@ def _read(convert: Callable[[Given], Any], node: Node) -> Setting | None:
 
 
 def _read_optional(convert: Callable[[Given], Any], node: Node) -> Setting | None:
-    return None if _is_blank(_as_value(node).value) else _read(convert, node)
+    return None if is_blank(_as_value(node).value) else _read(convert, node)
 
 
-def _read_seconds(node: Node) -> Setting:
+def _read_timeout(node: Node) -> Setting:
     given = _as_value(node)
     can_be_none = getattr(Timeouts(), node.path[-1]) is None
-    return _setting(node, None if given.value is None and can_be_none else _seconds(given))
+    return _setting(node, None if given.value is None and can_be_none else read_seconds(given))
 
 
-def _read_timeouts(node: Node) -> Table[Setting] | None:
+def _read_limit(convert: Callable[[Given], Any], node: Node) -> Setting:
+    """Read a limit; None is said, too: there is none."""
+    given = _as_value(node)
+    return _setting(node, None if given.value is None else convert(given))
+
+
+def _read_kinds(given: Given) -> tuple[ErrorKind, ...]:
+    names = read_names(given)
+    return tuple(read_word(FALL_BACK_ON_DEMAND, attrs.evolve(given, value=name)) for name in names)
+
+
+def _read_record(
+    kind: type[Any], readers: Mapping[str, Reader], what: str, node: Node
+) -> Table[Setting] | None:
+    """Read a table that may be given as a value, too, which says all that it holds."""
     match node:
         case Given(value=None):
             return None
-        case Given(origin=origin, value=Timeouts() as timeouts):
-            node = make_table(attrs.asdict(timeouts), origin=lambda _: origin, path=node.path)
+        case Given(origin=origin) if isinstance(node.value, kind):
+            fields = attrs.asdict(node.value, recurse=False)
+            node = make_table(fields, origin=lambda _: origin, path=node.path)
         case Given() if not _is_mapping(node.value):
-            raise refuse(node, "must be a table of seconds", value=node.value)
+            raise refuse(node, f"must be a table{what}", value=node.value)
         case _:
             pass
-    return _read_table(node, readers=_TIMEOUTS)
+    return _read_table(node, readers=readers)
 
 
 def _as_value(node: Node) -> Given:
@@ -127,110 +155,50 @@ def _is_mapping(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-def _is_blank(value: object) -> bool:
-    text = value.reveal() if isinstance(value, Secret) else value
-    return isinstance(text, str) and not text.strip()
-
-
 def _setting(node: Node, value: object) -> Setting:
     return Setting(write_key(node.path), value, node.origin)
 
 
-def _text(given: Given) -> str:
-    if not isinstance(given.value, str) or not given.value.strip():
-        raise refuse(given, "must be a text")
-    return given.value.strip()
-
-
-def _owner(given: Given) -> str:
-    """A name that every database tells from every other one."""
-    name = _text(given)
-    if len(name) > MAX_OWNER or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
-        raise refuse(
-            given, f"must be a text of at most {MAX_OWNER} characters, none of them null or half of one"
-        )
-    return name
-
-
-def _secret(given: Given) -> Secret:
-    return given.value if isinstance(given.value, Secret) else Secret(_text(given))
-
-
-def _url(given: Given) -> str:
-    problem = _find_problem(_text(given))
-    if problem is not None:
-        what, next_step = problem
-        raise refuse(given, what, next_step=next_step)
-    return _text(given)
-
-
-# Apart, because its values may hold a password, and who raises an error shows them.
-def _find_problem(url: str) -> tuple[str, str] | None:
-    """What is wrong with a URL, and what to do about it; None when nothing is."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # is read, and refused, on demand
-    except ValueError:
-        return "is no URL", _URL_FORM
-    if "@" in parts.netloc:
-        return "has a user or a password in it", "put the key in api_key"
-    return None if parts.hostname else ("has no host", _URL_FORM)
-
-
-def _names(given: Given) -> tuple[str, ...]:
-    names: object = (given.value,) if isinstance(given.value, str) else given.value
-    if not isinstance(names, Sequence) or not all(
-        isinstance(name, str) for name in cast("Sequence[object]", names)
-    ):
-        raise refuse(given, "must be a text or a list of texts")
-    return tuple(cast("Sequence[str]", names))
-
-
-def _yes_or_no(given: Given) -> bool:
-    if not isinstance(given.value, bool):
-        raise refuse(given, "must be true or false", value=given.value)
-    return given.value
-
-
-def _positive(given: Given) -> int:
-    if not isinstance(given.value, int) or isinstance(given.value, bool):
-        raise refuse(given, "must be a whole number", value=given.value)
-    if given.value < 1:
-        raise refuse(given, "must be at least 1", value=given.value)
-    return given.value
-
-
-def _seconds(given: Given) -> float:
-    if not isinstance(given.value, int | float) or isinstance(given.value, bool):
-        raise refuse(given, "must be a number of seconds", value=given.value)
-    if not given.value > 0:  # nor is NaN
-        raise refuse(given, "must be more than 0 seconds", value=given.value)
-    return given.value
-
-
-_TIMEOUTS: Mapping[str, Reader] = {field.name: _read_seconds for field in attrs.fields(Timeouts)}
+_TIMEOUTS: Mapping[str, Reader] = {field.name: _read_timeout for field in attrs.fields(Timeouts)}
+_LIMITS: Mapping[str, Reader] = {
+    "concurrent": partial(_read_limit, read_count),
+    "requests_per_minute": partial(_read_limit, read_count),
+    "tokens_per_minute": partial(_read_limit, read_count),
+    "max_wait": partial(_read_limit, read_wait),
+}
 _PROVIDER: Mapping[str, Reader] = {
-    "driver": partial(_read, _text),
-    "api_key": partial(_read_optional, _secret),
-    "base_url": partial(_read_optional, _url),
-    "model": partial(_read_optional, _text),
-    "fallback": partial(_read_optional, _names),
-    "timeouts": _read_timeouts,
+    "driver": partial(_read, read_text),
+    "api_key": partial(_read_optional, read_secret),
+    "base_url": partial(_read_optional, read_url),
+    "model": partial(_read_optional, read_text),
+    "fallback": partial(_read_optional, read_names),
+    "timeouts": partial(_read_record, Timeouts, _TIMEOUTS, " of seconds"),
+    "limits": partial(_read_record, Limits, _LIMITS, " of limits"),
     "price_factor": partial(_read_optional, read_amount),
 }
 _CONVERSATION: Mapping[str, Reader] = {
-    "context_window": partial(_read, _positive),
-    "max_context_tokens": partial(_read, _positive),
-    "auto_title": partial(_read, _yes_or_no),
+    "context_window": partial(_read, read_count),
+    "max_context_tokens": partial(_read, read_count),
+    "auto_title": partial(_read, read_yes_or_no),
+}
+_ROUTING: Mapping[str, Reader] = {
+    "strategy": partial(_read_optional, partial(read_word, tuple(Strategy))),
+    "sticky": partial(_read, read_yes_or_no),
+    "on_interrupt": partial(_read_optional, partial(read_word, tuple(OnInterrupt))),
+    "max_retries": partial(_read, partial(read_count, least=0)),
+    "max_attempts": partial(_read, read_count),
+    "fall_back_on": partial(_read_optional, _read_kinds),
 }
 _TOP: Mapping[str, Reader] = {
-    "default_provider": partial(_read_optional, _text),
-    "fallback": partial(_read_optional, _names),
-    "owner": partial(_read, _owner),
-    "store": partial(_read_optional, _text),
-    "plugins": partial(_read, _names),
-    "fetch_urls": partial(_read, _yes_or_no),
+    "default_provider": partial(_read_optional, read_text),
+    "fallback": partial(_read_optional, read_names),
+    "owner": partial(_read, read_owner),
+    "store": partial(_read_optional, read_text),
+    "plugins": partial(_read, read_names),
+    "fetch_urls": partial(_read, read_yes_or_no),
     "prices": partial(_read, read_prices),
+    "budgets": partial(_read, read_budgets),
+    "routing": partial(_read_record, Routing, _ROUTING, f": its keys are {', '.join(_ROUTING)}"),
     "conversation": partial(_read_table, readers=_CONVERSATION),
     "providers": _read_providers,
 }

@@ -8,9 +8,12 @@ from typing import Any
 
 import attrs
 
+from tertulia.domain.budget import Budget
 from tertulia.domain.config import Config, ProviderConfig, Setting, find_cycle
+from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
+from tertulia.domain.routing import Routing
 from tertulia.errors import ConfigurationError
 from tertulia.runtime.configuration.drivers import driver_names
 from tertulia.runtime.configuration.environment import read_environment
@@ -53,6 +56,8 @@ class Arguments:
     fetch_urls: bool | None = None
     auto_title: bool | None = None
     prices: Sequence[Price | Mapping[str, Any]] | None = None
+    routing: Routing | Mapping[str, Any] | None = None
+    budgets: Sequence[Budget | Mapping[str, Any]] | None = None
     config: ConfigFile = None
 
 
@@ -110,10 +115,12 @@ def make_config(sources: Sources) -> Config:
     """Make the configuration of what the sources say."""
     values = get_values(sources.settings)
     conversation = values.pop("conversation", {})
+    routing = Routing(**values.pop("routing", {}))
     values.pop("providers", None)
     tables = get_table(sources.settings, "providers")
     return Config(
         providers={name: make_provider_config(name, get_table(tables, name)) for name in sources.names},
+        routing=routing,
         **values,
         **conversation,
     )
@@ -124,12 +131,14 @@ def make_provider_config(name: str, table: Table[Setting]) -> ProviderConfig:
     values = get_values(table)
     common = {key: values.pop(key) for key in PROVIDER_KEYS & values.keys()}
     timeouts = Timeouts(**common.pop("timeouts", {}))
+    limits = Limits(**common.pop("limits", {}))
     driver = common.pop("driver", name)
     origins = {path: setting.origin for path, setting in flatten(table)}
     return ProviderConfig(
         name,
         driver,
         timeouts=timeouts,
+        limits=limits,
         settings=values,
         origins={(): table.origin, **origins},
         **common,
@@ -169,6 +178,9 @@ def _named(table: Table[Setting]) -> Iterator[tuple[Setting, str]]:
     prices = table.entries.get("prices")
     if isinstance(prices, Setting):
         yield from ((prices, price.model.partition("/")[0]) for price in prices.value)
+    budgets = table.entries.get("budgets")
+    if isinstance(budgets, Setting):
+        yield from ((budgets, budget.provider) for budget in budgets.value if budget.provider is not None)
 
 
 def _provider_tables(table: Table[Setting]) -> dict[str, Table[Setting]]:
@@ -194,6 +206,10 @@ def _restrict(table: Table[Setting], names: Collection[str], known: Collection[s
     if isinstance(prices, Setting):
         left_prices = tuple(price for price in prices.value if price.model.partition("/")[0] in known)
         entries["prices"] = attrs.evolve(prices, value=left_prices)
+    budgets = entries.get("budgets")
+    if isinstance(budgets, Setting):
+        left_budgets = tuple(budget for budget in budgets.value if budget.provider in (None, *known))
+        entries["budgets"] = attrs.evolve(budgets, value=left_budgets)
     tables = _provider_tables(table)
     left = {name: _restrict_fallback(below, known) for name, below in tables.items() if name in names}
     entries["providers"] = attrs.evolve(get_table(table, "providers"), entries=left)

@@ -229,6 +229,7 @@ MESSAGE: Fields = {
     "cost": _COST,
     "latency_seconds": _SECONDS,
     "created_at": _MOMENT,
+    "client_id": _TEXT,
     "mark": Field(lambda mark: None if mark == NO_MARK else _MARK.render(mark), _MARK.parse),
 }
 ATTEMPT: Fields = {
@@ -249,4 +250,5 @@ ATTEMPT: Fields = {
     "cost": _COST,
     "request_id": _TEXT,
     "raw_usage": _TEXT,
+    "queued_seconds": _SECONDS,
 }

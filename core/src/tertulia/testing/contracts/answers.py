@@ -150,6 +150,26 @@ class AnswerContract:
         assert ["before", "here", "HERE"] == await talk.texts()
         assert ["before", "there", "THERE"] == await talk.texts("other")
 
+    async def test_one_message_is_asked_about_on_two_branches(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """A branch forked at a message that waits for its answer asks, too, and neither harms the other."""
+        talk = await Talk.begin(store, clock)
+        here = await talk.ask("Hello")
+        await talk.fork("other", at=here.message_id)
+        there = await talk.ask_again(here.message_id, "other")
+        with pytest.raises(ConversationBusyError):
+            await talk.ask_again(here.message_id, "other")
+        assert (2, [("Hello", "pending")]) == (there.number, await talk.statuses())
+
+        answer_id = clock.new_id()
+        await talk.show(there, answer_id, "Hi th", branch="other")
+        await talk.answer(there, Text("Hi there"), branch="other", shown_as=answer_id)
+        await talk.fail(here)
+
+        assert [("Hello", "complete")] == await talk.statuses()
+        assert ["Hello", "Hi there"] == await talk.texts("other")
+
     async def test_a_dead_process_leaves_nothing_pending(self, store: Store, clock: StandingClock) -> None:
         """Once its lease has run out an attempt reads as interrupted and its message as failed."""
         talk = await Talk.begin(store, clock)

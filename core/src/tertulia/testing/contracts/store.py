@@ -7,6 +7,7 @@ import pytest
 from tertulia.testing.clock import StandingClock
 from tertulia.testing.contracts.answers import AnswerContract
 from tertulia.testing.contracts.branches import BranchContract
+from tertulia.testing.contracts.budgets import BudgetContract
 from tertulia.testing.contracts.catalogue import CatalogueContract
 from tertulia.testing.contracts.checkpoints import CheckpointContract
 from tertulia.testing.contracts.conversations import ConversationContract
@@ -15,6 +16,7 @@ from tertulia.testing.contracts.ledger import LedgerContract
 from tertulia.testing.contracts.library import LibraryContract
 from tertulia.testing.contracts.listing import ListContract
 from tertulia.testing.contracts.marks import MarkContract
+from tertulia.testing.contracts.repeats import RepeatContract
 from tertulia.testing.contracts.search import SearchContract
 from tertulia.testing.contracts.texts import TextContract
 from tertulia.testing.contracts.transfer import TransferContract
@@ -27,10 +29,12 @@ class StoreContract(
     AnswerContract,
     CheckpointContract,
     BranchContract,
+    BudgetContract,
     CatalogueContract,
     ListContract,
     LibraryContract,
     MarkContract,
+    RepeatContract,
     UpkeepContract,
     FastForwardContract,
     LedgerContract,

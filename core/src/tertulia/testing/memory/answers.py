@@ -51,15 +51,21 @@ def refuse_while_busy(
         raise explain_busy(what)
 
 
-def make_way(kept: Kept, head_id: UUID | None, now: datetime) -> None:
+def make_way(kept: Kept, head_id: UUID | None, now: datetime, branch: str | None = None) -> None:
     """
     Let something follow a branch's head.
 
     What a process that died left there is settled for good: its words as an interrupted answer, which its
     user message then has, and its cost as unknown.
+
+    Args:
+        branch: Where only what is meant for it may not be under way: the others go on, and nothing is settled
+            before they are through; None for whatever is meant to follow the head.
     """
-    refuse_while_busy(kept, head_id, now, "the message was not added")
+    refuse_while_busy(kept, head_id, now, "the message was not added", branch)
     asked = find_asked(kept, head_id)
+    if branch is not None and kept.is_asked(asked, now):
+        return
     left = kept.find_pending(asked)
     for attempt in left:
         kept.attempts[attempt.id] = _take_over(attempt)

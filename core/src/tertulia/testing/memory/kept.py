@@ -85,6 +85,10 @@ class Kept:
             raise explain_no_message(self.record.id, message_id)
         return self.messages[message_id]
 
+    def find_sent(self, client_id: str) -> Message | None:
+        """The message that was sent with a client_id, as it is kept."""
+        return next((each for each in self.messages.values() if each.client_id == client_id), None)
+
     def climb(self, head_id: UUID | None) -> Iterator[Message]:
         """The messages from a head up to the root."""
         while head_id is not None:

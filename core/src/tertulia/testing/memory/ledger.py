@@ -72,6 +72,14 @@ class Ledger(Part, LedgerStore):
             by_day=_sum_up_by(attempts, lambda attempt: period.day_of(attempt.started_at)),
         )
 
+    async def get_recent_attempts(
+        self, owner: str, *, since: datetime, limit: int = 200
+    ) -> Sequence[Attempt]:
+        """Return the newest attempts that have ended, of all conversations, the newest first."""
+        entries = self._find_ended(self._find_all(owner), Period.of(since, None))
+        attempts = [entry.attempt for entry in entries]
+        return sorted(attempts, key=lambda each: (each.started_at, each.id), reverse=True)[: max(limit, 0)]
+
     async def get_costs(
         self,
         owner: str | None,

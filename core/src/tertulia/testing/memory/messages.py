@@ -15,7 +15,7 @@ from tertulia.domain.message import Mark, Message
 from tertulia.testing.memory import answers
 from tertulia.testing.memory.kept import is_partial
 from tertulia.testing.memory.part import Part
-from tertulia.testing.memory.refusals import explain_moved
+from tertulia.testing.memory.refusals import explain_duplicate, explain_moved
 
 
 class Messages(Part, MessageStore):
@@ -35,6 +35,12 @@ class Messages(Part, MessageStore):
         placed = self._append(owner, conversation_id, branch, message, expected_head)
         answers.add_attempt(self._find(owner, conversation_id), branch, attempt)
         return placed
+
+    async def find_message(self, owner: str, conversation_id: UUID, client_id: str) -> Message | None:
+        """Return the message that was sent with a client_id."""
+        kept = self._owners.get(owner, {}).get(conversation_id)
+        sent = None if kept is None else kept.find_sent(client_id)
+        return None if kept is None or sent is None else kept.read_message(sent, self._clock.now())
 
     async def add_message(
         self,
@@ -58,6 +64,9 @@ class Messages(Part, MessageStore):
     ) -> Message:
         kept = self._find_open(owner, conversation_id)
         head_id = kept.get_branch(branch).head_id
+        if message.client_id is not None and (sent := kept.find_sent(message.client_id)) is not None:
+            assert sent.id is not None
+            raise explain_duplicate(conversation_id, message.client_id, sent.id)
         if expected_head not in ("any", head_id):
             raise explain_moved(branch, expected_head, head_id, "the message was not added")
         answers.make_way(kept, head_id, self._clock.now())
@@ -70,7 +79,7 @@ class Messages(Part, MessageStore):
         head_id = kept.get_branch(branch).head_id
         if attempt.message_id != head_id:
             raise explain_moved(branch, attempt.message_id, head_id, "it was not asked again")
-        answers.make_way(kept, head_id, now)
+        answers.make_way(kept, head_id, now, branch)
         earlier = [each.number for each in kept.attempts.values() if each.message_id == head_id]
         numbered = attrs.evolve(attempt, number=max(earlier, default=0) + 1)
         answers.reopen(kept, attempt.message_id)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tertulia.domain.budget import Account
+from tertulia.domain.usage import Money
 from tertulia.errors import (
     BranchError,
     BranchExistsError,
     BranchMovedError,
     BranchNotFoundError,
+    BudgetExceededError,
     ConversationBusyError,
     ConversationNotFoundError,
+    DuplicateMessageError,
     MessageNotFoundError,
     StoreError,
 )
@@ -125,6 +129,29 @@ def explain_stored(message_id: UUID) -> StoreError:
         f"there is a message {message_id} already",
         kept="it is as it was",
         next_step="give the new one an id of its own",
+    )
+
+
+def explain_duplicate(conversation_id: UUID, client_id: str, message_id: UUID) -> DuplicateMessageError:
+    """Say that a message was sent before."""
+    return DuplicateMessageError(
+        f"conversation {conversation_id} has a message with the client_id {client_id!r} already",
+        message_id=message_id,
+        kept="it is as it was, and nothing was added",
+        next_step="read that one, or give the new one a client_id of its own",
+    )
+
+
+def explain_exceeded(account: Account, limit: Money, held: Money, amount: Money) -> BudgetExceededError:
+    """Say that a call might cost more than an account has left."""
+    return BudgetExceededError(
+        f"{held} of {limit} are spent or set aside ({account.scope}, {account.period}), "
+        f"and the call may cost {amount}",
+        account=account,
+        limit=limit,
+        spent=held,
+        needed=amount,
+        kept="nothing was set aside",
     )
 
 

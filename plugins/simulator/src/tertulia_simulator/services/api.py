@@ -11,16 +11,17 @@ from tertulia_simulator.conversation import Message, Offer
 from tertulia_simulator.models import Model
 from tertulia_simulator.orders import Orders
 from tertulia_simulator.recording import Json, RecordedRequest, as_object
+from tertulia_simulator.services.chunks import Chunk
 from tertulia_simulator.services.service import (
     Answer,
     Bounds,
-    Chunk,
     RefusedError,
     Service,
     Turn,
     count_input,
     take_turn,
 )
+from tertulia_simulator.services.shapes import CHAT, Shape
 from tertulia_simulator.tokens import count_attachments
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -50,6 +51,9 @@ class API(ABC, Generic[ModelT]):
     """The service's name, as people write it."""
 
     event_stream_type: ClassVar[str] = "text/event-stream"
+
+    shape: ClassVar[Shape]
+    """What it calls what all formats have."""
 
     def __init__(self, orders: Orders[ModelT]) -> None:
         self.orders = orders
@@ -169,6 +173,15 @@ class CompatibleService(Service, Generic[ModelT]):
     def generates(self, request: RecordedRequest) -> bool:
         """Whether a request asks a model for an answer."""
         return self.find_api(request) is not None
+
+    def streams(self, request: RecordedRequest) -> bool:
+        """Whether a generation request asks for a stream."""
+        return bool(as_object(request.body).get("stream"))
+
+    def find_shape(self, request: RecordedRequest) -> Shape:
+        """The format of the answer to a generation request."""
+        api = self.find_api(request)
+        return api.shape if api else CHAT
 
     def read_conversation(self, request: RecordedRequest) -> list[Message]:
         """Read the messages of a generation request."""

@@ -13,8 +13,10 @@ from tertulia_simulator.images import SentImage, read_address
 from tertulia_simulator.mind import split_words
 from tertulia_simulator.recording import Json, as_list, as_object
 from tertulia_simulator.services.api import API, Generation, ModelT
+from tertulia_simulator.services.chunks import Chunk, compact
 from tertulia_simulator.services.offers import read_offer
-from tertulia_simulator.services.service import Bounds, Chunk, Turn, compact
+from tertulia_simulator.services.service import Bounds, Turn
+from tertulia_simulator.services.shapes import CHAT, Shape
 
 SYSTEM_ROLES = ("system", "developer")
 DOCUMENT_TYPES = ("file", "input_audio")
@@ -24,6 +26,7 @@ class ChatAPI(API[ModelT]):
     """``POST /v1/chat/completions``."""
 
     endpoint: ClassVar[list[str]] = ["v1", "chat", "completions"]
+    shape: ClassVar[Shape] = CHAT
 
     fingerprint: ClassVar[str | None]
     """The ``system_fingerprint`` of every answer."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from tertulia_simulator.conversation import Message, Offer, newest_text
+from tertulia_simulator.faults import Fault
 from tertulia_simulator.mind import split_words
 from tertulia_simulator.models import GEMINI_MODELS, GeminiModel
 from tertulia_simulator.orders import Orders
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object
 from tertulia_simulator.seals import seal, unseal
 from tertulia_simulator.services import gemini_schema
+from tertulia_simulator.services.chunks import Chunk, compact
 from tertulia_simulator.services.gemini_answers import (
     Generation,
     has_content,
@@ -27,25 +30,27 @@ from tertulia_simulator.services.gemini_answers import (
 from tertulia_simulator.services.gemini_contents import read_bounds, read_contents
 from tertulia_simulator.services.gemini_errors import (
     JSON_TYPE,
+    REFUSALS,
     invalid_argument,
     refuse_fields,
     render_error,
+    render_no_model,
     render_quota,
     render_wrong_key,
 )
 from tertulia_simulator.services.gemini_tools import check_request, read_offer
 from tertulia_simulator.services.service import (
     Answer,
-    Chunk,
     FaultAnswer,
     RefusedError,
     Service,
     Turn,
-    compact,
     count_input,
     is_accepted,
+    refuse_as,
     take_turn,
 )
+from tertulia_simulator.services.shapes import GEMINI, Shape
 from tertulia_simulator.tokens import count_attachments, count_text, cut
 
 BLOCKED_PROMPT = "blockprompt"
@@ -79,7 +84,25 @@ class Gemini(Service):
             "quota": lambda request, fault: render_quota(
                 request, fault, "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
             ),
+            "content_policy": self.block,
+            "model_not_found": lambda request, _fault: render_no_model(
+                request.endpoint[0], *request.endpoint[-1].split(":")
+            ),
+            **{name: partial(refuse_as, refusal) for name, refusal in REFUSALS.items()},
         }
+
+    def block(self, request: RecordedRequest, _fault: Fault) -> Answer:
+        """Block a prompt for what it says, which is an answer like any other."""
+        body: Json = {
+            "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
+            "usageMetadata": {"promptTokenCount": 4, "totalTokenCount": 4},
+            "modelVersion": request.endpoint[-1].partition(":")[0],
+        }
+        if not self.streams(request):
+            return Answer(body, content_type=JSON_TYPE)
+        if request.query.get("alt") != "sse":
+            return Answer([body], content_type=JSON_TYPE)
+        return Answer(chunks=[GEMINI.write(body)], content_type="text/event-stream")
 
     def authenticate(self, request: RecordedRequest) -> None:
         """Refuse a missing key with 403 and a wrong one with 400."""
@@ -111,6 +134,14 @@ class Gemini(Service):
         return request.method == "POST" and request.path.endswith(
             (":generateContent", ":streamGenerateContent")
         )
+
+    def streams(self, request: RecordedRequest) -> bool:
+        """Whether a generation request asks for a stream, of events or of an array."""
+        return request.path.endswith(":streamGenerateContent")
+
+    def find_shape(self, request: RecordedRequest) -> Shape:
+        """The one format."""
+        return GEMINI
 
     def call(self, request: RecordedRequest, model: GeminiModel, method: str) -> Answer:
         """Answer a method of a model."""
@@ -236,14 +267,7 @@ class Gemini(Service):
             is_there = model.id == name and (version == "v1beta" or not model.serves)
             if is_there and (needed is None or needed in model.methods):
                 return model
-        message = f"Model is not found: models/{name} for api version {version}"
-        if method is not None:
-            message = (
-                f"models/{name} is not found for API version {version}, or is not supported for {method}. "
-                "Call ModelService.ListModels to see the list of available models and their supported "
-                "methods."
-            )
-        raise RefusedError(render_error(404, "NOT_FOUND", message))
+        raise RefusedError(render_no_model(version, name, method))
 
 
 def filter_turn(turn: Turn, question: str, body: Json) -> tuple[str, str | None, list[Json]]:

@@ -11,9 +11,10 @@ from tertulia_simulator.conversation import Message
 from tertulia_simulator.mind import split_words
 from tertulia_simulator.models import GeminiModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object
+from tertulia_simulator.services.chunks import Chunk
 from tertulia_simulator.services.gemini_schema import CATEGORIES
 from tertulia_simulator.services.gemini_tools import sign
-from tertulia_simulator.services.service import Chunk, Turn
+from tertulia_simulator.services.service import Turn
 from tertulia_simulator.tokens import (
     TOKENS_PER_ATTACHMENT,
     count_characters,

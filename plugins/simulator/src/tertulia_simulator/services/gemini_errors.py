@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from tertulia_simulator.faults import Fault
 from tertulia_simulator.recording import Json, RecordedRequest
 from tertulia_simulator.services.service import Answer, RefusedError
@@ -63,9 +66,10 @@ def render_quota(request: RecordedRequest, fault: Fault, quota: str) -> Answer:
     message = (
         "You exceeded your current quota, please check your plan and billing details. For more information "
         "on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits. \n"
-        f"* Quota exceeded for metric: {metric}, limit: 10, model: {model}\n"
-        f"Please retry in {fault.retry_after:g}s."
+        f"* Quota exceeded for metric: {metric}, limit: 10, model: {model}"
     )
+    if fault.words:
+        message += f"\nPlease retry in {fault.retry_after:g}s."
     link = {
         "description": "Learn more about Gemini API quotas",
         "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
@@ -79,6 +83,46 @@ def render_quota(request: RecordedRequest, fault: Fault, quota: str) -> Answer:
     details: list[Json] = [
         {"@type": f"{TYPE_URL}.Help", "links": [link]},
         {"@type": f"{TYPE_URL}.QuotaFailure", "violations": [violation]},
-        {"@type": f"{TYPE_URL}.RetryInfo", "retryDelay": f"{fault.retry_after:g}s"},
     ]
-    return render_error(429, "RESOURCE_EXHAUSTED", message, details)
+    if fault.hint in (None, "details"):
+        details.append({"@type": f"{TYPE_URL}.RetryInfo", "retryDelay": f"{fault.retry_after:g}s"})
+    return replace(render_error(429, "RESOURCE_EXHAUSTED", message, details), headers=fault.headers)
+
+
+def render_no_model(version: str, name: str, method: str | None) -> Answer:
+    """Refuse a model that is not there, or not for that method; None is any."""
+    message = f"Model is not found: models/{name} for api version {version}"
+    if method is not None:
+        message = (
+            f"models/{name} is not found for API version {version}, or is not supported for {method}. "
+            "Call ModelService.ListModels to see the list of available models and their supported methods."
+        )
+    return render_error(404, "NOT_FOUND", message)
+
+
+OVERLOADED = "The model is overloaded. Please try again later."
+REFUSALS: Mapping[str, Answer] = {
+    "permission": render_error(403, "PERMISSION_DENIED", "The caller does not have permission"),
+    "unknown_parameter": refuse_fields(
+        [("", 'Invalid JSON payload received. Unknown name "weather": Cannot find field.')]
+    ).answer,
+    "context_length": render_error(
+        400,
+        "INVALID_ARGUMENT",
+        "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+    ),
+    "request_too_large": render_error(
+        400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 20971520 bytes."
+    ),
+    "server_error": render_error(500, "INTERNAL", "An internal error has occurred. Please retry."),
+    "bad_gateway": render_error(502, "UNKNOWN", "Bad gateway."),
+    "unavailable": replace(render_error(503, "UNAVAILABLE", OVERLOADED), headers={"retry-after": "0"}),
+    "gateway_timeout": render_error(504, "DEADLINE_EXCEEDED", "The request timed out. Please try again."),
+    "overloaded_529": render_error(529, "UNAVAILABLE", OVERLOADED),
+    "error_array": Answer(
+        [{"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}}],
+        503,
+        content_type=JSON_TYPE,
+    ),
+}
+"""Those refusals that are the same whatever was asked."""

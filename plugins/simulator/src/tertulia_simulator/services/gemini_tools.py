@@ -11,9 +11,10 @@ from tertulia_simulator.conversation import Offer
 from tertulia_simulator.models import GeminiModel
 from tertulia_simulator.recording import Json, as_list, as_object, is_object
 from tertulia_simulator.seals import seal, unseal
+from tertulia_simulator.services.chunks import compact
 from tertulia_simulator.services.gemini_errors import invalid_argument, refuse_fields
 from tertulia_simulator.services.gemini_schema import camel_case, decode_any
-from tertulia_simulator.services.service import RefusedError, compact
+from tertulia_simulator.services.service import RefusedError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 MOST_FUNCTIONS = 512

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
+from tertulia_simulator.faults import Fault
 from tertulia_simulator.images import decode, identify
 from tertulia_simulator.mind import split_words
 from tertulia_simulator.models import CREATED, LOCAL_MODELS, Model
 from tertulia_simulator.recording import Json, RecordedRequest, as_list, as_object, is_list, is_object
 from tertulia_simulator.services.api import CompatibleService, Generation
 from tertulia_simulator.services.chat import ChatAPI, render_finish_reason
-from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError
+from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, refuse_as
 
 ERROR_TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
@@ -93,13 +95,12 @@ class Local(CompatibleService[Model]):
         """How a compatible server answers, or what stands before it, each kind of fault."""
         return {
             "auth": lambda _request, _fault: render_error(401, "invalid api key"),
-            "rate_limit": lambda _request, fault: render_error(
-                429, "too many requests", headers={"retry-after": f"{fault.retry_after:g}"}
-            ),
+            "rate_limit": limit_rate,
             "overloaded": lambda _request, _fault: render_error(503, BUSY),
             "quota": lambda _request, _fault: render_error(
                 402, "insufficient credits", code="insufficient_quota"
             ),
+            **{name: partial(refuse_as, refusal) for name, refusal in REFUSALS.items()},
         }
 
     def authenticate(self, request: RecordedRequest) -> None:
@@ -120,6 +121,14 @@ class Local(CompatibleService[Model]):
     def render_headers(self, request: RecordedRequest) -> dict[str, str]:
         """Send none but those of HTTP."""
         return {}
+
+
+def limit_rate(_request: RecordedRequest, fault: Fault) -> Answer:
+    """Refuse a request beyond the rate, and say when the next may come, in seconds by default."""
+    own = {"retry-after": f"{fault.retry_after:g}"}
+    words = fault.words if fault.hint else ""
+    headers = own if fault.hint is None else fault.headers
+    return render_error(429, f"too many requests.{words}" if words else "too many requests", headers=headers)
 
 
 def check_message(message: Json) -> None:
@@ -159,3 +168,23 @@ def render_error(
     """Render an error."""
     error = {"message": message, "type": ERROR_TYPES.get(status, "api_error"), "param": None, "code": code}
     return Answer({"error": error}, status, headers=headers or {})
+
+
+REFUSALS: Mapping[str, Answer] = {
+    "permission": render_error(403, "access denied"),
+    "model_not_found": render_error(404, 'model "llama-sim" not found, try pulling it first'),
+    "content_policy": render_error(
+        400,
+        "The response was filtered due to the prompt triggering content management.",
+        code="content_filter",
+    ),
+    "unknown_parameter": render_error(400, "Unrecognized request argument supplied: weather"),
+    "context_length": render_error(400, "the input length exceeds the context length"),
+    "request_too_large": render_error(413, "request entity too large"),
+    "server_error": render_error(500, "llama runner process has terminated"),
+    "bad_gateway": render_error(502, "bad gateway"),
+    "unavailable": render_error(503, BUSY, headers={"retry-after": "0"}),
+    "gateway_timeout": render_error(504, "gateway timeout"),
+    "overloaded_529": render_error(529, BUSY),
+}
+"""Those refusals that are the same whatever was asked."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from tertulia_simulator.conversation import Offer
 from tertulia_simulator.recording import Json, as_list, as_object
-from tertulia_simulator.services.service import compact
+from tertulia_simulator.services.chunks import compact
 
 
 def read_offer(body: Json, answer_format: Json) -> Offer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from math import ceil
 
 from tertulia_simulator.faults import Fault
@@ -19,10 +20,15 @@ from tertulia_simulator.services.service import (
     bearer_key,
     count_input,
     is_accepted,
+    refuse_as,
 )
 from tertulia_simulator.tokens import count_attachments
 
 OVERLOADED = "Our servers are currently overloaded. Please try again later."
+SERVER_ERROR = (
+    "The server had an error while processing your request. Sorry about that! You can retry your request, or "
+    "contact us through our help center if the error persists."
+)
 OVER_QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. For more information on "
     "this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors."
@@ -37,6 +43,43 @@ NO_KEY = (
     "accessing the API from your browser and are prompted for a username and password. You can obtain an API "
     "key from https://platform.openai.com/account/api-keys."
 )
+
+
+REFUSALS: Mapping[str, Answer] = {
+    "permission": render_error(
+        "Country, region, or territory not supported",
+        status=403,
+        kind="request_forbidden",
+        code="unsupported_country_region_territory",
+    ),
+    "content_policy": render_error(
+        "Your request was rejected as a result of our safety system. Your prompt may contain text that is "
+        "not allowed by our safety system.",
+        code="content_policy_violation",
+    ),
+    "unknown_parameter": render_error(
+        "Unknown parameter: 'weather'.", param="weather", code="unknown_parameter"
+    ),
+    "context_length": render_error(
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 128001 "
+        "tokens. Please reduce the length of the messages.",
+        param="messages",
+        code="context_length_exceeded",
+    ),
+    "request_too_large": render_error("Request body is too large.", status=413),
+    "server_error": render_error(SERVER_ERROR, status=500, kind="server_error"),
+    "bad_gateway": render_error("Bad gateway.", status=502, kind="server_error"),
+    "unavailable": render_error(
+        OVERLOADED,
+        status=503,
+        kind="service_unavailable_error",
+        code="server_is_overloaded",
+        headers={"retry-after": "0"},
+    ),
+    "gateway_timeout": render_error("Gateway timeout.", status=504, kind="gateway_timeout"),
+    "overloaded_529": render_error(OVERLOADED, status=529, kind="overloaded_error"),
+}
+"""Those refusals that are the same whatever was asked."""
 
 
 class OpenAI(CompatibleService[OpenAIModel]):
@@ -60,6 +103,13 @@ class OpenAI(CompatibleService[OpenAIModel]):
             "quota": lambda _request, _fault: render_error(
                 OVER_QUOTA, status=429, kind="insufficient_quota", code="insufficient_quota"
             ),
+            "model_not_found": lambda request, _fault: render_error(
+                f"The model `{as_object(request.body).get('model')}` does not exist or you do not have "
+                "access to it.",
+                status=404,
+                code="model_not_found",
+            ),
+            **{name: partial(refuse_as, refusal) for name, refusal in REFUSALS.items()},
         }
 
     def authenticate(self, request: RecordedRequest) -> None:
@@ -122,18 +172,21 @@ class OpenAI(CompatibleService[OpenAIModel]):
 def limit_rate(request: RecordedRequest, fault: Fault) -> Answer:
     """Refuse a request beyond the rate, and say when the next may come."""
     model = as_object(request.body).get("model")
+    own = {
+        "retry-after": str(ceil(fault.retry_after)),
+        "retry-after-ms": str(round(fault.retry_after * 1000)),
+        "x-ratelimit-reset-requests": f"{fault.retry_after:g}s",
+    }
     return render_error(
         f"Rate limit reached for {model} in organization org-simulator on requests per min (RPM): "
-        f"Limit 15000, Used 15000, Requested 1. Please try again in {fault.retry_after:g}s. "
+        f"Limit 15000, Used 15000, Requested 1.{fault.words} "
         "Visit https://platform.openai.com/account/rate-limits to learn more.",
         status=429,
         kind="requests",
         code="rate_limit_exceeded",
         headers={
-            "retry-after": str(ceil(fault.retry_after)),
-            "retry-after-ms": str(round(fault.retry_after * 1000)),
             "x-ratelimit-remaining-requests": "0",
-            "x-ratelimit-reset-requests": f"{fault.retry_after:g}s",
+            **(own if fault.hint is None else fault.headers),
         },
     )
 

@@ -14,8 +14,10 @@ from tertulia_simulator.images import read_address
 from tertulia_simulator.mind import split_words
 from tertulia_simulator.recording import Json, as_list, as_object
 from tertulia_simulator.services.api import API, Generation, ModelT
+from tertulia_simulator.services.chunks import Chunk, compact
 from tertulia_simulator.services.offers import read_offer
-from tertulia_simulator.services.service import Bounds, Chunk, Turn, compact
+from tertulia_simulator.services.service import Bounds, Turn
+from tertulia_simulator.services.shapes import RESPONSES, Shape
 
 SYSTEM_ROLES = ("system", "developer")
 TEXT_TYPES = ("input_text", "output_text", "text")
@@ -27,6 +29,7 @@ class ResponsesAPI(API[ModelT]):
     """``POST /v1/responses``."""
 
     endpoint: ClassVar[list[str]] = ["v1", "responses"]
+    shape: ClassVar[Shape] = RESPONSES
 
     echoed: ClassVar[Json]
     """What a response repeats of the request, with the vendor's defaults."""

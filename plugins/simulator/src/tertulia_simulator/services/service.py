@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from tertulia_simulator.conversation import Call, Message, Offer, newest_text
 from tertulia_simulator.faults import Fault
 from tertulia_simulator.mind import respond
 from tertulia_simulator.orders import Orders
-from tertulia_simulator.recording import Json, RecordedRequest, Sent, as_list
+from tertulia_simulator.recording import RecordedRequest, Sent, as_list
+from tertulia_simulator.services.chunks import Chunk
+from tertulia_simulator.services.shapes import Shape
 from tertulia_simulator.tokens import count_attachments, count_messages, count_reasoning, count_text, cut
 
 API_KEY = "sim-key"
 """A key that every service accepts, as it does every other key that starts with ``sim-``."""
-
-
-class Chunk(NamedTuple):
-    """A piece of a stream that is written on its own, and whether it holds some of the answer's text."""
-
-    data: bytes
-    is_content: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +25,7 @@ class Answer:
     """
     What goes back to the client: a JSON ``body``, or the ``chunks`` of a stream.
 
-    A body that is a string goes as it is.
+    A body of text or of bytes goes as it is.
     """
 
     body: Any = None
@@ -212,6 +206,14 @@ class Service(ABC):
         """Whether a request asks a model for an answer; only these are met by faults."""
 
     @abstractmethod
+    def streams(self, request: RecordedRequest) -> bool:
+        """Whether a generation request asks for a stream."""
+
+    @abstractmethod
+    def find_shape(self, request: RecordedRequest) -> Shape:
+        """The format of the answer to a generation request."""
+
+    @abstractmethod
     def read_conversation(self, request: RecordedRequest) -> list[Message]:
         """Read the messages of a generation request; what cannot be read is left out."""
 
@@ -233,6 +235,11 @@ class Service(ABC):
         return replace(answer, headers={**self.render_headers(request), **answer.headers})
 
 
+def refuse_as(refusal: Answer, _request: RecordedRequest, _fault: Fault) -> Answer:
+    """Refuse whatever was asked in the same way."""
+    return refusal
+
+
 def is_accepted(key: str) -> bool:
     """Whether a key opens the services."""
     return key.startswith("sim-")
@@ -242,8 +249,3 @@ def bearer_key(request: RecordedRequest) -> str | None:
     """The key of an ``Authorization: Bearer`` header, or None without one."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() or None if scheme.lower() == "bearer" else None
-
-
-def compact(value: Json | list[Json]) -> str:
-    """Write JSON on one line, with characters rather than escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
+from tertulia_simulator.faults import Fault
 from tertulia_simulator.models import CREATED, XAI_MODELS, XAIModel
 from tertulia_simulator.recording import Json, RecordedRequest, as_object
 from tertulia_simulator.services.api import CompatibleService
-from tertulia_simulator.services.service import Answer, FaultAnswer, RefusedError, bearer_key, is_accepted
+from tertulia_simulator.services.service import (
+    Answer,
+    FaultAnswer,
+    RefusedError,
+    bearer_key,
+    is_accepted,
+    refuse_as,
+)
 from tertulia_simulator.services.xai_chat import XAIChat
 from tertulia_simulator.services.xai_responses import XAIResponses
 from tertulia_simulator.services.xai_schema import (
@@ -26,6 +35,8 @@ UNAUTHENTICATED = "The request does not have valid authentication credentials"
 UNAVAILABLE = "The service is currently unavailable"
 EXHAUSTED = "Some resource has been exhausted"
 NO_KEY = "No API key provided. Specify your API key in an Authorization header using Bearer auth."
+NO_ACCESS = f"The model does not exist or your team {TEAM} does not have access to it."
+NOT_ALLOWED = "Your team is not allowed to use this endpoint."
 AT_CAPACITY = "The model is currently at capacity due to high demand. Please try again later."
 TOO_FAST = f"Too many requests for team {TEAM}. Your team's rate limit is 1800 requests per minute."
 OUT_OF_CREDITS = (
@@ -40,6 +51,30 @@ class Deferred:
 
     answer: Answer
     waits: int
+
+
+REFUSALS: Mapping[str, Answer] = {
+    "permission": render_error(
+        403, "The caller does not have permission to execute the specified operation", NOT_ALLOWED
+    ),
+    "model_not_found": render_error(404, NOT_FOUND, NO_ACCESS),
+    "content_policy": render_error(
+        403, "permission-denied", "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"
+    ),
+    "unknown_parameter": render_error(400, INVALID_ARGUMENT, "Argument not supported on this model: weather"),
+    "context_length": render_error(
+        400,
+        INVALID_ARGUMENT,
+        "This model's maximum prompt length is 131072 but the request contains 131073 tokens.",
+    ),
+    "request_too_large": render_error(413, "Payload too large", "The request body exceeds the limit."),
+    "server_error": render_error(500, "Internal error", "Internal server error."),
+    "bad_gateway": render_error(502, "Internal error", "Bad gateway."),
+    "unavailable": render_error(503, UNAVAILABLE, AT_CAPACITY, {"retry-after": "0"}),
+    "gateway_timeout": render_error(504, "The operation timed out", "Gateway timeout."),
+    "overloaded_529": render_error(529, UNAVAILABLE, AT_CAPACITY),
+}
+"""Those refusals that are the same whatever was asked."""
 
 
 class XAI(CompatibleService[XAIModel]):
@@ -70,11 +105,10 @@ class XAI(CompatibleService[XAIModel]):
         """How xAI answers each kind of fault; it never says when to try again."""
         return {
             "auth": lambda request, _fault: refuse_key(bearer_key(request) or ""),
-            "rate_limit": lambda _request, _fault: render_error(
-                429, EXHAUSTED, TOO_FAST, {"x-ratelimit-remaining-requests": "0"}
-            ),
+            "rate_limit": limit_rate,
             "overloaded": lambda _request, _fault: render_error(503, UNAVAILABLE, AT_CAPACITY),
             "quota": lambda _request, _fault: render_error(403, "permission-denied", OUT_OF_CREDITS),
+            **{name: partial(refuse_as, refusal) for name, refusal in REFUSALS.items()},
         }
 
     def authenticate(self, request: RecordedRequest) -> None:
@@ -164,6 +198,13 @@ def render_key(key: str) -> Json:
         "api_key_blocked": False,
         "api_key_disabled": False,
     }
+
+
+def limit_rate(_request: RecordedRequest, fault: Fault) -> Answer:
+    """Refuse a request beyond the rate; when the next may come is said only where that was ordered."""
+    words = fault.words if fault.hint else ""
+    headers = {"x-ratelimit-remaining-requests": "0", **fault.headers}
+    return render_error(429, EXHAUSTED, TOO_FAST + words, headers)
 
 
 def refuse_key(key: str) -> Answer:

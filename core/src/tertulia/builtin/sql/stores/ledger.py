@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from tertulia.builtin.sql.costs import get_costs
-from tertulia.builtin.sql.ledger import Scope
+from tertulia.builtin.sql.ledger import Scope, get_recent_attempts
 from tertulia.builtin.sql.statistics import get_statistics
 from tertulia.builtin.sql.stores.part import Part
+from tertulia.domain.conversation import Attempt
 from tertulia.domain.periods import Period
 from tertulia.domain.statistics import CostAnalysis, CostGroup, Statistics
 
@@ -30,6 +31,15 @@ class Ledger(Part):
         clock = self._clock
         scope = Scope(owner, Period.of(since, until, time_zone), conversation_id=conversation_id)
         return await self._engine.read(lambda database: get_statistics(database, scope, clock.now()))
+
+    async def get_recent_attempts(
+        self, owner: str, *, since: datetime, limit: int = 200
+    ) -> Sequence[Attempt]:
+        """Return the newest attempts that have ended, of all conversations, the newest first."""
+        clock, scope = self._clock, Scope(owner, Period.of(since, None))
+        return await self._engine.read(
+            lambda database: get_recent_attempts(database, scope, limit, clock.now())
+        )
 
     async def get_costs(
         self,

@@ -34,6 +34,13 @@ class Messages(Part):
         append = Append(keys, branch, message, self._clock, expected_head, attempt)
         return await self._engine.write(append, keys)
 
+    async def find_message(self, owner: str, conversation_id: UUID, client_id: str) -> Message | None:
+        """Return the message that was sent with a client_id."""
+        keys, clock = make_keys(owner, conversation_id), self._clock
+        return await self._engine.read(
+            lambda database: reading.find_message(database, keys, client_id, clock.now())
+        )
+
     async def settle(
         self, owner: str, conversation_id: UUID, branch: str, settlement: Settlement
     ) -> Message | None:

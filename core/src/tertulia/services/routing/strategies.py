@@ -1,0 +1,120 @@
+"""Which target is asked first: by what a request costs, how fast it was, or what the request needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+
+from tertulia.contracts.provider import Provider
+from tertulia.domain.exchange import Request, Target
+from tertulia.domain.media import Audio, Document, Image, Video
+from tertulia.domain.message import Message, Role
+from tertulia.domain.model import Capability
+from tertulia.domain.routing import Strategy
+from tertulia.services.asking import Outgoing
+from tertulia.services.core import Core
+from tertulia.services.estimating import TYPICAL_ANSWER, price_prompt
+from tertulia.services.questions import Question
+from tertulia.services.routing.policy import find_window
+
+_UNKNOWN = float("inf")
+
+
+async def arrange(core: Core, outgoing: Outgoing, question: Question) -> Sequence[Target]:
+    """Put the targets of a send in the order its routing asks for."""
+    routing = outgoing.routing
+    targets = list(outgoing.targets)
+    if len(targets) == 1 or (routing.strategy is Strategy.CONFIGURED and not routing.sticky):
+        return targets
+    if routing.strategy is Strategy.FASTEST and not routing.sticky:
+        return sort_fastest(targets, core.health.latency)
+    history = await _read_history(core, question)
+    match routing.strategy:
+        case Strategy.CHEAPEST:
+            targets = sort_cheapest(core, targets, outgoing, (*history, question.message))
+        case Strategy.FASTEST:
+            targets = sort_fastest(targets, core.health.latency)
+        case Strategy.CAPABLE:
+            targets = sort_capable(core, targets, outgoing, (*history, question.message))
+        case _:
+            pass
+    return _stick(targets, history) if routing.sticky else targets
+
+
+def sort_fastest(targets: Iterable[Target], latency: Callable[[Target], float | None]) -> list[Target]:
+    """Put who answered fastest first; who has not answered yet comes before them, so that it is known."""
+    return sorted(targets, key=lambda target: latency(target) or 0.0)
+
+
+def sort_cheapest(
+    core: Core, targets: Iterable[Target], outgoing: Outgoing, messages: Sequence[Message]
+) -> list[Target]:
+    """Put first who would take least for these messages and an answer of usual length."""
+    options = outgoing.options
+    if options.max_output_tokens is None:
+        options = attrs.evolve(options, max_output_tokens=TYPICAL_ANSWER)
+
+    def price(target: Target) -> float:
+        tokens = core.plugins.count_tokens(target, messages)
+        high = price_prompt(core, Request(target, tuple(messages), options), tokens).high
+        return _UNKNOWN if high is None else high.money.pico
+
+    return sorted(targets, key=price)
+
+
+def sort_capable(
+    core: Core, targets: Iterable[Target], outgoing: Outgoing, messages: Sequence[Message]
+) -> list[Target]:
+    """Put first who can take most of what these messages, tools and shapes need."""
+    kinds = {type(part) for message in messages for part in message.parts}
+
+    def lack(target: Target) -> int:
+        provider = core.plugins.get_provider(target.provider)
+        tokens = core.plugins.count_tokens(target, messages)
+        return sum(not has for has in _find_needs(provider, target.model, kinds, outgoing, tokens))
+
+    return sorted(targets, key=lack)
+
+
+def _find_needs(
+    provider: Provider, model: str, kinds: set[type], outgoing: Outgoing, tokens: int
+) -> Iterable[bool]:
+    """Whether each of the needs is met; where nobody knows, it is."""
+    media = (
+        (Image, provider.IMAGES, Capability.VISION),
+        (Document, provider.DOCUMENTS, Capability.DOCUMENTS),
+        (Audio, provider.AUDIO, Capability.AUDIO),
+        (Video, provider.VIDEO, Capability.VIDEO),
+    )
+    for kind, limits, capability in media:
+        if kind in kinds:
+            yield limits is not None and _may(provider, model, capability)
+    if outgoing.tools:
+        yield "tools" in provider.OPTIONS and _may(provider, model, Capability.TOOLS)
+    if outgoing.response_schema is not None:
+        yield "response_schema" in provider.OPTIONS and _may(provider, model, Capability.STRUCTURED_OUTPUT)
+    window = find_window(provider, model)
+    yield window is None or tokens < window
+
+
+def _may(provider: Provider, model: str, capability: Capability) -> bool:
+    info = provider.find_model(model)
+    return info is None or info.capabilities is None or capability in info.capabilities
+
+
+async def _read_history(core: Core, question: Question) -> Sequence[Message]:
+    """What was said before the question, also where that has no place of its own yet."""
+    newest, line = question.message, question.line
+    if newest.depth is None:
+        branch = await core.store.get_branch(core.owner, question.tree.id, line.name)
+        newest = attrs.evolve(newest, parent_id=branch.head_id, depth=branch.head_depth + 1)
+    await line.path.read(core, question.tree.id, line.name, newest)
+    return (*line.path.system, *line.path.messages)
+
+
+def _stick(targets: Sequence[Target], history: Sequence[Message]) -> list[Target]:
+    """Go on with whoever answered last, where it is among the targets."""
+    answers = (message for message in reversed(history) if message.role is Role.ASSISTANT)
+    last = next((Target(each.provider or "", each.model or "") for each in answers), None)
+    return sorted(targets, key=lambda target: target != last)
