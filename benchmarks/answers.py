@@ -39,10 +39,10 @@ def events(name: str, deltas: int) -> tuple[bytes, ...]:
     return tuple(FORMATS[name].events(deltas))
 
 
-def overloaded() -> bytes:
-    """The body of a 503."""
-    error = {"message": "The server is overloaded.", "type": "service_unavailable_error", "param": None}
-    return json.dumps({"error": {**error, "code": "server_is_overloaded"}}).encode()
+def failure(code: str) -> bytes:
+    """The body of a failure."""
+    error = {"message": "The server cannot answer this now.", "type": "server_error", "param": None}
+    return json.dumps({"error": {**error, "code": code}}).encode()
 
 
 def _responses_events(deltas: int) -> Iterator[bytes]:

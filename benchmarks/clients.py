@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import tertulia
 from benchmarks import raw
@@ -16,20 +17,26 @@ from tertulia.runtime.clock import SystemClock
 
 @asynccontextmanager
 async def open_client(
-    url: str, scenarios: Sequence[str], *, context_window: int | None = None, seeds: Sequence[Seed] = ()
+    url: str,
+    scenarios: Sequence[str],
+    *,
+    context_window: int | None = None,
+    seeds: Sequence[Seed] = (),
+    limits: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncIterator[Client]:
     """
     Open a client on a new database, with a provider for each of the peer's scenarios, named like it.
 
     Args:
         seeds: Conversations that are stored before.
+        limits: How much each provider may be asked.
     """
     with TemporaryDirectory(prefix="tertulia-benchmark-") as folder:
         database = f"sqlite:///{Path(folder) / 'conversations.db'}"
         await _plant(database, seeds)
         async with tertulia.open(
             store=database,
-            providers={name: _provider(f"{url}/{name}") for name in scenarios},
+            providers={name: _provider(f"{url}/{name}", limits) for name in scenarios},
             context_window=context_window,
             environ={},
         ) as client:
@@ -75,8 +82,9 @@ async def start_conversations(client: Client, provider: str, count: int) -> list
     return [await client.start(provider=provider, model=raw.MODEL) for _ in range(count)]
 
 
-def _provider(url: str) -> dict[str, str]:
-    return {"driver": "openai", "api": "responses", "api_key": "sk-benchmark", "base_url": url}
+def _provider(url: str, limits: Mapping[str, int]) -> dict[str, object]:
+    table = {"driver": "openai", "api": "responses", "api_key": "sk-benchmark", "base_url": url}
+    return {**table, "limits": dict(limits)} if limits else dict(table)
 
 
 def _message(clock: SystemClock, depth: int, role: str, text: str) -> Message:

@@ -7,9 +7,9 @@ import aiohttp
 from benchmarks import raw
 from benchmarks.clients import Seed, open_client, start_conversations
 from benchmarks.driver import make_turns
+from benchmarks.routing import fall_back, find_core
 from benchmarks.table import Goal, Row
 from benchmarks.timing import Work, compare
-from tertulia import Conversation, Reply
 
 TIMES = 10
 EARLY_TURN, LATE_TURN = 10, 2000
@@ -44,12 +44,14 @@ async def measure_fallback(url: str, rounds: int) -> list[Row]:
         failing = await start_conversations(client, "overloaded", rounds * TIMES)
         healthy = await start_conversations(client, "whole", rounds * TIMES)
 
+        core = find_core(client)
+
         async def call_twice() -> None:
             assert await raw.call(session, f"{url}/overloaded", _BODY) is None
             await raw.call(session, f"{url}/whole", _BODY)
 
         works: dict[str, Work] = {
-            "ours": lambda: _fall_back(failing.pop()),
+            "ours": lambda: fall_back(core, failing.pop(), "whole"),
             "direct": lambda: healthy.pop().send(raw.QUESTION),
             "raw": call_twice,
         }
@@ -66,12 +68,6 @@ async def measure_fallback(url: str, rounds: int) -> list[Row]:
             (Goal(50, "ours"),),
         ),
     ]
-
-
-async def _fall_back(conversation: Conversation) -> Reply:
-    reply = await conversation.send(raw.QUESTION, fallback=["whole"])
-    assert len(reply.attempts) == 2, "the failing target was not asked first"
-    return reply
 
 
 async def measure_late_turn(url: str, rounds: int) -> list[Row]:

@@ -7,6 +7,9 @@ It reads as little HTTP as it can and answers bytes made beforehand, by the firs
 ``/whole``                a whole answer
 ``/slow``                 the same after 50 ms
 ``/overloaded``           503 with ``Retry-After: 20``
+``/limited``              429 with the same
+``/broken``               500
+``/most``                 how many of ``/slow`` were under way at once since this was last asked for
 ``/burst-N``              a stream of N deltas, written at once
 ``/paced-N``              a stream of N deltas, each written on its own, 0.2 ms apart
 ========================  ==================================================================
@@ -48,6 +51,9 @@ def running_peer() -> Iterator[str]:
 class Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
+    under_way = 0
+    most_under_way = 0
+
     def __init__(self) -> None:
         self._received = bytearray()
         self._transport: asyncio.WriteTransport | None = None
@@ -72,8 +78,12 @@ class Connection(asyncio.Protocol):
     def _answer(self, scenario: str) -> None:
         assert self._transport is not None
         if scenario.endswith("slow"):
-            loop = asyncio.get_running_loop()
-            loop.call_later(LATENCY_SECONDS, self._transport.write, answer("whole"))
+            Connection.under_way += 1
+            Connection.most_under_way = max(Connection.under_way, Connection.most_under_way)
+            asyncio.get_running_loop().call_later(LATENCY_SECONDS, self._answer_late)
+        elif scenario == "most":
+            self._transport.write(_http("200 OK", b"%d" % Connection.most_under_way))
+            Connection.most_under_way = Connection.under_way
         elif "paced-" in scenario:
             # One thing is measured at a time, so nobody else waits while this sleeps.
             for piece in stream(int(scenario.rpartition("paced-")[2])):
@@ -82,14 +92,20 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.write(answer(scenario))
 
+    def _answer_late(self) -> None:
+        assert self._transport is not None
+        Connection.under_way -= 1
+        self._transport.write(answer("whole"))
+
 
 @lru_cache
 def answer(scenario: str) -> bytes:
     """The bytes of an answer that is written at once."""
     if scenario.endswith("whole"):
         return _http("200 OK", answers.whole(_format_of(scenario)))
-    if scenario == "overloaded":
-        return _http("503 Service Unavailable", answers.overloaded(), "Retry-After: 20\r\n")
+    if scenario in _FAILURES:
+        status, code, headers = _FAILURES[scenario]
+        return _http(status, answers.failure(code), headers)
     return b"".join(stream(int(scenario.rpartition("burst-")[2]), _format_of(scenario)))
 
 
@@ -99,6 +115,13 @@ def stream(deltas: int, form: str = "responses") -> tuple[bytes, ...]:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = (b"%x\r\n%s\r\n" % (len(event), event) for event in answers.events(form, deltas))
     return head, *chunks, b"0\r\n\r\n"
+
+
+_FAILURES = {
+    "overloaded": ("503 Service Unavailable", "server_is_overloaded", "Retry-After: 20\r\n"),
+    "limited": ("429 Too Many Requests", "rate_limit_exceeded", "Retry-After: 20\r\n"),
+    "broken": ("500 Internal Server Error", "server_error", ""),
+}
 
 
 def _format_of(scenario: str) -> str:

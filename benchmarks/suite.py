@@ -11,8 +11,10 @@ from benchmarks.estimator import measure_estimator
 from benchmarks.hooks import measure_hooks
 from benchmarks.imports import measure_imports
 from benchmarks.libraries import measure_ledger, measure_lists, measure_opening, measure_search
+from benchmarks.limits import measure_limits, measure_unlimited
 from benchmarks.parallel import measure_parallel
 from benchmarks.peers import measure_peers
+from benchmarks.routing import measure_dead_provider, measure_falling_back
 from benchmarks.server import measure_server
 from benchmarks.streams import measure_streams
 from benchmarks.switching import measure_switching
@@ -32,6 +34,10 @@ SUITE: Mapping[Benchmark, int] = {
     measure_streams: 12,
     measure_durable_send: 15,
     measure_fallback: 8,
+    measure_falling_back: 8,
+    measure_dead_provider: 8,
+    measure_limits: 1,
+    measure_unlimited: 8,
     measure_parallel: 3,
     measure_late_turn: 4,
     measure_switching: 8,

@@ -16,8 +16,10 @@ from benchmarks import (
     driver,
     estimator,
     libraries,
+    limits,
     parallel,
     peers,
+    routing,
     server,
     sizes,
     streams,
@@ -39,6 +41,10 @@ ROWS = {
     "measure_streams": ["per delta, burst, driver, CPU", "per delta, paced, conversation, CPU"],
     "measure_durable_send": ["durable send, CPU", "durable send, wall"],
     "measure_fallback": ["durable send with fallback after 503, CPU"],
+    "measure_falling_back": ["fallback after 500, drivers, CPU", "fallback after 429, durable send, wall"],
+    "measure_dead_provider": ["calls to a dead provider in 8 sends"],
+    "measure_limits": ["20 sends, 8 at a time, most under way", "20 sends, 8 at a time, failed"],
+    "measure_unlimited": ["20 at once without a limit, driver, CPU of each"],
     "measure_parallel": ["200 parallel, driver", "200 parallel, durable sends, peak memory"],
     "measure_switching": ["switch in a conversation of 20 messages, wall", "start a conversation, wall"],
     "measure_appends": ["append, 2 tasks (raw: executemany)", "append, one task, wall"],
@@ -88,7 +94,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "DELTAS", 10)
     monkeypatch.setattr(estimator, "REPEAT", 2)
     monkeypatch.setattr(estimator, "TURNS", 2)
+    monkeypatch.setattr(limits, "CALLS", 20)
     monkeypatch.setattr(parallel, "CALLS", 2)
+    monkeypatch.setattr(routing, "TIMES", 1)
+    monkeypatch.setattr(routing, "DEAD_SENDS", 8)
     monkeypatch.setattr(streams, "DELTAS", 10)
     monkeypatch.setattr(switching, "TIMES", 1)
     monkeypatch.setattr(streams, "MANY_DELTAS", 20)
@@ -102,6 +111,24 @@ async def test_a_single_round_gives_the_named_rows(benchmark: Benchmark, url: st
     rows = await benchmark(url, 1)
 
     assert set(ROWS[benchmark.__name__]) <= {row.name for row in rows}
+
+
+async def test_a_dead_provider_is_left_alone(url: str):
+    """
+    After five failures it is asked no more, and every send is answered.
+    """
+    asked, _ = await routing.measure_dead_provider(url, 1)
+
+    assert (5, 8) == (asked.ours, asked.raw)
+
+
+async def test_a_limit_is_kept_and_nobody_times_out(url: str):
+    """
+    As the service counts it there are eight calls at once, no more and no fewer.
+    """
+    rows = {row.name.partition(", 8 at a time, ")[2]: row.ours for row in await limits.measure_limits(url, 1)}
+
+    assert (8, 0) == (rows["most under way"], rows["failed"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -63,13 +64,14 @@ def test_the_error_says_what_to_type(tertulia_command, simulated: Simulator, dat
 
     ended = tertulia_command(*typed.split()[1:], "--json")
 
-    assert typed.startswith("tertulia resume ") and typed.endswith(f" --store {database}")
+    assert typed.startswith("tertulia resume ")
+    assert typed.endswith(f" --store {database}")
     assert "1, 2, 3, 4, 5." == json.loads(ended.out)["text"]
 
 
 def test_what_nobody_answered_is_asked_again(tertulia_command, simulated: Simulator, database: str):
     """
-    retry takes the message as it is stored, and another provider where one is named.
+    The message is taken as it is stored, and another provider where one is named.
     """
     simulated.fail("gemini", "quota")
     failed = tertulia_command("ask", "-p", "gemini", "--store", database, "My name is John.")
@@ -105,7 +107,8 @@ def test_a_complete_answer_needs_neither(tertulia_command, simulated: Simulator,
     ended = tertulia_command(command, "last", "--store", database)
 
     assert (1, "") == ended[:2]
-    assert ended.err.startswith("error: ") and ended.err.count("\n") == 1
+    assert ended.err.startswith("error: ")
+    assert ended.err.count("\n") == 1
     assert asked == len(simulated.requests)
 
 
@@ -124,7 +127,7 @@ def test_what_is_not_there_is_not_made(tertulia_command, tmp_path, command: str)
 
 def test_a_question_in_a_conversation(tertulia_command, simulated: Simulator, database: str):
     """
-    ask goes on with one, and the history comes along.
+    The history comes along.
     """
     tertulia_command("ask", "-p", "gemini", "--store", database, "My name is John.")
 
@@ -211,7 +214,7 @@ def test_a_short_answer_stays_within_the_budget(tertulia_command, simulated: Sim
 
     assert 3 == tertulia_command(*asked).code
     assert (0, "Hello John.\n") == tertulia_command(*asked, "--max-output-tokens", "100")[:2]
-    assert simulated.requests[-1].json["generationConfig"]["maxOutputTokens"] == 100
+    assert simulated.requests[-1].body["generationConfig"]["maxOutputTokens"] == 100
 
 
 def test_another_provider_goes_on_with_a_broken_answer(tertulia_command, simulated: Simulator, database: str):
@@ -224,7 +227,7 @@ def test_another_provider_goes_on_with_a_broken_answer(tertulia_command, simulat
     ended = tertulia_command("ask", *options, "Count to 5.")
 
     assert (0, "1, 2, 3, 4, 5.\n") == ended[:2]
-    assert f"continue: the answer broke off (protocol); {XAI} goes on\n" in ended.err
+    assert re.search(r"^continue: the answer broke off \(protocol\); \S+ goes on$", ended.err, re.MULTILINE)
 
 
 def test_another_provider_begins_a_broken_answer_again(tertulia_command, simulated: Simulator, database: str):
@@ -239,9 +242,8 @@ def test_another_provider_begins_a_broken_answer_again(tertulia_command, simulat
     answer = json.loads(tertulia_command("ask", *options, "--json", "Count to 5.").out)
 
     assert (0, "1, 2,\n1, 2, 3, 4, 5.\n") == shown[:2]
-    assert (
-        f"restart: the answer broke off (protocol); {XAI} begins it again, on a branch of its own\n"
-        in shown.err
+    assert re.search(
+        r"^restart: the answer broke off \(protocol\); \S+ begins it again", shown.err, re.MULTILINE
     )
     assert ("1, 2, 3, 4, 5.", 2) == (answer["text"], len(answer["attempts"]))
 
@@ -279,7 +281,8 @@ def test_a_refused_key_is_shown_beside_the_answer(tertulia_command, simulated: S
 
     assert (0, "Hello John.\n") == ended[:2]
     [warning] = [line for line in ended.err.splitlines() if line.startswith("note: ")]
-    assert "gemini" in warning and "key" in warning
+    assert "gemini" in warning
+    assert "key" in warning
 
 
 @pytest.mark.parametrize(

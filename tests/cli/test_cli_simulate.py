@@ -48,7 +48,7 @@ def test_another_program_uses_it_through_the_environment(
         (
             "fallback: openai/gpt-6.1-sol failed (quota exhausted); asking gemini/gemini-3.5-flash\n"
             "fallback: gemini/gemini-3.5-flash failed (quota exhausted); asking xai/grok-4.7\n"
-            "xai/grok-4.7, $0.000034\n"
+            "xai/grok-4.7, $0.000034, after 2 failed calls\n"
         ),
     )
     assert ("", "stopped\n") == process.communicate(timeout=30)

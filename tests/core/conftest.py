@@ -18,6 +18,7 @@ TWINS = {
     tertulia.sync.Client: tertulia.Client,
     tertulia.sync.Conversation: tertulia.Conversation,
     tertulia.sync.ReplyStream: tertulia.ReplyStream,
+    tertulia.sync.ComparisonStream: tertulia.ComparisonStream,
 }
 
 

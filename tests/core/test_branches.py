@@ -24,7 +24,9 @@ from tertulia.testing import ScriptedProvider
 
 @pytest.fixture
 async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
-    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
+    async with tertulia.open(
+        store=database, providers={}, plugins=[one, two], environ={}, routing={"max_retries": 0}
+    ) as client:
         yield client
 
 

@@ -140,6 +140,8 @@ async def test_all_targets_are_asked_at_once(client, one, two):
         each for each in seen if each[0] == 1
     ]
     assert ["Porto.", "Lisbon."] == [answer.reply.text for answer in stream.comparison.answers]
+    async with asyncio.timeout(10):
+        assert [] == [each async for each in stream]
 
 
 @pytest.mark.parametrize("failing", [0, 1])
@@ -195,6 +197,32 @@ async def test_a_provider_is_compared_with_itself(client, one):
     assert {"other-1"} == {model for name, _, model in await branches(trip) if name != "main"} - {
         "scripted-1"
     }
+
+
+async def test_who_is_compared_was_chosen(client, one, two):
+    """No session of a comparison is a fallback, although one message was asked more than once."""
+    one.refuses(ModelNotFoundError, status=404).says("Porto.")
+    two.says("Lisbon.")
+    trip = await client.start(provider="one")
+    comparison = await trip.compare("Lisbon or Porto?", ["one", "two"])
+    await trip.delete_branch(comparison.answers[1].branch)
+    await trip.compare("?", ["one/other-1"])
+
+    assert [("one", "initial", 1), ("two", "manual", 1), ("one", "manual", 2)] == [
+        (session.provider, session.reason, session.message_count) for session in await trip.sessions()
+    ]
+
+
+async def test_answers_whose_branches_are_gone_are_no_fallbacks(client, one, two):
+    """Nobody can tell any more on which branches they were; that they were answered is known."""
+    one.says("Porto.").says("Faro.")
+    two.says("Lisbon.")
+    trip = await client.start(provider="one")
+    comparison = await trip.compare("Where?", ["one", "two", "one/other-1"])
+    for answer in comparison.answers[1:]:
+        await trip.delete_branch(answer.branch)
+
+    assert {"initial", "manual"} == {session.reason for session in await trip.sessions()}
 
 
 async def test_the_conversation_goes_on_from_any_answer(client, one, two):
@@ -296,7 +324,13 @@ async def test_a_reader_who_is_cancelled_leaves_nothing_open(client, one, two):
     one.says("Porto.")
     two.says("Lisbon.")
     trip = await client.start(provider="one")
-    reading = asyncio.create_task(trip.compare("Lisbon or Porto?", ["one", "two"]).read())
+    stream = trip.compare("Lisbon or Porto?", ["one", "two"])
+
+    async def read() -> None:
+        async for _ in stream:
+            pass
+
+    reading = asyncio.create_task(read())
     await one.has_spoken.wait()
     await two.has_spoken.wait()
     reading.cancel()

@@ -171,7 +171,8 @@ def test_an_argument_of_the_wrong_form_is_named(arguments, message):
 
 URL_FORM = "write it as https://HOST/PATH"
 KEYS = (
-    "its keys are: driver, api_key, base_url, model, fallback, timeouts, price_factor, and its driver's own"
+    "its keys are: driver, api_key, base_url, model, fallback, timeouts, limits, price_factor, "
+    "and its driver's own"
 )
 NO_LOGIN = ".base_url has a user or a password in it; put the key in api_key"
 

@@ -103,7 +103,9 @@ async def test_what_was_exported_can_be_imported_whole(client, other, tmp_path):
     assert (8, ()) == (report.message_count, report.problems)
     assert (tmp_path / "first.jsonl").read_bytes() == (tmp_path / "second.jsonl").read_bytes()
     messages = await other._open.store.get_messages("local", archived.record.id, "main")
+    attempts = await other._open.store.get_attempts("local", archived.record.id)
     assert EVERY_PART == messages[-1].parts
+    assert ("its name", 0.75) == (messages[0].client_id, attempts[0].queued_seconds)
     assert () == (await other.check_store()).problems
 
 

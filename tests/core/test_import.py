@@ -116,11 +116,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("message", {"usage": {"input_tokens": 2**63}}, "input_tokens"),
     ("message", {"latency_seconds": "1"}, "is no number"),
     ("message", {"latency_seconds": 10**400}, "latency_seconds"),
+    ("message", {"client_id": 7}, "client_id: 7 is no text"),
+    ("message", {"client_id": "c" * 201}, "more than 200 characters"),
     ("message", {"mark": {"importance": 2}}, "mark: importance: 2 is not from 0 to 1"),
     ("message", {"mark": {"pinned": 1}}, "neither true nor false"),
     ("attempt", {"message_id": str(UUID(int=9))}, "which is not there"),
     ("attempt", {"number": 0}, "number"),
     ("attempt", {"outcome": 5}, "outcome"),
+    ("attempt", {"queued_seconds": -1}, "queued_seconds: -1 is not from 0"),
     ("attempt", {"provider": "p" * 201}, "more than 200 characters"),
 ]
 

@@ -33,7 +33,9 @@ STATE = OpaqueState("one", {"signature": "c2ln"})
 
 @pytest.fixture
 async def client(one, two, database) -> AsyncIterator[tertulia.Client]:
-    async with tertulia.open(store=database, providers={}, plugins=[one, two], environ={}) as client:
+    async with tertulia.open(
+        store=database, providers={}, plugins=[one, two], environ={}, routing={"max_retries": 0}
+    ) as client:
         yield client
 
 

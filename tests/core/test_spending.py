@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -391,6 +392,52 @@ async def test_what_is_set_aside_for_a_long_answer_is_kept(purse: Purse) -> None
     assert [("owner", "all", "$2", "$0", "$3")] == await purse.read()
     await spending.settle(attempt, Cost(Money.from_usd("0.5")), was_sent=True)
     assert [("owner", "all", "$0.5", "$0", "$4.5")] == await purse.read()
+
+
+async def test_what_was_set_aside_for_a_cancelled_call_is_given_back(purse: Purse) -> None:
+    """Cancelled while the store is at it, the call was not made: nothing of it is left once it is settled."""
+    purse = purse.with_budgets(Budget("5"))
+    spending, attempt = purse.begin(), purse.clock.new_id()
+    reserving = asyncio.ensure_future(spending.reserve(attempt, ONE, dollars("2")))
+    await asyncio.sleep(0)
+    reserving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reserving
+
+    await spending.settle(attempt, None, was_sent=False)
+
+    assert [("owner", "all", "$0", "$0", "$5")] == await purse.read()
+    purse.clock.advance(15)
+    assert [("owner", "all", "$0", "$0", "$5")] == await purse.read()
+
+
+class Mute:
+    """A store that does not know whether anybody was warned."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def claim_warning(self, *_: object) -> None:
+        raise StoreBusyError("the database is locked by another process")
+
+
+async def test_a_store_that_fails_while_warning_stops_nothing(
+    purse: Purse, observer: Observer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The call is made and settled, its warning is there, and the log says that observers were not told."""
+    purse = purse.with_budgets(Budget("1", is_hard=False))
+    purse.core = attrs.evolve(purse.core, store=Mute(purse.core.store))
+
+    with caplog.at_level(logging.WARNING, "tertulia"):
+        assert 1 == len(await purse.spend("0.9", highest="2"))
+
+    assert ["nobody was told how much of a budget is spent"] * 2 == [
+        record.getMessage().partition(":")[0] for record in caplog.records
+    ]
+    assert ([], [("owner", "all", "$0.9", "$0", "$0.1")]) == (observer.told, await purse.read())
 
 
 class Locked:

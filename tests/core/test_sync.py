@@ -45,6 +45,7 @@ TWINS = [
     (tertulia.Client, tertulia.sync.Client),
     (tertulia.Conversation, tertulia.sync.Conversation),
     (tertulia.ReplyStream, tertulia.sync.ReplyStream),
+    (tertulia.ComparisonStream, tertulia.sync.ComparisonStream),
 ]
 SPELLED = {
     "aclose": "close",
@@ -443,7 +444,7 @@ def test_errors_come_through_whole(client, one):
     assert 502 == caught.value.__cause__.status
     frames = [entry.name for entry in caught.traceback]
     assert ["test_errors_come_through_whole", "send"] == frames[:2]
-    assert "_after" in frames
+    assert "_recover" in frames
 
 
 def test_an_error_that_was_handled_is_gone(client, uncollected):

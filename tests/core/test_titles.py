@@ -103,7 +103,12 @@ async def test_who_answered_is_asked_for_the_title(one, two, database):
     one.refuses(OverloadedError)
     two.says("A").says("Lisbon")
     async with tertulia.open(
-        store=database, providers={}, plugins=[one, two], environ={}, auto_title=True
+        store=database,
+        providers={},
+        plugins=[one, two],
+        environ={},
+        auto_title=True,
+        routing={"max_retries": 0},
     ) as client:
         trip = await client.start(provider="one")
         async with trip.stream("a", fallback=["two"]) as stream:

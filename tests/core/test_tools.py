@@ -66,7 +66,9 @@ async def find_hotel(city: str) -> dict[str, object]:
 
 @pytest.fixture
 def open_one(open_client, one, two, database):
-    return lambda: open_client(store=database, providers={}, plugins=[one, two], environ={})
+    return lambda: open_client(
+        store=database, providers={}, plugins=[one, two], environ={}, routing={"max_retries": 0}
+    )
 
 
 def results(message):

@@ -150,7 +150,12 @@ REFUSALS = (
         refuse(429, "Slow.", Retry_After="-5"),
         WELL,
     ),
-    fault("429 with a wait without end", says(retry="yes", fallback="yes"), refuse(429, "Slow.", Retry_After="1e999"), WELL),
+    fault(
+        "429 with a wait without end",
+        says(retry="yes", fallback="yes"),
+        refuse(429, "Slow.", Retry_After="1e999"),
+        WELL,
+    ),
     fault(
         "429 until a moment that is past",
         says(retry="yes"),
@@ -318,4 +323,10 @@ STREAMS = (
     ),
 )
 
-FAULTS = (*CONNECTING, *REFUSALS, *BODIES, *STREAMS)
+GROUPS = {
+    "Before an answer begins": CONNECTING,
+    "The service says no": REFUSALS,
+    "The answer comes as a whole": BODIES,
+    "The answer comes as a stream": STREAMS,
+}
+FAULTS = tuple(fault for group in GROUPS.values() for fault in group)

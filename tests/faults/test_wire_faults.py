@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 from fault_cases import FAULTS
+from fault_page import read_tables, render_tables
 from fault_player import Fault, find_recorded_faults
 from fault_runs import Played, find_problems, play_all, render_table
 
@@ -40,3 +41,10 @@ def test_a_fault_ends_as_it_must(played, fault: Fault):
     The outcome, what was shown, who was asked how often and when, what is stored, and in time.
     """
     assert [] == list(find_problems(played[fault.id]))
+
+
+def test_the_page_has_what_is_played():
+    """
+    The tables in the documentation are those of the faults here.
+    """
+    assert render_tables() == read_tables()

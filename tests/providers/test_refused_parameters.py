@@ -126,6 +126,20 @@ async def test_a_server_written_with_pydantic_is_understood(connect):
     assert ([{"stream_options"}, set()], "Olá 🌍") == (members(server, "stream_options"), reply.text)
 
 
+@pytest.mark.parametrize(
+    ("extra", "kind"), [({}, "invalid_request"), ({"mine": {"foo": 1}}, "unsupported_parameter")]
+)
+async def test_what_is_not_known_counts_as_unsupported_only_where_it_was_sent(connect, extra, kind):
+    """
+    Who refuses what nobody sent refuses the request; nothing of it could be left out.
+    """
+    script = refusal(None, "Unrecognized request argument supplied: foo")
+    async with RawServer(script) as server:
+        _, error = await fail(connect(CHAT, server.url), CHAT.ask(options=Options(extra=extra)))
+
+    assert (kind, False, 1) == (error.kind, error.retryable, len(server.requests))
+
+
 async def test_it_is_tried_once_more_and_never_twice(connect):
     """
     A second refusal is the caller's; what it named is remembered for the next call all the same.

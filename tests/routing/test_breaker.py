@@ -20,7 +20,7 @@ def play(events: str) -> tuple[Breaker, StandingClock]:
 
     ``f`` is a call that fails, ``s`` one that is answered, ``a`` one that is cancelled, ``!`` one that would
     fail always, ``q60`` the same for 60 s, ``c20`` one that is turned away for 20 s, ``b`` one that goes on;
-    ``F``, ``S`` and ``A`` are the ends of calls that began long ago; ``+30`` lets 30 s pass.
+    ``-f`` is the end of one that began before all of it; ``+30`` lets 30 s pass.
     """
     clock = StandingClock()
     breaker = Breaker(clock.monotonic)
@@ -28,15 +28,15 @@ def play(events: str) -> tuple[Breaker, StandingClock]:
         if event[0] == "+":
             clock.advance(float(event[1:]))
             continue
-        if event[0] not in "FSA":
+        if event[0] != "-":
             breaker.begin()
-        end(breaker, event)
+        end(breaker, event.removeprefix("-"))
     return breaker, clock
 
 
 def end(breaker: Breaker, event: str) -> None:
     """Let a call end in one way."""
-    match event[0].lower():
+    match event[0]:
         case "f":
             breaker.fail()
         case "s":
@@ -73,15 +73,17 @@ def end(breaker: Breaker, event: str) -> None:
         pytest.param("f f f f f +30 s", HALF_OPEN, None, 0, id="one answer is not enough"),
         pytest.param("f f f f f +30 s s", CLOSED, None, 0, id="two are"),
         pytest.param("f f f f f +30 s s f f f f", CLOSED, None, 4, id="and the past is forgotten"),
+        pytest.param("f f f f f +30 s s s s s s s s f f f f", CLOSED, None, 4, id="also of shares"),
+        pytest.param("f f f f f +30 s s f s f s f s f s s f", OPEN, 30, 1, id="which begin anew"),
         pytest.param("f f f f f +30 s f", OPEN, 60, 1, id="a probe that fails opens it for longer"),
         pytest.param("f f f f f +30 f", OPEN, 60, 6, id="doubled once"),
         pytest.param("f f f f f +30 f +60 f", OPEN, 120, 7, id="doubled twice"),
         pytest.param("f f f f f +30 f +60 f +120 f +240 f +300 f", OPEN, 300, 10, id="up to 5 minutes"),
         pytest.param("f f f f f +30 f +60 s s f f f f f", OPEN, 30, 5, id="closed, it begins again with 30"),
-        pytest.param("f f f f f +10 F F F", OPEN, 20, 5, id="old calls that fail change nothing"),
-        pytest.param("f f f f f +30 F F", HALF_OPEN, None, 5, id="nor when it is half open"),
-        pytest.param("f f f f f +10 S", HALF_OPEN, None, 0, id="old calls that are answered do"),
-        pytest.param("f f f f f +10 A", OPEN, 20, 5, id="old calls that are cancelled do not"),
+        pytest.param("f f f f f +10 -f -f -!", OPEN, 20, 5, id="old calls that fail change nothing"),
+        pytest.param("f f f f f +30 -f -f", HALF_OPEN, None, 5, id="nor when it is half open"),
+        pytest.param("f f f f f +10 -s", HALF_OPEN, None, 0, id="old calls that are answered do"),
+        pytest.param("f f f f f +10 -a", OPEN, 20, 5, id="old calls that are cancelled do not"),
         pytest.param("f f f f f +10 f", OPEN, 60, 6, id="who is asked although it is open is a probe"),
         pytest.param("f f f f f +10 s s", CLOSED, None, 0, id="and may close it"),
         pytest.param("!", OPEN, 30, 1, id="at once"),

@@ -137,15 +137,15 @@ def test_without_limits_nobody_waits(guarded):
 
 def test_requests_wait_until_a_minute_has_passed_since_one_before(guarded):
     """
-    With two requests a minute, of those that come at 0, 10, 20 and 20 s the third begins at 60 and the fourth
-    at 70 s.
+    With two requests a minute, of those that come at 0, 10, 59.5 and 59.5 s the third begins at 60 and the
+    fourth at 70 s.
     """
 
     async def story(callers):
         await callers.come(0)
         await asyncio.sleep(10)
         await callers.come(1)
-        await asyncio.sleep(10)
+        await asyncio.sleep(49.5)
         await callers.come(2)
         await callers.come(3)
         await asyncio.sleep(60)
@@ -163,6 +163,7 @@ def test_tokens_wait_until_enough_were_sent_more_than_a_minute_ago(guarded):
         await callers.come(0, 60)
         await asyncio.sleep(10)
         await callers.come(1, 40)
+        assert [50, 60] == [round(callers.guard.estimate_wait(tokens), 3) for tokens in (60, 61)]
         await callers.come(2, 50)
         await callers.come(3, 70)
         await asyncio.sleep(150)
@@ -222,7 +223,7 @@ def test_who_waits_too_long_is_refused_in_time(guarded):
         assert 5 == pytest.approx(first[2].queued_seconds)
         assert (True, False, None) == (first[2].retryable, first[2].sent, first[2].provider)
         assert first[2].message == (
-            "no place became free within 5 s: 1 calls of this client are under way, and 1 wait"
+            "no place became free within 5 s; of this client's calls 1 are under way, and 1 more wait"
         )
         assert 0 == callers.guard.queued
 
@@ -290,7 +291,8 @@ def test_who_gives_up_waiting_leaves_the_queue_and_lets_the_next_one_on(guarded)
     guarded(story, tokens_per_minute=100)
 
 
-def test_a_place_given_to_somebody_who_is_just_cancelled_goes_to_the_next(guarded):
+@pytest.mark.parametrize("limits", [{}, {"requests_per_minute": 2, "tokens_per_minute": 2}])
+def test_a_place_given_to_somebody_who_is_just_cancelled_goes_to_the_next(guarded, limits):
     """
     Who is cancelled between being let in and going on leaves its place, its request and its tokens to others.
     """
@@ -306,7 +308,24 @@ def test_a_place_given_to_somebody_who_is_just_cancelled_goes_to_the_next(guarde
         assert [0, 2] == callers.order
         assert (1, 0) == (callers.guard.in_flight, callers.guard.queued)
 
-    guarded(story, concurrent=1, requests_per_minute=2, tokens_per_minute=2)
+    guarded(story, concurrent=1, **limits)
+
+
+def test_a_place_is_not_given_to_somebody_who_has_been_cancelled(guarded):
+    """
+    When a place becomes free in the moment in which the first of the queue is cancelled, the next one has it.
+    """
+
+    async def story(callers):
+        await callers.come(0)
+        await callers.come(1)
+        await callers.come(2)
+        callers.releases[0].set()
+        await callers.cancel(1)  # which runs after 0, and has not left the queue by then
+        assert [0, 2] == callers.order
+        assert (1, 0) == (callers.guard.in_flight, callers.guard.queued)
+
+    guarded(story, concurrent=1)
 
 
 @pytest.mark.parametrize(

@@ -250,14 +250,15 @@ def test_models_of_a_provider_share_its_retries(house):
     assert house.health.take_retry(OTHER, ErrorKind.SERVER)
 
 
-@pytest.mark.parametrize(("last", "left"), [(None, 500), (failure(), 486)])
+@pytest.mark.parametrize(("last", "left"), [([None], 500), ([failure()], 486), ([failure(), None], 487)])
 def test_a_retry_that_is_answered_is_given_back(house, last, left):
     """
-    A failure, a retry and an answer leave the allowance full; a retry that fails is paid for.
+    A failure, a retry and an answer leave the allowance full; a retry that fails is paid for, whoever is
+    answered later.
     """
     house.ask(SMALL, failure())
     house.health.take_retry(SMALL, ErrorKind.SERVER)
-    house.ask(SMALL, last)
+    house.ask(SMALL, *last)
 
     assert left == house.health.report()[0].retry_tokens
 
@@ -414,6 +415,18 @@ def test_what_says_nothing_about_now_is_not_replayed(house, fields):
     house.health.replay([attempt(house, 10, ErrorKind.SERVER, **fields)] * 5)
 
     assert (True, False) == (house.health.may_ask(SMALL), house.health.was_failing(SMALL))
+
+
+def test_what_the_client_knows_itself_is_not_replayed(house):
+    """
+    A target that was asked already is judged by that alone: its own calls are in the ledger, too.
+    """
+    house.ask(SMALL, failure())
+    recent = [attempt(house, 0, ErrorKind.SERVER)]
+    house.health.replay([*recent * 5, *[attempt(house, 0, ErrorKind.SERVER, model="large")] * 5])
+
+    assert [True, False] == [house.health.may_ask(target) for target in (SMALL, LARGE)]
+    assert 1 == house.health.describe(SMALL).failures
 
 
 def test_what_happened_long_ago_is_not_replayed(house):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,6 @@ from .fickle import PRICED, UNPRICED
 
 if TYPE_CHECKING:
     from .world import World
-
-SEND_PARAMETERS = inspect.signature(Conversation.send).parameters
 
 
 @attrs.define(eq=False)
@@ -96,6 +93,8 @@ class Caller:
             await self._interruptibly(told, lambda: ACTS[what][1](self, told))
         except BaseException as error:
             told.error = error
+            if is_own(told):  # its traceback would hold on to a stream that was left
+                error.__traceback__ = error.__context__ = error.__cause__ = None
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
         finally:
@@ -103,7 +102,9 @@ class Caller:
 
     async def _interruptibly(self, told: Told, act: Callable[[], Awaitable[None]]) -> None:
         chance = self.chance
-        moment = chance.choice((0, 0.0001, chance.uniform(0, 0.5), chance.uniform(0, 3), chance.uniform(0, 90)))
+        moment = chance.choice(
+            (0, 0.0001, chance.uniform(0, 0.5), chance.uniform(0, 3), chance.uniform(0, 90))
+        )
         way = chance.choices(("stays", "times out", "is cancelled", "is cancelled twice"), (6, 1, 1, 1))[0]
         if way == "stays":
             await act()
@@ -133,21 +134,23 @@ class Caller:
         names = [provider.name for provider in world.providers]
         if chance.random() < 0.5:
             others = chance.sample(names, chance.randint(0, len(names)))
-            settings["fallback"] = [name + chance.choice(("", f"/{PRICED}", f"/{UNPRICED}")) for name in others]
+            settings["fallback"] = [
+                name + chance.choice(("", f"/{PRICED}", f"/{UNPRICED}")) for name in others
+            ]
         told.total = world.total
         told.waits_unseen = not all(each.config.limits.are_none for each in world.providers)
         if chance.random() < 0.7:
             told.total = chance.choice((0.05, 3.0, 30.0, 200.0))
             settings["timeouts"] = Timeouts(total=told.total)
         told.max_attempts = world.max_attempts
-        if "routing" in SEND_PARAMETERS and chance.random() < 0.4:
+        if chance.random() < 0.4:
             settings["routing"] = routing = world.make_routing(chance)
             told.max_attempts = routing.max_attempts or world.max_attempts
-        if "budget" in SEND_PARAMETERS and chance.random() < 0.1:
+        if chance.random() < 0.1:
             settings["budget"] = chance.choice(("0.0000001", "0.002", "1"))
         if says:
             told.text = world.new_text(self.name)
-            if "client_id" in SEND_PARAMETERS and chance.random() < 0.3:
+            if chance.random() < 0.3:
                 settings["client_id"] = told.client_id = chance.choice(("a", "b", "c"))
                 if chance.random() < 0.8:
                     told.text = f"what {told.client_id} always says"
@@ -175,8 +178,7 @@ class Caller:
         await self.read(told, self.conversation.resume(**self.ask(told, says=False)))
 
     async def retry(self, told: Told) -> None:
-        if (retry := getattr(self.conversation, "retry", None)) is not None:
-            await self.read(told, retry(**self.ask(told, says=False)))
+        await self.read(told, self.conversation.retry(**self.ask(told, says=False)))
 
     async def read(self, told: Told, stream: ReplyStream) -> None:
         """Read an answer in one of the ways there are."""
@@ -245,6 +247,10 @@ class Caller:
             await self.conversation.save(self.chance.choice(lost).reply)  # type: ignore[union-attr]
 
     async def look(self, told: Told) -> None:
+        if self.world.has_comparisons and hasattr(self.conversation, "compare"):
+            told.text = self.world.new_text(self.name)
+            names = [provider.name for provider in self.world.providers]
+            await self.conversation.compare(told.text, [*names, "one"])
         await self.conversation.history()
         await self.conversation.cost()
 

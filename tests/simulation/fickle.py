@@ -29,7 +29,13 @@ from tertulia import (
     Usage,
 )
 from tertulia.domain.config import ProviderConfig
-from tertulia.errors import BudgetExceededError, ConversationBusyError, ProviderError, StoreError, TertuliaError
+from tertulia.errors import (
+    BudgetExceededError,
+    ConversationBusyError,
+    ProviderError,
+    StoreError,
+    TertuliaError,
+)
 from tertulia.wire.errors import ERROR_CLASSES
 
 PRICED, UNPRICED = "priced-1", "unpriced-1"
@@ -38,8 +44,8 @@ FOREIGN: Sequence[Callable[[], Exception]] = (
     lambda: OSError(104, "connection reset by peer"),
     lambda: KeyError("choices"),
     lambda: TimeoutError("of its own"),
-    lambda: StopAsyncIteration(),
-    lambda: RecursionError(),
+    StopAsyncIteration,
+    RecursionError,
     lambda: ExceptionGroup("two at once", [ValueError(), OSError()]),
 )
 NOT_A_PROVIDERS: Sequence[type[TertuliaError]] = (ConversationBusyError, StoreError, StreamInterruptedError)
@@ -184,7 +190,8 @@ class Fickle(Provider):
     async def raises(self, call: Call) -> AsyncIterator[Delta]:
         async for delta in self.say(call, self._chance.choice((0, 0, 1))):
             yield delta
-        raise self._chance.choice(FOREIGN)()
+        error = self._chance.choice(FOREIGN)()
+        raise error
 
     async def hangs(self, call: Call) -> AsyncIterator[Delta]:
         async for delta in self.say(call, self._chance.choice((0, 0, 2))):

@@ -16,6 +16,7 @@ from tertulia import (
     MessageStatus,
     Money,
     ProviderError,
+    Queued,
     Role,
     TertuliaError,
 )
@@ -79,7 +80,7 @@ def _queued(told: Told) -> float:
     waited = getattr(told.error, "queued_seconds", 0.0) or 0.0
     attempts = getattr(told.reply or told.error, "attempts", ())
     waited += sum(each.queued_seconds or 0.0 for each in attempts)
-    if any(type(event).__name__ == "Queued" for event in told.events) or told.waits_unseen:
+    if told.waits_unseen or any(isinstance(event, Queued) for event in told.events):
         return float("inf") if told.reply is None else waited
     return waited
 
@@ -87,6 +88,8 @@ def _queued(told: Told) -> float:
 def _sends_keep_to_their_attempts(world: World, records: Records) -> Iterator[str]:
     for told in world.told:
         attempts = getattr(told.reply or told.error, "attempts", ())
+        if told.reply is not None and told.reply.was_stored:
+            continue  # they are those of the send before
         if told.total is not None and len(attempts) > told.max_attempts:
             yield f"{len(attempts)} attempts where {told.max_attempts} are allowed: {told}"
 
@@ -130,7 +133,7 @@ def _no_half_answer_is_whole(world: World, records: Records) -> Iterator[str]:
 
 
 def is_told(text: str, calls: Sequence[Call], status: MessageStatus) -> bool:
-    """Whether a text is made of what calls said, the last of it being a whole answer where it is to be one."""
+    """Whether a text is made of what calls said, and ends with a whole answer where it is to be complete."""
     needs_whole = status is MessageStatus.COMPLETE
     if text == "":
         return not needs_whole
@@ -225,7 +228,7 @@ def _calls_are_written_ahead(world: World, records: Records) -> Iterator[str]:
 def _limits_hold(world: World, records: Records) -> Iterator[str]:
     for provider in world.providers:
         limits = provider.config.limits
-        if STUBBORN & {call.fate for call in provider.calls}:
+        if world.has_titles or STUBBORN & {call.fate for call in provider.calls}:
             continue
         if limits.concurrent is not None and provider.most_at_once > limits.concurrent:
             yield f"{provider.most_at_once} calls of {provider.name} at once: {limits}"
@@ -234,11 +237,19 @@ def _limits_hold(world: World, records: Records) -> Iterator[str]:
 def _a_minute_holds_no_more_than_it_may(world: World, records: Records) -> Iterator[str]:
     for provider in world.providers:
         most, began = provider.config.limits.requests_per_minute, [call.began for call in provider.calls]
-        if most is None:
+        if most is None or world.has_titles:  # titles do not queue
             continue
         for first, last in zip(began, began[most:], strict=False):
             if last - first < 59.9:
                 yield f"{most + 1} calls of {provider.name} within {last - first:.3f} s"
+
+
+def _budgets_hold(world: World, records: Records) -> Iterator[str]:
+    for state in world.spent:
+        if state.budget.is_hard and state.spent.pico > state.budget.limit.pico:
+            yield f"{state.spent} is spent of {state.budget}"
+        if state.reserved.pico and not world.store.failed:
+            yield f"{state.reserved} is still set aside: {state.budget}"
 
 
 def _breakers_go_round(world: World, records: Records) -> Iterator[str]:
@@ -246,10 +257,8 @@ def _breakers_go_round(world: World, records: Records) -> Iterator[str]:
     for notice in world.observer.notices:
         if isinstance(notice, BreakerChanged):
             before = states.get(notice.target, "closed")
-            if before == notice.state:
-                yield f"{notice.target} is {notice.state} twice"
-            if (before, notice.state.value) == ("closed", "half_open"):
-                yield f"{notice.target} is half open, and was closed"
+            if (before, notice.state.value) in (("closed", "half_open"), ("closed", "closed")):
+                yield f"{notice.target} is {notice.state}, and was closed"
             states[notice.target] = notice.state.value
 
 
@@ -276,5 +285,6 @@ CHECKS: Sequence[Check] = (
     _calls_are_written_ahead,
     _limits_hold,
     _a_minute_holds_no_more_than_it_may,
+    _budgets_hold,
     _breakers_go_round,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 
@@ -25,13 +26,16 @@ def run_seed(seed: int) -> tuple[list[str], World | None]:
 
     log = logging.getLogger("tertulia")
     level, log.level = log.level, logging.CRITICAL  # it has a lot to say
+    gc.disable()  # what nobody holds any more would go at another moment each time
     try:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             return runner.run(main()), worlds[0]
-    except (Exception, asyncio.CancelledError) as error:  # whatever happens is reported with its seed
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # it is reported with its seed
         return [f"{type(error).__name__}: {error}"], worlds[0] if worlds else None
     finally:
         log.level = level
+        gc.enable()
+        gc.collect(0)
 
 
 def explain(seed: int, problems: list[str]) -> str:

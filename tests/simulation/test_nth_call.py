@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,10 +14,12 @@ import pytest
 import tertulia
 from tertulia import (
     AttemptOutcome,
+    Budget,
     CostTotal,
     MessageStatus,
     Reply,
     Role,
+    Routing,
     StoreError,
     StreamInterruptedError,
     TertuliaError,
@@ -33,8 +36,8 @@ WHOLE = "1, 2, 3, 4, 5."
 STRIDE = 1 if TORTURED else 457
 """Every so many bytes a connection is cut: all of them with ``make torture``."""
 
-NO_RETRIES: dict[str, object] = {}
-BUDGETED: dict[str, object] = {}
+NO_RETRIES: dict[str, Any] = {"routing": Routing(max_retries=0)}
+BUDGETED: dict[str, Any] = {"budgets": [Budget("100"), Budget("100", scope="conversation")]}
 
 
 class Shelf:
@@ -53,7 +56,7 @@ async def store(tmp_path) -> AsyncIterator[FragileStore]:
     """A SQLite database that fails when it is told to, and outlives its clients."""
     inner = SQLStore(f"sqlite:///{tmp_path / 'conversations.db'}", StandingClock())
     await inner.open()
-    yield FragileStore(inner, random.Random(1))
+    yield FragileStore(inner, random.Random(1))  # noqa: S311  # it decides nothing here
     await inner.aclose()
 
 
@@ -123,7 +126,10 @@ async def check(conversation, store, outcome: object, shown: str) -> None:
 
 async def measure(store, simulator, *, streams: bool) -> tuple[int, int]:
     """How many bytes go each way where nothing is cut."""
-    async with CutWire(urlsplit(simulator.url).port) as wire, open_client(store, simulator, wire=wire) as client:
+    async with (
+        CutWire(urlsplit(simulator.url).port) as wire,
+        open_client(store, simulator, wire=wire) as client,
+    ):
         outcome, shown = await ask(await client.start(provider="openai"), streams=streams)
         assert (WHOLE, WHOLE) == (outcome.text, shown)
         return wire.asked, wire.answered
@@ -158,8 +164,10 @@ async def test_at_whatever_byte_of_the_request_a_connection_ends_somebody_answer
 
 @pytest.mark.parametrize("fails", [False, True], ids=["answers", "falls-back"])
 @pytest.mark.parametrize("streams", [False, True], ids=["send", "stream"])
-async def test_at_whatever_call_the_store_fails_what_is_kept_is_what_is_said(store, simulator, streams, fails):
-    """The message is kept or said not to be, a whole answer can be saved again, and the conversation goes on."""
+async def test_at_whatever_call_the_store_fails_what_is_kept_is_what_is_said(
+    store, simulator, streams, fails
+):
+    """The message is kept or said not to be, a whole answer can be saved, and the conversation goes on."""
     for number in count(1):
         async with open_client(store, simulator, **NO_RETRIES, **BUDGETED) as client:
             conversation = await client.start(provider="openai")

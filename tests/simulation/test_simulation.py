@@ -18,7 +18,7 @@ SEEDS = scale(2500) if TORTURED else 300
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_whatever_fails_in_a_world_its_promises_are_kept(first):
     """
-    Nothing acknowledged is lost, no half answer is whole, every cost is counted once, every send ends in time.
+    Nothing acknowledged is lost, no half answer is whole, each cost is counted once, every send ends in time.
     """
     failures, complaints = [], {}
     for seed in range(first, first + BATCH):

@@ -28,15 +28,14 @@ class _Jumping(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        events = super().select(0)
-        if events or timeout == 0:
-            return events
         if self.loop.working:
-            if events := super().select(REAL_SECONDS):
-                return events
-            raise StandstillError(f"a thread has not finished its work after {REAL_SECONDS} s")
-        self.loop.jump(timeout)
-        return events
+            events = super().select(0 if timeout == 0 else REAL_SECONDS)
+            if timeout != 0 and not events:
+                raise StandstillError(f"a thread has not finished its work after {REAL_SECONDS} s")
+            return events
+        if timeout != 0:
+            self.loop.jump(timeout)
+        return []  # nobody is there who could have sent anything
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -72,10 +71,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             StandstillError: Nobody waits for any moment, or it is past the end.
         """
         if seconds is None:
-            raise StandstillError("everybody waits, and nobody for a moment to come")
+            raise StandstillError(f"everybody waits, and nobody for a moment to come: {self._who_waits()}")
         self._now += seconds
         if self._now > self.end:
-            raise StandstillError(f"it is past {self.end} s, and there is still something to come")
+            raise StandstillError(f"it is past {self.end} s, and still to come are: {self._who_waits()}")
+
+    def _who_waits(self) -> str:
+        return ", ".join(_find_place(task.get_coro()) for task in asyncio.all_tasks(self))
 
     @contextmanager
     def real_work(self) -> Iterator[None]:
@@ -112,3 +114,17 @@ class LoopClock:
         """The next id; ids count up whatever the time of day does."""
         self._ids += 1
         return make_uuid7(int(_NOON.timestamp() * 1000) * 4096 + self._ids, self._ids)
+
+
+def _find_place(waiting: Any) -> str:
+    """Where a coroutine waits, innermost first."""
+    places: list[str] = []
+    while waiting is not None:
+        kind = next((kind for kind in ("cr", "ag", "gi") if hasattr(waiting, f"{kind}_frame")), None)
+        if kind is None:
+            break
+        frame = getattr(waiting, f"{kind}_frame")
+        if frame is not None:
+            places.append(f"{waiting.__qualname__}:{frame.f_lineno}")
+        waiting = getattr(waiting, f"{kind}_await", None) or getattr(waiting, "gi_yieldfrom", None)
+    return " < ".join(reversed(places))

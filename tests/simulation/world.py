@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import attrs
 
 import tertulia
 from tertulia import Client, Conversation, Limits, Message, Notice, Request, Routing
+from tertulia.domain.budget import Budget, BudgetPeriod, BudgetScope, BudgetState
 from tertulia.domain.config import Config, ProviderConfig
+from tertulia.domain.health import ProviderHealth
 from tertulia.domain.options import Timeouts
 from tertulia.testing import MemoryStore
 
@@ -24,6 +26,11 @@ NAMES = ("one", "two", "three")
 TOTAL = 600.0
 LONG = 3 * 3600.0
 """Longer than any lease, even one that was made when the time of day was wrong."""
+
+
+def make_chance(seed: float) -> Random:
+    """Chance that can be repeated."""
+    return Random(seed)  # noqa: S311  # that is what it is for
 
 
 class Observer:
@@ -45,7 +52,7 @@ class Observer:
 class Nuisance:
     """A plugin whose hooks fail now and then."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: Random) -> None:
         self._chance = chance
 
     def _trouble(self) -> Any:
@@ -60,7 +67,9 @@ class Nuisance:
     @tertulia.hookimpl
     def order_targets(self, request: Request, targets: Any, failed: Any) -> Any:
         self._trouble()
-        return self._chance.choice((None, targets[::-1], targets[:1], 42 if self._chance.random() < 0.1 else None))
+        return self._chance.choice(
+            (None, targets[::-1], targets[:1], 42 if self._chance.random() < 0.1 else None)
+        )
 
     @tertulia.hookimpl
     async def format_context(self, view: Any, request: Request, window: Any) -> Any:
@@ -84,33 +93,40 @@ class World:
         unannounced: Calls of providers whose attempt was not in the store.
 
         health: What the client says of its providers in the end.
+
+        spent: What it says of its budgets.
     """
 
     def __init__(self, seed: int, loop: VirtualLoop) -> None:
-        self.chance = chance = random.Random(seed)
+        self.chance = chance = make_chance(seed)
         self.loop = loop
         self.clock = LoopClock(loop)
         self.told: list[Told] = []
         self.appended: list[Message] = []
         self.complaints: list[str] = []
         self.unannounced: list[str] = []
-        self.health: Sequence[Any] = ()
+        self.health: Sequence[ProviderHealth] = ()
+        self.spent: Sequence[BudgetState] = ()
         self.clock_jumps = chance.random() < 0.1
         self.total = TOTAL
         self.has_nuisance = chance.random() < 0.15
         self.has_titles = chance.random() < 0.2
         self.is_real = seed % 10 == 9
         store_trouble = chance.choice((0, 0, 0, 0.02, 0.1))
-        self.store = FragileStore(self._make_store(), self._chance(), trouble=store_trouble, is_real=self.is_real)
+        self.store = FragileStore(
+            self._make_store(), self._chance(), trouble=store_trouble, is_real=self.is_real
+        )
         self.providers = [self._make_provider(name) for name in NAMES[: chance.randint(1, 3)]]
         self.routing = self.make_routing(chance)
         self.max_attempts = self.routing.max_attempts or 6
+        self.has_comparisons = seed % 7 == 4
+        self.budgets = self._make_budgets(make_chance(seed)) if seed % 7 == 3 else ()
         self.observer = Observer(self.store)
         self._texts = 0
 
-    def _chance(self) -> random.Random:
+    def _chance(self) -> Random:
         """A source of its own for each part, so that what one part does is not decided by another."""
-        return random.Random(self.chance.random())
+        return make_chance(self.chance.random())
 
     def _make_store(self) -> Any:
         if not self.is_real:
@@ -153,7 +169,19 @@ class World:
         if not asked:
             self.unannounced.append(f"a call of {request.target} has no pending attempt")
 
-    def make_routing(self, chance: random.Random) -> Routing:
+    def _make_budgets(self, chance: Random) -> tuple[Budget, ...]:
+        scopes, periods = tuple(BudgetScope), tuple(BudgetPeriod)
+        return tuple(
+            Budget(
+                chance.choice(("0.0021", "0.01", "1")),
+                scope=chance.choice(scopes),
+                period=chance.choice(periods),
+                is_hard=chance.random() < 0.7,
+            )
+            for _ in range(chance.randint(1, 2))
+        )
+
+    def make_routing(self, chance: Random) -> Routing:
         """Rules by chance."""
         return Routing(
             strategy=chance.choice((None, "configured", "cheapest", "fastest", "capable")),
@@ -175,6 +203,7 @@ class World:
             max_context_tokens=chance.choice((None, None, None, 600)),
             auto_title=self.has_titles,
             routing=self.routing,
+            budgets=self.budgets,
             store="world:",
         )
 
@@ -185,7 +214,9 @@ class World:
 
     def open(self, config: Config, providers: Sequence[Fickle], plugins: Sequence[object] = ()) -> Client:
         """A client of this world."""
-        return Client(config, plugins=[self.observer, *plugins, *providers], environ={}, clock=self.clock)
+        client = Client(config, plugins=[self.observer, *plugins, *providers], environ={}, clock=self.clock)
+        client._has_loaded = True  # what else is installed plays no part, and takes long to look for
+        return client
 
     async def live(self) -> Records:
         """Let everybody do what they do; then see what is left of it."""
@@ -228,6 +259,7 @@ class World:
         await asyncio.sleep(TOTAL + 1)
         if not closes_early:
             self.health = await client.health()
+            self.spent = await client.budgets()
 
     async def _close_store(self) -> None:
         with self.loop.real_work():

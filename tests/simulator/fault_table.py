@@ -77,8 +77,8 @@ def refusal(error: str, kind: str, status: int | None = None, **more: Any) -> Ou
 
 
 def expiry(timer: str, text: str = "") -> Outcome:
-    """A timer that ran out."""
-    return failure("ProviderTimeoutError", "timeout", timer=timer, text=text)
+    """A timer that ran out; after the whole time there is none left to ask again."""
+    return Outcome(text, None, "ProviderTimeoutError", "timeout", retryable=timer != "total", timer=timer)
 
 
 def each(*dialects: str, to: Outcome) -> dict[str, Outcome]:
@@ -129,6 +129,7 @@ REFUSALS: dict[str, Case] = {
     "bad_gateway": Case(failure("ServerError", "server", 502)),
     "overloaded": Case(OVERLOADED),
     "unavailable": Case(replace(OVERLOADED, retry_after=0.0)),
+    # A service that says so has run out of its own time, not of the caller's.
     "gateway_timeout": Case(failure("ProviderTimeoutError", "timeout", 504, timer="total")),
     "overloaded_529": Case(replace(OVERLOADED, status=529)),
     "error_array": Case(OVERLOADED),
@@ -141,8 +142,13 @@ CONNECTIONS: dict[str, Case] = {
     "not_http": Case(UNREADABLE),
     "bad_chunking": Case(UNREADABLE),
     "silence": Case(expiry("first_content"), is_timed=True),
-    "drip_head": Case(expiry("first_content"), is_timed=True),
-    "drip_body": Case(expiry("first_content"), is_timed=True),
+    # Of a whole answer each byte is a sign of life, since its first content is its last byte.
+    "drip_head": Case(
+        expiry("total"), {":stream": expiry("first_content")}, order={"seconds": 0.05}, is_timed=True
+    ),
+    "drip_body": Case(
+        expiry("total"), {":stream": expiry("first_content")}, order={"seconds": 0.05}, is_timed=True
+    ),
 }
 BODIES: dict[str, Case] = {
     "redirect": Case(refusal("ProtocolError", "protocol", 307)),
@@ -167,7 +173,7 @@ BODIES: dict[str, Case] = {
 }
 STREAMS: dict[str, Case] = {
     "slow": Case(answer(), order={"seconds": 0.005}),
-    "stall": Case(expiry("first_content"), {":stream": expiry("idle", "1,")}, is_timed=True),
+    "stall": Case(expiry("idle"), {":stream": expiry("idle", "1,")}, is_timed=True),
     "cut_stream": Case(UNREADABLE, {":stream": replace(UNREADABLE, text="1,")}),
     "broken_off": Case(UNREADABLE, {":stream": replace(UNREADABLE, text="1,")}),
     "no_done": Case(answer()),

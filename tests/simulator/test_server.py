@@ -49,7 +49,7 @@ def test_a_taken_port_is_an_error_at_once():
     """
     with Simulator.in_thread() as simulator:
         port = int(simulator.url.rpartition(":")[2])
-        with pytest.raises(OSError, match="(?i)address already in use"), Simulator.in_thread(port=port):
+        with pytest.raises(OSError, match=r"(?i)address already in use"), Simulator.in_thread(port=port):
             pass
 
 

@@ -70,7 +70,8 @@ async def test_processes_at_once_never_exceed_a_limit_nor_miss_what_fits(url: st
     answers = [json.loads(output) for output, _ in outputs]
     made = sum(each for each, _ in answers)
     assert [0] * processes == [wrong for _, wrong in answers]
-    assert limit - 2 == made
+    # Whoever was refused met at most three dollars of each of the others.
+    assert limit - 3 * processes < made <= limit - 2
     accounts = [Account("owner", "all"), Account("provider/one", "all")]
     assert [AccountState(each, Money.from_usd(made), Money(0)) for each in accounts] == list(
         await store.get_accounts("ann", accounts, datetime.now(UTC))

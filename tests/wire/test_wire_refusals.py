@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tertulia.wire import Rendered
-from tertulia.wire.refusals import find_refused, leave_out, read_member
+from tertulia.wire.refusals import find_refused, is_sent, leave_out, read_member
 
 BODY = {
     "model": "some-model",
@@ -59,6 +59,28 @@ def test_a_parameter_is_found_under_any_of_its_names(parameter, paths):
     What can be left out is found by its place, its last name, its option, or the object around it.
     """
     assert paths == find_refused(RENDERED, parameter)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "was_sent"),
+    [
+        ("model", True),
+        ("include[0]", True),
+        ("reasoning_effort", True),
+        ("generation_config.top_p", True),
+        ("reasoning.encrypted_content", True),
+        ("auto", True),
+        ("foo", False),
+        ("generationConfig.foo", True),  # it is inside something that was sent
+        ("foo.bar", False),
+        ("temp", False),
+    ],
+)
+def test_what_nobody_sent_is_told_from_what_was(parameter, was_sent):
+    """
+    A name counts in any spelling, a place by what it is in, and a value as it is.
+    """
+    assert was_sent is is_sent(RENDERED, parameter)
 
 
 def test_a_request_without_some_of_its_members():

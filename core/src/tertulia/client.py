@@ -115,18 +115,22 @@ class Client(Supervision):
         """
         if self._core is not None:
             refuse_from_within(self._core)
-        if self._core is not None and not self._core.is_home:
-            self._core = self._models = None  # the process that opened it closes it
-            return
+            if self._core.is_forked:
+                self._core = self._models = None  # the process that opened it closes it
+                return
+            if not self._core.is_stranded:
+                self._core.check_home()
         core, self._core, self._models = self._core, None, None
         if core is None:
             return
         async with AsyncExitStack() as stack:  # each step is taken, whatever the others raise
-            stack.push_async_callback(core.store.aclose)
+            stack.push_async_callback(core.close_store)
             if self._http is not None:
                 stack.push_async_callback(self._http.aclose)
             for provider in self._plugins.providers.values():
                 stack.push_async_callback(provider.aclose)
+            if core.is_stranded:
+                return  # whatever went on has ended with its loop
             stack.push_async_callback(core.finish)
             for stream in list(core.streams):
                 stack.push_async_callback(stream.aclose)

@@ -361,10 +361,19 @@ class ProviderTimeoutError(ProviderError):
 
 
 class ProtocolError(ProviderError):
-    """The answer cannot be read, or ended without the sign that it is whole."""
+    """
+    The answer cannot be read, or ended without the sign that it is whole.
+
+    Attributes:
+        is_cut: Whether all that came of it can be read, and the end is missing.
+    """
 
     kind = ErrorKind.PROTOCOL
     retryable = True
+
+    def __init__(self, message: str, *, is_cut: bool = False, **common: Any) -> None:
+        super().__init__(message, **common)
+        self.is_cut = is_cut
 
 
 class EmptyResponseError(ProviderError):
@@ -379,7 +388,8 @@ class StreamInterruptedError(ProviderError):
     The answer broke off after content had been handed out; what was shown is stored.
 
     Attributes:
-        kind: The cause: timeout, protocol, connection, overloaded, …
+        kind: The cause: timeout, protocol, overloaded, …; ``interrupted`` where the answer just ended, or its
+            connection did.
 
         partial: The stored :class:`tertulia.Message`, marked interrupted.
 

@@ -46,8 +46,8 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         store: The store's URL: ``sqlite:///PATH``, or ``memory:`` to leave no trace. None for the database
             in the user's data folder.
         providers: A table for each configured name: ``driver``, ``api_key``, ``base_url``, ``model``,
-            ``fallback``, ``timeouts`` and the driver's own settings; no other provider is configured then.
-            None for those of the files, and every installed driver under its own name.
+            ``fallback``, ``timeouts``, ``limits`` and the driver's own settings; no other provider is
+            configured then. None for those of the files, and every installed driver under its own name.
         default_provider: Who answers when nobody is named; None for the first that has a key.
         fallback: ``provider`` or ``provider/model``, asked in order when a send fails.
         owner: Whose conversations these are; None for ``local``.

@@ -15,9 +15,10 @@ from providers.driver_cases import DRIVERS, Driver
 from providers.raw_server import STREAM_END, STREAM_HEAD, Act, Ping, RawServer, Step, chunk, render_events
 
 import tertulia
-from tertulia import AttemptOutcome, MessageStatus
+from tertulia import AttemptOutcome, Limits, MessageStatus
 
 OPENAI = DRIVERS["openai"]
+NO_LIMITS = Limits()
 SOON = 5.0
 """Seconds that anything may take on a machine that is busy."""
 
@@ -25,9 +26,11 @@ WORD = "Lisbon lies on seven hills. "
 TESTS = Path(__file__).parents[2]
 
 
-def open_at(url: str, store: str, driver: Driver = OPENAI, **settings: Any) -> tertulia.Client:
+def open_at(
+    url: str, store: str, driver: Driver = OPENAI, *, limits: Limits = NO_LIMITS, **settings: Any
+) -> tertulia.Client:
     """A client of one service, which is named ``mine``."""
-    provider = driver.make(url)
+    provider = driver.make(url, limits=limits)
     return tertulia.open(store=store, providers={}, plugins=[provider], environ={}, **settings)
 
 

@@ -8,13 +8,17 @@ from typing import Any, Protocol
 
 from tertulia.domain.exchange import Delta, ProviderReply, ReasoningDelta, TextDelta, ToolCallDelta
 from tertulia.domain.message import Reasoning, Refusal, Text, ToolCall
-from tertulia.errors import ProtocolError, ProviderError
+from tertulia.errors import ProtocolError, ProviderError, TooLargeError
 from tertulia.runtime.http import HTTPAnswer
 from tertulia.runtime.serialization import decode_json, encode_json
 from tertulia.wire.errors import ErrorAnswer, parse_error_body
 from tertulia.wire.protocol import StreamEnd, StreamReader
 from tertulia.wire.sse import ServerSentEvent, ServerSentEvents
 
+MAX_CHARACTERS = 4 * 2**20
+"""Of one streamed answer: ten times the longest there is. All of it is kept while it comes."""
+
+_WORDS = (TextDelta, ReasoningDelta)
 _BRACE = ord("{")
 _DONE = StreamEnd.DONE  # looked up once, and not for each event
 
@@ -66,6 +70,7 @@ class StreamedAnswer:
         self._end: StreamEnd | None = None
         self._failure: ProviderError | None = None
         self._has_content = False  # in the events that were returned last; told once
+        self._characters = 0
 
     async def next_events(self) -> list[ServerSentEvent]:
         """Return the next events, at least one; none once the answer is complete or the stream is over."""
@@ -98,9 +103,11 @@ class StreamedAnswer:
             _raise_error(body)
             return ()
         deltas = self._reader.read(body)  # pyright: ignore[reportUnknownArgumentType]
-        if deltas and not self._has_content:
-            self._has_content = True
-            self._answer.content_arrived()
+        if deltas:
+            self._count(deltas)
+            if not self._has_content:
+                self._has_content = True
+                self._answer.content_arrived()
         return deltas
 
     async def end(self) -> ProviderReply:
@@ -116,6 +123,17 @@ class StreamedAnswer:
         reply = self._reader.end(self._end or StreamEnd.CLOSED)
         await self._answer.drain()
         return reply
+
+    def _count(self, deltas: Sequence[Delta]) -> None:
+        for delta in deltas:
+            if isinstance(delta, _WORDS):
+                self._characters += len(delta.text)
+            elif isinstance(delta, ToolCallDelta):
+                self._characters += len(delta.arguments)
+        if self._characters > MAX_CHARACTERS:
+            raise TooLargeError(
+                f"the answer has more than {MAX_CHARACTERS} characters", next_step="ask for a shorter answer"
+            )
 
     async def _next_chunk(self) -> bytes:
         """The next bytes; none at the end, and none when the connection broke: that may come too late."""

@@ -25,7 +25,7 @@ def load_driver(entry_point: EntryPoint) -> type[Provider]:
     """
     try:
         driver = entry_point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise rejected(
             entry_point.name,
             f"its driver cannot be loaded: {type(error).__name__}: {error}",

@@ -404,8 +404,8 @@ class HTTPProvider(Provider):
         """What the service does not know, and nobody sent, is no option that could be left out."""
         if request is None or not isinstance(error, UnsupportedParameterError) or not is_unknown(error):
             return error
-        body = self.wire.render_request(request).body
-        return error if is_sent(body, error.parameter or "") else remake(error, ErrorKind.INVALID_REQUEST)
+        rendered = self.wire.render_request(request)
+        return error if is_sent(rendered, error.parameter or "") else remake(error, ErrorKind.INVALID_REQUEST)
 
     def _suggest_model(self, model: str) -> str:
         default = "set model to one that list_models() names, and check that the base_url is right"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time
@@ -45,6 +46,7 @@ class Spending:
         self._spent = Money(0)
         self._reserved: dict[UUID, Money] = {}
         self._counted: dict[UUID, dict[Account, list[Budget]]] = {}
+        self._setting_aside: dict[UUID, asyncio.Task[Sequence[AccountState]]] = {}
 
     @property
     def is_needed(self) -> bool:
@@ -70,8 +72,6 @@ class Spending:
         if highest is None:
             await self._refuse_unknown(budgets, target, now)
         states = await self._set_aside(attempt_id, budgets, target, highest or Money(0), now)
-        self._reserved[attempt_id] = highest or Money(0)
-        self._counted[attempt_id] = budgets
         return [
             await self._warn_of_soft(budget, state, target, highest)
             for state in states
@@ -92,6 +92,7 @@ class Spending:
         spent = (None if cost is None else cost.money) if was_sent else Money(0)
         self._spent += reserved if spent is None else spent
         if budgets := self._counted.pop(attempt_id):
+            await self._finish_setting_aside(attempt_id)
             try:
                 await self._settle_accounts(attempt_id, spent, budgets)
             except TertuliaError as error:
@@ -141,14 +142,28 @@ class Spending:
         amount: Money,
         now: datetime,
     ) -> Sequence[AccountState]:
+        # Known from now on: what is set aside is settled also when the caller is cancelled meanwhile.
+        self._reserved[attempt_id], self._counted[attempt_id] = amount, budgets
         if not budgets:
             return ()
         limits = tuple((account, _find_limit(counted)) for account, counted in budgets.items())
         reservation = Reservation(attempt_id, amount, limits, now + LEASE)
+        setting_aside = self._core.start(self._reserve(reservation, now))
+        self._setting_aside[attempt_id] = setting_aside
         try:
-            return await self._core.store.reserve(self._core.owner, reservation, now)
+            return await asyncio.shield(setting_aside)
         except BudgetExceededError as error:
+            del self._reserved[attempt_id], self._counted[attempt_id], self._setting_aside[attempt_id]
             raise _name_budget(error, budgets, target, amount) from error
+
+    async def _reserve(self, reservation: Reservation, now: datetime) -> Sequence[AccountState]:
+        return await self._core.store.reserve(self._core.owner, reservation, now)
+
+    async def _finish_setting_aside(self, attempt_id: UUID) -> None:
+        if (task := self._setting_aside.pop(attempt_id, None)) is not None:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # whoever waited for it has it, or was cancelled
 
     async def _warn_of_soft(
         self, budget: Budget, state: AccountState, target: Target, highest: Money | None
@@ -173,7 +188,12 @@ class Spending:
 
     async def _tell(self, budget: Budget, state: AccountState, share: float, level: Money) -> None:
         """Tell observers, unless somebody has told them before in this period."""
-        if await self._core.store.claim_warning(self._core.owner, state.account, level):
+        try:
+            is_first = await self._core.store.claim_warning(self._core.owner, state.account, level)
+        except TertuliaError as error:
+            _log.warning("nobody was told how much of a budget is spent: %s", error)
+            return
+        if is_first:
             now = BudgetState(budget, state.account, state.spent, state.reserved)
             self._core.plugins.observe(BudgetWarned(self._conversation_id, now, share))
 

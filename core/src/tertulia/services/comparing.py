@@ -406,7 +406,6 @@ class _Sibling(RepeatedQuestion):
         """Fork at the message, for a branch that goes on with the target."""
         core, target = self.core, self._target
         branch, cancelled = await core.see_through(self._make_branch())
-        branch = attrs.evolve(branch, provider=target.provider, model=target.model)
         self.line = self.tree.line(branch)
         self._is_spare = True
         if cancelled:

@@ -95,9 +95,18 @@ class Core:
             )
 
     @property
-    def is_home(self) -> bool:
-        """Whether this is the process that opened it."""
-        return self._home[0] == os.getpid()
+    def is_stranded(self) -> bool:
+        """Whether the loop it was opened on is closed, so that nothing of it goes on there."""
+        return self._home[1].is_closed()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is another process than the one that opened it."""
+        return self._home[0] != os.getpid()
+
+    async def close_store(self) -> None:
+        """Close the store, also where the loop it was opened on is closed by now."""
+        await self._store.aclose()
 
     @property
     def owner(self) -> str:
@@ -165,4 +174,5 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 
 async def _close(events: AsyncGenerator[Any]) -> None:
-    await events.aclose()
+    with suppress(RuntimeError):  # somebody else is closing it
+        await events.aclose()

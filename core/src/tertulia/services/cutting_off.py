@@ -33,8 +33,9 @@ class CutOff:
     def arm(self) -> None:
         """The current task begins to wait."""
         self._task = asyncio.current_task()
-        if self._is_due:
-            self._cut_off()
+        if self._is_due:  # what is there already is taken without a wait, and nothing cuts that off
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(0, self._cut_off)
 
     def disarm(self) -> None:
         """It waits no longer."""

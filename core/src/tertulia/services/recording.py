@@ -14,7 +14,15 @@ from tertulia.domain.conversation import Attempt, AttemptOutcome
 from tertulia.domain.exchange import ProviderReply, Reply, Request, Target
 from tertulia.domain.message import Message, MessageStatus, Part, Role
 from tertulia.domain.notice import AttemptEnded, AttemptStarted
-from tertulia.errors import ErrorKind, ProviderError, StoreError, StreamInterruptedError, TertuliaError
+from tertulia.errors import (
+    ConnectionFailedError,
+    ErrorKind,
+    ProtocolError,
+    ProviderError,
+    StoreError,
+    StreamInterruptedError,
+    TertuliaError,
+)
 from tertulia.services.asking import Outgoing
 from tertulia.services.core import LEASE, Core
 from tertulia.services.ending import end_attempt
@@ -151,7 +159,7 @@ class Recorder:
         stored = await self._settle_shown(ended, shown)
         interrupted = StreamInterruptedError(
             f"the answer broke off: {error.message}",
-            kind=error.kind,
+            kind=_find_cause(error),
             partial=stored or shown,
             provider=error.provider or trial.target.provider,
             model=trial.target.model,
@@ -159,9 +167,8 @@ class Recorder:
             request_id=error.request_id,
             retry_after=error.retry_after,
             usage=error.usage,
-            can_resume=stored is not None,
-            kept=f"{KEPT}, and so is the part that was shown"
-            if stored is not None
+            kept=self.kept
+            if stored or not shown.parts
             else f"{KEPT}; the part that was shown is in this error's .partial",
             next_step="resume() asks for the rest, or send a message to go on from there",
         )
@@ -311,6 +318,12 @@ class Recorder:
             warnings=(*notes, *trial.warnings),
             queued_seconds=sum(each.queued_seconds or 0.0 for each in self.attempts),
         )
+
+
+def _find_cause(error: ProviderError) -> ErrorKind:
+    """The kind of an interruption; an answer that was only cut was not wrong in any way."""
+    was_cut = isinstance(error, ConnectionFailedError) or (isinstance(error, ProtocolError) and error.is_cut)
+    return ErrorKind.INTERRUPTED if was_cut else error.kind
 
 
 def _known(value: Any) -> Any:

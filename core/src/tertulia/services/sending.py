@@ -22,9 +22,11 @@ from tertulia.domain.message import MessageStatus
 from tertulia.domain.notice import Answered, FellBack, Recovered, Retried, SendFailed
 from tertulia.domain.routing import OnInterrupt
 from tertulia.errors import (
+    BudgetExceededError,
     ContextOverflowError,
     DuplicateMessageError,
     ProviderError,
+    StoreError,
     StreamInterruptedError,
     TertuliaError,
 )
@@ -134,7 +136,7 @@ class Send:
             trial = self._recorder.trial
             failure: ProviderError | ContextOverflowError
             try:
-                async with aclosing(self._call(trial)) as answer:
+                async with aclosing(self._call(trial, targets[1:])) as answer:
                     async for event in answer:
                         yield event
                 yield Completed(await self._complete(trial))
@@ -153,23 +155,37 @@ class Send:
                 await asyncio.sleep(wait)
                 self._recorder.trial.began = self._core.clock.monotonic()
 
-    async def _call(self, trial: Trial) -> AsyncGenerator[Event]:
+    async def _call(self, trial: Trial, others: Sequence[Target]) -> AsyncGenerator[Event]:
         """Ask the target of a trial."""
         self._route.begin(trial.target)
+        reserve = self._find_reserve(others)
         call = Call(
             self._core,
             self._outgoing,
             self._question,
             trial,
             self._recorder.keeper,
-            deadline=self._deadline,
+            deadline=self._deadline - reserve,
         )
         try:
             async with aclosing(call.events()) as events:
                 async for event in events:
                     yield event
         finally:
-            self._deadline = call.deadline
+            self._deadline = call.deadline + reserve
+
+    def _find_reserve(self, others: Sequence[Target]) -> float:
+        """
+        The seconds that a target leaves to the next one, where that could still answer for it.
+
+        One that says something now and then until the time is over would leave nothing.
+        """
+        may_answer = not self._outgoing.stream or self._route.routing.on_interrupt is not OnInterrupt.KEEP
+        if not others or not may_answer:
+            return 0.0
+        timeouts = find_timeouts(self._core, self._outgoing, others[0])
+        left = max(0.0, self._deadline - self._now())
+        return min(timeouts.total if timeouts.first_content is None else timeouts.first_content, left / 3)
 
     async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> None:
         """Start the clock, find out on which branch it happens, and wait for the turn there."""
@@ -182,7 +198,7 @@ class Send:
         except BaseException as error:
             await self._question.give_up()
             if isinstance(error, TertuliaError):
-                error.kept = error.kept or NOTHING_SENT
+                error.kept = error.kept or (NOTHING_SENT if self._is_first else self.kept)
             raise
 
     async def _line_up(self) -> Sequence[Target]:
@@ -290,7 +306,8 @@ class Send:
         interrupted = await self._recorder.interrupt(trial, error)
         left = self._deadline - self._now()
         decision = self._route.decide(error, trial.target, targets[1:], left)
-        if wanted is OnInterrupt.KEEP or decision is None or self._recorder.was_cancelled:
+        is_lost = interrupted.partial.depth is None and interrupted.partial.parts
+        if wanted is OnInterrupt.KEEP or decision is None or is_lost or self._recorder.was_cancelled:
             raise interrupted from error
         wait = decision.wait_seconds if isinstance(decision, Again) else 0.0
         targets = [trial.target, *targets[1:]] if isinstance(decision, Again) else decision.targets
@@ -306,10 +323,12 @@ class Send:
             async with aclosing(self._following.events(stream)) as rest:
                 async for event in rest:
                     yield event
-        except StreamInterruptedError:
+        except (StreamInterruptedError, BudgetExceededError, StoreError) as failure:
+            if isinstance(failure, StoreError) and failure.reply is None:
+                raise interrupted from failure
             raise
-        except ProviderError as failure:  # nobody could, so what was shown is what there is
-            interrupted.attempts = failure.attempts
+        except TertuliaError as failure:  # nobody could, so what was shown is what there is
+            interrupted.attempts = tuple(self._recorder.attempts)
             raise interrupted from failure
 
     def _follow(self, targets: Sequence[Target], *, restarts: bool) -> Send:
@@ -342,8 +361,8 @@ class Send:
         self._observe_end(error)
 
     def _observe_end(self, error: BaseException) -> None:
-        message_id = self._question.message.id
-        if message_id is not None:
+        message = getattr(self._question, "message", None)  # one that has no place yet has none
+        if message is not None and (message_id := message.id) is not None:
             self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))
 
     def _order(self, targets: Sequence[Target]) -> Sequence[Target]:

@@ -73,17 +73,13 @@ class ReplyStream:
         return self
 
     async def __anext__(self) -> Event:
-        if self._reader is not None:
-            raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
-        if self._stopped is not None:
-            raise self._stop_error()
+        self._refuse_strangers()
         if self._events is None:
             raise StopAsyncIteration
         reader = _current_task()
         cancelled_before = reader.cancelling()
         self._reader = self._last_reader = reader
         try:
-            self._core.check_home()
             event = await anext(self._events)
             if type(event) is not TextDelta:
                 await self._note(event, reader, cancelled_before)
@@ -104,6 +100,14 @@ class ReplyStream:
             if self._left is not None:
                 self._left.set()
         raise self._stop_error()
+
+    def _refuse_strangers(self) -> None:
+        """Only one task reads, on the client's own loop, and only until somebody has closed the stream."""
+        self._core.check_home()
+        if self._reader is not None:
+            raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
+        if self._stopped is not None:
+            raise self._stop_error()
 
     async def _note(self, event: Event, reader: asyncio.Task[object], cancelled_before: int) -> None:
         """Keep the reply, let the next send have its turn, and pass on what came while all was stored."""
@@ -142,6 +146,7 @@ class ReplyStream:
         if self._closing is None:
             if self._events is None and self._reader is None:
                 return
+            self._core.check_home()
             self._closing = self._core.start(self._close(reason, asyncio.current_task()))
         # Whoever else closes waits for the same end, and being cancelled does not undo it.
         await asyncio.shield(self._closing)
@@ -215,6 +220,7 @@ class Gate:
         open_stream = None if self._holder is None else self._holder()
         if open_stream is not None and open_stream.was_left_by(_current_task()):
             await open_stream.stop("another message was sent meanwhile")
+        del open_stream  # one that was dropped must not be held here: its place would never become free
         try:
             async with asyncio.timeout_at(deadline):
                 await self._lock.acquire()

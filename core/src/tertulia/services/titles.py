@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
+
 from tertulia.domain.context import Context, ContextReport
 from tertulia.domain.conversation import Attempt, AttemptOutcome, AttemptPurpose
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, MessageStatus, Role, join_text
-from tertulia.errors import BranchError, TertuliaError
+from tertulia.errors import BranchError, ProviderTimeoutError, TertuliaError
+from tertulia.services.budgets import Spending
 from tertulia.services.core import Core
+from tertulia.services.cutting_off import GRACE
 from tertulia.services.ending import close_iterator, end_attempt, explain_foreign
+from tertulia.services.estimating import price_prompt
 from tertulia.services.path import may_be_sent
 from tertulia.services.tree import Line, Tree
 from tertulia.services.trial import Trial
@@ -39,19 +44,19 @@ async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | Non
             next_step="say something first, or rename the conversation yourself",
         )
     target = target or Target(line.branch.provider, line.branch.model)
-    trial = _begin(core, line, target, asked)
+    trial, spending = _begin(core, line, target, asked), Spending(core, tree.id)
     try:
-        await _ask(core, tree, trial, _quote(asked))
+        await _ask(core, tree, trial, _quote(asked), spending)
     except TertuliaError as error:
-        await _record(core, tree, line, trial, AttemptOutcome.FAILED, error)
+        await _record(core, tree, line, trial, spending, AttemptOutcome.FAILED, error)
         raise
     except Exception as error:
-        await _record(core, tree, line, trial, AttemptOutcome.FAILED, None)
+        await _record(core, tree, line, trial, spending, AttemptOutcome.FAILED, None)
         raise explain_foreign(error, target) from error
     except BaseException:
-        await _record(core, tree, line, trial, AttemptOutcome.CANCELLED, None)
+        await _record(core, tree, line, trial, spending, AttemptOutcome.CANCELLED, None)
         raise
-    await _record(core, tree, line, trial, AttemptOutcome.SUCCEEDED, None)
+    await _record(core, tree, line, trial, spending, AttemptOutcome.SUCCEEDED, None)
     return _tidy(trial)
 
 
@@ -80,7 +85,7 @@ def _begin(core: Core, line: Line, target: Target, asked: list[Message]) -> Tria
     return Trial(target, attempt, core.clock.new_id(), core.clock.monotonic())
 
 
-async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
+async def _ask(core: Core, tree: Tree, trial: Trial, text: str, spending: Spending) -> None:
     messages = (Message.of(Role.SYSTEM, INSTRUCTIONS), Message.of(Role.USER, text))
     timeouts = core.plugins.get_provider(trial.target.provider).config.timeouts
     request = Request(
@@ -94,11 +99,32 @@ async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
     trial.context = Context(
         messages, ContextReport(len(messages), core.plugins.count_tokens(trial.target, messages))
     )
+    if spending.is_needed:
+        highest = price_prompt(core, request, trial.context.report.tokens).high
+        await spending.reserve(trial.attempt.id, trial.target, None if highest is None else highest.money)
+    guard = core.health.guard(trial.target.provider)
+    tokens = trial.context.report.tokens
+    if not guard.try_enter(tokens):
+        await guard.wait(tokens)
+        request = attrs.evolve(request, deadline=asyncio.get_running_loop().time() + timeouts.total)
+    try:
+        await _read(core, trial, request)
+    finally:
+        guard.leave()
+
+
+async def _read(core: Core, trial: Trial, request: Request) -> None:
+    """Read the answer; a driver that has not ended at the deadline is cut off."""
     trial.was_sent = True
     iterator, to_close = core.plugins.send_message(request)
     try:
-        async for delta in iterator:
-            trial.take(delta, core.clock)
+        async with asyncio.timeout_at((request.deadline or 0.0) + GRACE):
+            async for delta in iterator:
+                trial.take(delta, core.clock)
+    except TimeoutError:
+        raise ProviderTimeoutError(
+            f"provider {trial.target.provider!r} thought of no title in time", provider=trial.target.provider
+        ) from None
     finally:
         for each in to_close:
             await close_iterator(each, trial)
@@ -106,11 +132,21 @@ async def _ask(core: Core, tree: Tree, trial: Trial, text: str) -> None:
 
 
 async def _record(
-    core: Core, tree: Tree, line: Line, trial: Trial, outcome: AttemptOutcome, error: TertuliaError | None
+    core: Core,
+    tree: Tree,
+    line: Line,
+    trial: Trial,
+    spending: Spending,
+    outcome: AttemptOutcome,
+    error: TertuliaError | None,
 ) -> None:
     ended = end_attempt(core, trial, outcome, error)
-    recording = core.store.record_attempt(core.owner, tree.id, line.name, ended)
-    _, was_cancelled = await core.see_through(recording)
+
+    async def write() -> None:
+        await core.store.record_attempt(core.owner, tree.id, line.name, ended)
+        await spending.settle(ended.id, ended.cost, was_sent=trial.was_sent)
+
+    _, was_cancelled = await core.see_through(write())
     if was_cancelled:
         raise asyncio.CancelledError
 

@@ -6,7 +6,8 @@ client works in a thread of its own.
 """
 
 from tertulia.sync.client import Client, open  # noqa: A004  # as in `with tertulia.sync.open()`
+from tertulia.sync.comparing import ComparisonStream
 from tertulia.sync.conversation import Conversation
 from tertulia.sync.stream import ReplyStream
 
-__all__ = ["Client", "Conversation", "ReplyStream", "open"]
+__all__ = ["Client", "ComparisonStream", "Conversation", "ReplyStream", "open"]

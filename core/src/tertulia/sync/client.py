@@ -11,7 +11,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from tertulia.client import Client as AsyncClient
-from tertulia.domain.budget import BudgetState
+from tertulia.domain.budget import Budget, BudgetState
 from tertulia.domain.catalogue import SyncReport, Verification
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
@@ -50,6 +50,8 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
     fetch_urls: bool | None = None,
     auto_title: bool | None = None,
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
+    routing: Routing | Mapping[str, Any] | None = None,
+    budgets: Sequence[Budget | Mapping[str, Any]] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
     environ: Mapping[str, str] | None = None,
@@ -72,6 +74,8 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
             fetch_urls=fetch_urls,
             auto_title=auto_title,
             prices=prices,
+            routing=routing,
+            budgets=budgets,
             plugins=plugins,
             config=config,
             environ=environ,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 from tertulia.domain.estimate import CostEstimate
@@ -286,8 +286,8 @@ class Conversation(Upkeep):
     def switch(self, provider: str, model: str | None = None) -> None:
         self._thread.run(self._twin.switch(provider, model))
 
-    def fork(self, name: str | None = None, *, at: Place | None = None) -> Conversation:
-        return Conversation(self._thread, self._thread.run(self._twin.fork(name, at=at)))
+    def fork(self, name: str | None = None, *, at: Place | None = None) -> Self:
+        return type(self)(self._thread, self._thread.run(self._twin.fork(name, at=at)))
 
     def switch_branch(self, name: str) -> None:
         self._thread.run(self._twin.switch_branch(name))

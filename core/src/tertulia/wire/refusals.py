@@ -27,7 +27,7 @@ def find_refused(rendered: Rendered, parameter: str) -> tuple[str, ...]:
     return tuple(sorted(path for path, option in options.items() if _is_meant(path, option, named)))
 
 
-def is_sent(body: Json, parameter: str) -> bool:
+def is_sent(rendered: Rendered, parameter: str) -> bool:
     """
     Whether what an error refuses is in a request at all: as a member, whatever its spelling, or as a word.
 
@@ -35,8 +35,10 @@ def is_sent(body: Json, parameter: str) -> bool:
     """
     places = _normalise(parameter).split(".")
     sought = {parameter, places[0], places[-1]}
-    return any(
-        found in sought or _normalise(found) in sought for found in _words_of(body) if len(found) <= _LONGEST
+    return bool(find_refused(rendered, parameter)) or any(
+        found in sought or _normalise(found) in sought
+        for found in _words_of(rendered.body)
+        if len(found) <= _LONGEST
     )
 
 

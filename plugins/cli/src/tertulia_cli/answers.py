@@ -49,6 +49,8 @@ class Screen:
             case tertulia.TextDelta(text=text):
                 self.has_shown = True
                 self._write(text)
+            case tertulia.Completed(reply=reply) if reply.was_stored:
+                self._write(reply.text)  # which nobody gave just now
             case _ if self._is_quiet:
                 pass
             case _ if (news := describe_news(event)) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -76,10 +76,10 @@ def _add_options(command: C, options: Sequence[Callable[[Any], Any]]) -> C:
     called: Any = _take_access(command)
     for option in reversed((*options, *_BOUNDS, store_option, _SIMULATOR)):
         called = option(called)
-    return called  # type: ignore[no-any-return]  # click's decorators return what they are given
+    return cast("C", called)
 
 
-def _take_access(command: C) -> Callable[..., Any]:
+def _take_access(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def called(
         *,

@@ -80,8 +80,8 @@ def show_config(*, origin: bool, as_json: bool) -> int:
     epilog=_examples(
         "tertulia simulate",
         "tertulia simulate --port 8123",
-        "tertulia simulate --fail openai=overloaded --fail xai=rate_limit:3",
-        "tertulia simulate --fail gemini=cut_stream:always:after=3",
+        "tertulia simulate --fault openai:overloaded --fault xai:rate_limit:3",
+        "tertulia simulate --fault gemini:cut_stream:always:after=3",
     )
 )
 @click.option(

@@ -6,7 +6,7 @@ import re
 
 from tertulia.errors import AllProvidersFailed, StoreError, TertuliaError
 
-_METHOD = re.compile(r"\b(resume|regenerate)\(\)")
+_METHOD = re.compile(r"\b(resume|retry|regenerate)\(\)")
 
 
 def explain(error: TertuliaError) -> str:

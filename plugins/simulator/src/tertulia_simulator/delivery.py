@@ -131,9 +131,21 @@ class SlowDelivery(SpoiledDelivery):
     async def write_answer(self) -> None:
         """Write all of the answer, slowly."""
         for chunk in await self.begin():
-            if self._fault.pause:
+            if self._fault.pause and self.is_slow(chunk):
                 await self.wait(self._fault.pause)
             await self.write(chunk.data)
+
+    def is_slow(self, chunk: Chunk) -> bool:
+        """Whether a piece takes its time; here all do."""
+        return True
+
+
+class EndlessDelivery(SlowDelivery):
+    """An answer without an end, of which the words take their time."""
+
+    def is_slow(self, chunk: Chunk) -> bool:
+        """Only words do."""
+        return chunk.is_content
 
 
 class DrippingDelivery(SlowDelivery):
@@ -285,7 +297,7 @@ DELIVERIES: Mapping[str, type[SpoiledDelivery]] = MappingProxyType(
     {
         "slow": SlowDelivery,
         "comments_only": SlowDelivery,
-        "endless_answer": SlowDelivery,
+        "endless_answer": EndlessDelivery,
         "endless_body": SlowDelivery,
         "drip_body": DrippingDelivery,
         "drip_head": DrippingHeadDelivery,

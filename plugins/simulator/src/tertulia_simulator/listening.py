@@ -11,13 +11,16 @@ from aiohttp import web
 
 _BACKLOG = 128
 
+_STEPS_TO_ACCEPT = 3
+"""How often the event loop runs before a connection that came at the last moment can be ended properly."""
+
 
 class Port:
     """
     Where the simulator listens, on the running event loop.
 
-    While it is closed, somebody holds its number without listening, so that connections are refused and
-    nobody else can take it.
+    While it is closed, its number is held without listening, so that connections are refused and nobody
+    who takes a free port is given it.
 
     Args:
         runner: What serves the connections, set up.
@@ -47,7 +50,7 @@ class Port:
         """Listen again."""
         self._run(self._accept)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Listen no more."""
         for handle in (self._timer, self._starting):
             if handle:
@@ -55,6 +58,8 @@ class Port:
         if self._listener:
             self._listener.close()
         self._socket.close()
+        for _ in range(_STEPS_TO_ACCEPT):
+            await asyncio.sleep(0)
 
     def _refuse(self, seconds: float | None) -> None:
         if self._listener:

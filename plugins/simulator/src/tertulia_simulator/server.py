@@ -110,7 +110,7 @@ class Simulator:
     async def __aexit__(self, *_error: object) -> None:
         if self._runner and self._port:
             self._is_stopping = True
-            self._port.close()
+            await self._port.close()
             for delivery in self._deliveries:
                 delivery.stop()
             await self._runner.cleanup()

@@ -213,8 +213,8 @@ class Guard:
 
     def _refuse(self, queued_seconds: float, retry_after: float | None = None) -> QueueFullError:
         return QueueFullError(
-            f"no place became free within {self._longest_wait():g} s: {self.in_flight} calls of this client "
-            f"are under way, and {self.queued} wait",
+            f"no place became free within {self._longest_wait():g} s; of this client's calls "
+            f"{self.in_flight} are under way, and {self.queued} more wait",
             queued_seconds=queued_seconds,
             retry_after=retry_after,
             next_step="try again later, or raise max_wait or the limits of the provider",

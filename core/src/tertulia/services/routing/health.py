@@ -172,14 +172,17 @@ class Health:
         """
         Learn from calls of earlier processes, so that a new one does not ask a dead provider again.
 
-        Only of the last 10 minutes; what a key, a quota or a name was refused for may have been mended since.
+        Only of the last 10 minutes, and of targets that this client has not asked itself. What a key, a quota
+        or a name was refused for may have been mended since.
 
         Args:
             attempts: As the ledger has them, the oldest first.
         """
+        asked = {target for target, _ in self._records}
         try:
             for attempt in attempts:
-                self._replay(attempt)
+                if Target(attempt.provider, attempt.model) not in asked:
+                    self._replay(attempt)
         finally:
             self._replayed_at = None
 

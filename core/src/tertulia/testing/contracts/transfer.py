@@ -297,7 +297,14 @@ def make_tree(clock: StandingClock, number: int = 0) -> ConversationTree:
     """Two branches that part after an answer, three attempts, tags and metadata: all of other times."""
     clock.advance(number + 1)
     record = make_record(clock, "From elsewhere")
-    question = Message(Role.USER, (Text("question"),), id=clock.new_id(), depth=0, created_at=clock.now())
+    question = Message(
+        Role.USER,
+        (Text("question"),),
+        id=clock.new_id(),
+        depth=0,
+        created_at=clock.now(),
+        client_id="its name",
+    )
     answer = Message(
         Role.ASSISTANT,
         (Text("answer"),),
@@ -314,7 +321,9 @@ def make_tree(clock: StandingClock, number: int = 0) -> ConversationTree:
         latency_seconds=1.5,
         created_at=clock.now() + timedelta(seconds=2),
     )
-    again = attrs.evolve(question, id=clock.new_id(), parent_id=answer.id, depth=2, parts=(Text("again"),))
+    again = attrs.evolve(
+        question, id=clock.new_id(), parent_id=answer.id, depth=2, parts=(Text("again"),), client_id=None
+    )
     other = attrs.evolve(
         answer,
         id=clock.new_id(),
@@ -357,6 +366,7 @@ def _make_attempts(
         latency_seconds=0.5,
         cost=Cost(Money(0), CostSource.NOT_CHARGED),
         branch=MAIN,
+        queued_seconds=0.75,
     )
     succeeded = attrs.evolve(
         failed,
@@ -372,6 +382,7 @@ def _make_attempts(
         cost=attrs.evolve(CENT, computed=Money.from_usd(Decimal("0.02"))),
         request_id="request",
         raw_usage='{"total":15}',
+        queued_seconds=None,
     )
     title = attrs.evolve(
         succeeded,

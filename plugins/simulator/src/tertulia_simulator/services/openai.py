@@ -186,7 +186,7 @@ def limit_rate(request: RecordedRequest, fault: Fault) -> Answer:
         code="rate_limit_exceeded",
         headers={
             "x-ratelimit-remaining-requests": "0",
-            **(own if fault.hint is None else fault.headers),
+            **(own if fault.hint is None else {"x-ratelimit-reset-requests": "", **fault.headers}),
         },
     )
 

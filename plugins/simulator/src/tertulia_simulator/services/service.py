@@ -25,7 +25,8 @@ class Answer:
     """
     What goes back to the client: a JSON ``body``, or the ``chunks`` of a stream.
 
-    A body of text or of bytes goes as it is.
+    A body of text or of bytes goes as it is. A header without a value is not sent, whoever sends it
+    otherwise.
     """
 
     body: Any = None
@@ -232,7 +233,8 @@ class Service(ABC):
     def _finish(self, request: RecordedRequest, answer: Answer) -> Answer:
         if answer.status >= 400:
             answer = self.wrap_error(request, answer)
-        return replace(answer, headers={**self.render_headers(request), **answer.headers})
+        headers = {**self.render_headers(request), **answer.headers}
+        return replace(answer, headers={name: value for name, value in headers.items() if value})
 
 
 def refuse_as(refusal: Answer, _request: RecordedRequest, _fault: Fault) -> Answer:
