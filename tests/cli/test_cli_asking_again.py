@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,6 +270,25 @@ def test_a_retry_is_one_line(tertulia_command, simulated: Simulator):
     assert (0, "Hello John.\n") == ended[:2]
     assert told.startswith(f"retry: {GEMINI} failed (overloaded); asking it again in 0.")
     assert last == f"{GEMINI}, $0.000039, after 1 failed call"
+
+
+def test_what_failed_in_every_try_is_said_once(
+    tertulia_command, simulated: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """
+    When all targets failed the line has each of them, and how often.
+    """
+    (tmp_path / "config.toml").write_text("[routing]\nmax_retries = 1\n")
+    monkeypatch.setenv("TERTULIA_CONFIG", str(tmp_path / "config.toml"))
+    simulated.fail("gemini", "overloaded", times=None)
+    simulated.fail("xai", "quota")
+
+    ended = tertulia_command("ask", "-p", "xai", "-f", "gemini", "Hello.")
+
+    error = ended.err.splitlines()[-1]
+    assert (1, 1) == (ended.code, error.count("provider 'xai': "))
+    assert error.count("provider 'gemini': ") == 1
+    assert " (2 times); " in error
 
 
 def test_a_refused_key_is_shown_beside_the_answer(tertulia_command, simulated: Simulator):

@@ -212,13 +212,13 @@ def test_a_fallback_is_one_line(chat, simulated: Simulator):
     """
     Who failed and who is asked is said while it happens.
     """
-    simulated.fail("gemini", "overloaded")
+    simulated.fail("gemini", "quota")
 
     ended = chat("My name is John.", options=("--fallback", "xai,openai"))
 
     assert ended.out == "Hello John.\n"
     assert ended.err.splitlines()[:2] == [
-        f"fallback: {GEMINI} failed (overloaded); asking xai/grok-4.7",
+        f"fallback: {GEMINI} failed (quota exhausted); asking xai/grok-4.7",
         "xai/grok-4.7, $0.000034, after 1 failed call",
     ]
 
@@ -227,7 +227,7 @@ def test_every_failed_target_is_named(chat, simulated: Simulator):
     """
     When all of them fail the line says how each did.
     """
-    simulated.fail("gemini", "overloaded")
+    simulated.fail("gemini", "quota")
     simulated.fail("xai", "auth")
 
     ended = chat("Hello.", options=("--fallback", "xai"))

@@ -202,6 +202,19 @@ def test_in_a_chat(tertulia_command, simulated: Simulator, database: str):
     assert "on branch compare-xai, where xai/grok-4.3 answers\n" in ended.err
 
 
+def test_a_failure_in_a_chat_is_told_by_its_exit_code(tertulia_command, simulated: Simulator):
+    """
+    As where one of its lines is not answered; the other answers are shown.
+    """
+    simulated.fail("openai", "quota")
+
+    ended = tertulia_command("chat", piped=b"/compare openai xai : My name is John.")
+
+    assert 1 == ended.code
+    assert ended.out.startswith(f"{XAI}\n   Hello John.\n\n")
+    assert f"error: {OPENAI}: provider 'openai': " in ended.err
+
+
 def test_answers_cannot_operate_the_terminal(at_terminal, simulated: Simulator):
     """
     They are shown harmlessly at a terminal.

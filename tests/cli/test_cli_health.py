@@ -146,13 +146,15 @@ def test_a_new_process_knows_what_failed_before(tertulia_command, configured: Si
         tertulia_command("ask", "-p", "xai", "--max-output-tokens", "10", "Hello.")
 
     ended = tertulia_command("providers")
-    [xai] = [each for each in json.loads(tertulia_command("providers", "--json").out) if each["targets"]]
+    everybody = json.loads(tertulia_command("providers", "--json").out)
 
     assert 0 == ended.code
     [row] = [line for line in ended.out.splitlines() if line.startswith("xai/")]
     assert re.match(
         r"xai/grok-4\.7  passed over for \d+ s after 5 failures  -  +8 at once  \S+ \S+ \(overloaded\)", row
     )
+    [xai] = [each for each in everybody if each["targets"]]
+    assert {"gemini", "openai", "xai"} == {each["provider"] for each in everybody}
     assert ("xai", "open", "overloaded", 8) == (
         xai["provider"],
         xai["targets"][0]["state"],
@@ -175,6 +177,17 @@ def test_the_doctor_says_the_same_in_a_line(tertulia_command, configured: Simula
     assert "xai" in [
         each["provider"] for each in json.loads(tertulia_command("doctor", "--json").out)["health"]
     ]
+
+
+def test_limits_are_shown_before_anybody_was_asked(tertulia_command, configured: Simulator):
+    """
+    Every configured provider has a row.
+    """
+    rows = [re.split(" {2,}", line) for line in tertulia_command("providers").out.splitlines()[1:]]
+
+    assert {("gemini", "none"), ("openai", "none"), ("xai", "8 at once")} == {
+        (row[0], row[3]) for row in rows
+    }
 
 
 def test_nothing_is_made_to_look_at(tertulia_command, tmp_path: Path):

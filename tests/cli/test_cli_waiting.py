@@ -53,11 +53,12 @@ def show(written: str) -> str:
 
 @pytest.fixture
 def sit_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
-    """Make standard output and standard error one terminal, as they are for somebody who types."""
+    """Make the three standard streams one terminal, as they are for somebody who types."""
 
     def sit_down() -> Terminal:
         terminal = Terminal()
         monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setattr(sys, "stdin", terminal)
         monkeypatch.setattr(sys, "stdout", terminal)
         monkeypatch.setattr(sys, "stderr", terminal)
         return terminal
@@ -239,7 +240,7 @@ def test_names_and_errors_cannot_operate_the_terminal(sit_down: Callable[[], Ter
     The name of a model is shown, not obeyed, and has no line of its own.
     """
     terminal = sit_down()
-    Screen(terminal).show(tertulia.Queued(Target("xai", "a\x1b[2J\nb\x9bc\u202e"), 0))
+    Screen(terminal).show(tertulia.Queued(Target("xai", "a\x1b[2J\n\tb\x9bc\u202e"), 0))
 
     assert terminal.seen == "queue: waiting for xai/a␛[2J b\\x9bc\\u202e"
     STATUS.clear()

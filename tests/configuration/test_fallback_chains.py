@@ -17,7 +17,7 @@ from tertulia.testing import ScriptedProvider, StandingClock
 
 
 async def test_a_chain_from_a_file_answers_from_the_third(tmp_path, simulator, database):
-    """When openai falls back on gemini and gemini on xai, and both fail, xai answers."""
+    """When openai falls back on gemini and gemini on xai, and both fail at their only call, xai answers."""
     tables = simulator.providers()
     lines = [
         f"[providers.{name}]\napi_key = '{table['api_key']}'\nbase_url = '{table['base_url']}'\n{fallback}"
@@ -25,7 +25,7 @@ async def test_a_chain_from_a_file_answers_from_the_third(tmp_path, simulator, d
             tables.items(), ['fallback = "gemini"\n', 'fallback = ["xai"]\n', ""], strict=True
         )
     ]
-    (tmp_path / "chain.toml").write_text("".join(lines))
+    (tmp_path / "chain.toml").write_text("".join(["[routing]\nmax_retries = 0\n", *lines]))
     simulator.fail("openai", "overloaded")
     simulator.fail("gemini", "overloaded")
 

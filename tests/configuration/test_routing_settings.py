@@ -6,7 +6,7 @@ import pytest
 from configuration_cases import KEY, configure, origins, printed
 
 import tertulia
-from tertulia import Budget, ConfigurationError, ErrorKind, Limits, OnInterrupt, Routing, Strategy
+from tertulia import Budget, ConfigurationError, ErrorKind, Limits, Money, OnInterrupt, Routing, Strategy
 
 FILE = """
 [routing]
@@ -116,9 +116,9 @@ def test_budgets_of_an_argument_are_all_there_are(user_file):
     """Values and tables may be mixed, and an empty list is no budget at all."""
     user_file.write_text(FILE)
 
-    budgets = [Budget("2"), {"limit": "3", "period": "month"}]
+    budgets = [Budget("2"), {"limit": "3", "period": "month"}, {"limit": Money.from_usd(4)}]
 
-    assert (Budget("2"), Budget("3", period="month")) == configure(budgets=budgets).budgets
+    assert (Budget("2"), Budget("3", period="month"), Budget("4")) == configure(budgets=budgets).budgets
     assert () == configure(budgets=[]).budgets
 
 

@@ -243,7 +243,12 @@ async def test_the_conversation_goes_on_from_any_answer(client, one, two):
     ("targets", "error"),
     [
         (["one", "three"], UnknownProviderError),
+        (["one", "three/model"], UnknownProviderError),
+        (["one", "/model"], UnknownProviderError),
         (["one", "far"], DriverNotInstalledError),
+        (["one", "far/model"], DriverNotInstalledError),
+        (5, ConfigurationError),
+        ({"one": 1}, ConfigurationError),
         ([], ConfigurationError),
         (["one", None], ConfigurationError),
     ],
@@ -449,9 +454,9 @@ async def test_each_target_calls_tools_on_its_own_branch(client, one, two):
     assert ["Lisbon or Porto?", "Lisbon."] == await texts(trip, "compare-two")
 
 
-async def test_three_services_are_compared(simulator, database):
+async def test_three_services_are_compared(open_client, simulator, database):
     """Through the drivers: each service is asked once, behind the same history."""
-    async with tertulia.open(store=database, providers=simulator.providers(), environ={}) as client:
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as client:
         trip = await client.start(provider="openai")
         await trip.send("My name is John.")
         comparison = await trip.compare("What is my name?", ["openai", "gemini", "xai"])
@@ -462,13 +467,43 @@ async def test_three_services_are_compared(simulator, database):
         assert ["My name is John.", "Hello John.", "What is my name?"] == simulator.sent_to(name).texts
 
 
-async def test_a_service_that_refuses_harms_no_other(simulator, database):
+async def test_a_service_that_refuses_harms_no_other(open_client, simulator, database):
     """Its failure is its own answer, and what the others said is stored."""
     simulator.fail("gemini", "auth")
-    async with tertulia.open(store=database, providers=simulator.providers(), environ={}) as client:
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as client:
         trip = await client.start(provider="openai")
         comparison = await trip.compare("My name is John.", ["openai", "gemini", "xai"])
 
     first, failed, last = comparison.answers
     assert (None, None, AuthenticationError) == (failed.reply, failed.branch, type(failed.error))
     assert ["Hello John."] * 2 == [first.reply.text, last.reply.text]
+
+
+async def test_services_are_shown_side_by_side(open_client, simulator, database):
+    """Each piece says whose it is, and the last event of each target is its answer."""
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as client:
+        trip = await client.start(provider="openai")
+        shown, last = ["", ""], [None, None]
+        async with trip.compare("My name is John.", ["gemini", "xai/grok-4.3"]) as stream:
+            async for each in stream:
+                last[each.index] = each.event
+                if isinstance(each.event, TextDelta):
+                    shown[each.index] += each.event.text
+        assert tuple(last) == stream.comparison.answers
+
+    assert ["Hello John."] * 2 == shown
+    assert ["gemini", "xai"] == [answer.target.provider for answer in last]
+
+
+async def test_the_branch_of_a_refused_answer_can_be_had_again(open_client, simulator, database):
+    """The name of a branch that was taken away is free for the next comparison."""
+    simulator.fail("gemini", "auth")
+    async with open_client(store=database, providers=simulator.providers(), environ={}) as client:
+        trip = await client.start(provider="openai")
+        refused = await trip.compare("My name is John.", ["openai", "gemini"])
+        again = await trip.compare("What is my name?", ["openai", "gemini", "gemini"])
+
+    assert [None, "compare-gemini", "compare-gemini-2"] == [
+        refused.answers[1].branch,
+        *sorted(answer.branch for answer in again.answers[1:]),
+    ]

@@ -726,7 +726,7 @@ async def test_a_lease_is_renewed_while_an_answer_comes(client, database, monkey
 
 
 async def test_no_target_is_asked_after_the_deadline(client, one, two):
-    """When the time for the whole send is over, a failure is final."""
+    """When the time for the whole send is over, a failure is final. A stream leaves nobody a part of it."""
 
     class Late(ScriptedProvider):
         async def send_message(self, request):
@@ -741,7 +741,7 @@ async def test_no_target_is_asked_after_the_deadline(client, one, two):
     conversation = await client.start(provider="late")
 
     with pytest.raises(OverloadedError):
-        await conversation.send("Hello", fallback=["two"], timeouts=tertulia.Timeouts(total=0.02))
+        await conversation.stream("Hello", fallback=["two"], timeouts=tertulia.Timeouts(total=0.4))
 
     assert [] == two.requests
 

@@ -288,6 +288,18 @@ async def test_a_soft_budget_warns_and_lets_pass(purse: Purse, observer: Observe
     assert 2 == len(observer.told)
 
 
+async def test_what_may_be_exceeded_and_what_is_spent_are_told_apart(
+    purse: Purse, observer: Observer
+) -> None:
+    """A soft budget that a call might exceed, and did not, is told of again when all of it is spent."""
+    purse = purse.with_budgets(Budget("1", is_hard=False, warn_at=(1.0,)))
+
+    await purse.spend("0.1", highest="2")
+    await purse.spend("0.9", highest="0.9")
+
+    assert [(TRIP, 1.0, "$0", "$2"), (TRIP, 1.0, "$1", "$0")] == observer.told
+
+
 async def test_observers_are_told_once_of_each_share(purse: Purse, observer: Observer) -> None:
     """As soon as so much is spent, in each period; what is only set aside is not spent."""
     purse = purse.with_budgets(Budget("10", period="day", warn_at=(0.5, 0.8)))
@@ -333,6 +345,15 @@ async def test_a_send_has_a_budget_of_its_own(purse: Purse) -> None:
     assert (None, None, "$0.02") == (error.budget, error.account, str(error.limit))
     await spending.reserve(second, TWO, dollars("0.005"))
     await purse.begin(limit="0.02").reserve(purse.clock.new_id(), TWO, dollars("0.02"))
+
+
+async def test_two_calls_of_a_send_at_once_share_its_budget(purse: Purse) -> None:
+    """What is set aside for the one is not there for the other."""
+    spending = purse.begin(limit="1")
+    await spending.reserve(purse.clock.new_id(), ONE, dollars("0.6"))
+
+    with pytest.raises(BudgetExceededError, match=r"\$0\.6 of \$1 are spent or set aside"):
+        await spending.reserve(purse.clock.new_id(), TWO, dollars("0.5"))
 
 
 async def test_a_send_counts_an_unknown_cost_as_the_highest(purse: Purse) -> None:

@@ -36,6 +36,7 @@ async def test_a_switch_names_a_model(open_client, client, simulator, database):
     """A switch may name a model, and is stored: a client opened later goes on with it."""
     conversation = await client.start(provider="openai")
     await conversation.switch("xai", "grok-4.3")
+    assert [] == simulator.requests
     async with open_client(store=database, providers=simulator.providers(), environ={}) as later:
         again = await later.get(conversation.id)
         assert ("xai", "grok-4.3") == (again.provider, again.model)

@@ -24,8 +24,10 @@ PAGES = {name: (REFERENCE / f"{name}.md").read_text("utf-8") for name in ("api",
 OBJECTS = {
     "call": tertulia.ToolCall,
     "client": tertulia.Client,
+    "comparison": tertulia.ComparisonStream,
     "conversation": tertulia.Conversation,
     "price": tertulia.Price,
+    "routing": tertulia.Routing,
     "stream": tertulia.ReplyStream,
 }
 SIGNATURE = re.compile(r"(?P<await>await )?(?P<path>[\w.]+)\((?P<arguments>.*)\)(?: -> (?P<answer>.+))?")

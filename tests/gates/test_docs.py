@@ -11,7 +11,7 @@ import pytest
 from tertulia import errors
 from tertulia.contracts.hookspecs import HookSpecifications
 from tertulia.errors import ErrorKind
-from tertulia.services.routing.policy import POLICIES, FallBack
+from tertulia.services.routing.policy import POLICIES, Breaking, FallBack, Retry
 
 ROOT = Path(__file__).parents[2]
 HOOKS = (ROOT / "docs/reference/hooks.md").read_text("utf-8")
@@ -38,6 +38,22 @@ def test_each_hook_has_a_heading_with_its_arguments(name):
     assert f"## `{name}({', '.join(arguments)})`\n" in HOOKS
 
 
+RETRY = {Retry.YES: "up to twice", Retry.ONCE: "once", Retry.NO: "no"}
+FALL_BACK = {
+    FallBack.YES: "yes",
+    FallBack.NO: "no",
+    FallBack.LARGER_WINDOW: "with a larger window only",
+    FallBack.ON_DEMAND: "if asked for",
+}
+BREAKING = {
+    Breaking.NO: "nothing",
+    Breaking.FAILURE: "it counts",
+    Breaking.AT_ONCE: "passed over",
+    Breaking.UNTIL_RESET: "passed over until the reset",
+    Breaking.COOLDOWN: "left alone as long as it says",
+}
+
+
 def test_no_other_hook_is_documented():
     """The page of the hooks shows no hook that does not exist."""
     assert NAMES == re.findall(r"^## `(\w+)\(", HOOKS, re.MULTILINE)
@@ -45,20 +61,19 @@ def test_no_other_hook_is_documented():
 
 def test_the_table_of_kinds_is_the_table_of_the_code():
     """The page of the errors lists every kind, with the same decision about another target."""
-    words = {
-        FallBack.YES: "yes",
-        FallBack.NO: "no",
-        FallBack.LARGER_WINDOW: "with a larger window only",
+    expected = {
+        kind.value: (RETRY[policy.retry], FALL_BACK[policy.fall_back], BREAKING[policy.breaker])
+        for kind, policy in POLICIES.items()
     }
-    listed = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+\|$", ERRORS, re.MULTILINE))
-    expected = {kind.value: words[FALL_BACK[kind]] for kind in ErrorKind}
+    found = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| [^|]+\|$", ERRORS, re.MULTILINE)
 
-    assert {**expected, "too_large": "for a response only"} == listed
+    assert expected == {kind: tuple(words) for kind, *words in found}
+    assert {kind.value for kind in ErrorKind} == expected.keys()
 
 
 def test_the_classes_in_the_table_have_their_kind():
     """Each class stands in the row of its own kind."""
-    for kind, names in re.findall(r"^\| `(\w+)` \| [^|]+ \| (`[^|]+) \|$", ERRORS, re.MULTILINE):
+    for kind, names in re.findall(r"^\| `(\w+)` \|(?: [^|]+ \|){3} (`[^|]+) \|$", ERRORS, re.MULTILINE):
         assert {kind} == {str(getattr(errors, name).kind) for name in re.findall(r"`(\w+)`", names)}
 
 

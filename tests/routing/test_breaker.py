@@ -20,13 +20,17 @@ def play(events: str) -> tuple[Breaker, StandingClock]:
 
     ``f`` is a call that fails, ``s`` one that is answered, ``a`` one that is cancelled, ``!`` one that would
     fail always, ``q60`` the same for 60 s, ``c20`` one that is turned away for 20 s, ``b`` one that goes on;
-    ``-f`` is the end of one that began before all of it; ``+30`` lets 30 s pass.
+    ``k`` claims the place of the next one; ``-f`` is the end of one that began before all of it; ``+30`` lets
+    30 s pass.
     """
     clock = StandingClock()
     breaker = Breaker(clock.monotonic)
     for event in events.split():
         if event[0] == "+":
             clock.advance(float(event[1:]))
+            continue
+        if event == "k":
+            breaker.claim()
             continue
         if event[0] != "-":
             breaker.begin()
@@ -70,6 +74,13 @@ def end(breaker: Breaker, event: str) -> None:
         pytest.param("f f f f f +30", HALF_OPEN, None, 5, id="then half open"),
         pytest.param("f f f f f +30 b", HALF_OPEN, 0, 5, id="for one call at a time"),
         pytest.param("f f f f f +30 a", HALF_OPEN, None, 5, id="a cancelled probe lets the next one try"),
+        pytest.param("f f f f f +30 k", HALF_OPEN, 0, 5, id="a claim keeps the place of the probe"),
+        pytest.param("f f f f f +30 k +4 b", HALF_OPEN, 0, 5, id="until that begins"),
+        pytest.param("f f f f f +30 k a", HALF_OPEN, None, 5, id="and ends"),
+        pytest.param("f f f f f +30 k +5", HALF_OPEN, None, 5, id="or does not begin for 5 seconds"),
+        pytest.param("f f f f f +29 k", OPEN, 1, 5, id="who is asked although it is open may claim, too"),
+        pytest.param("f f f f f +29 k +1", HALF_OPEN, 0, 5, id="and is the probe"),
+        pytest.param("k", CLOSED, None, 0, id="closed, there is nothing to claim"),
         pytest.param("f f f f f +30 s", HALF_OPEN, None, 0, id="one answer is not enough"),
         pytest.param("f f f f f +30 s s", CLOSED, None, 0, id="two are"),
         pytest.param("f f f f f +30 s s f f f f", CLOSED, None, 4, id="and the past is forgotten"),
@@ -146,6 +157,12 @@ class AnyStory(RuleBasedStateMachine):
         """Somebody is asked, whether it may be or not; when it is not closed, nobody else may be then."""
         self.breaker.begin()
         self.under_way += 1
+        assert self.breaker.state is CLOSED or not self.breaker.may_pass()
+
+    @rule()
+    def somebody_is_about_to_begin(self) -> None:
+        """Its place is kept, unless there is no need to."""
+        self.breaker.claim()
         assert self.breaker.state is CLOSED or not self.breaker.may_pass()
 
     @precondition(lambda self: self.under_way)

@@ -202,6 +202,23 @@ def test_a_call_that_is_cancelled_gives_its_probe_back(house):
     assert house.health.may_ask(SMALL)
 
 
+def test_who_is_chosen_keeps_others_from_being_the_probe(house):
+    """
+    From the choice of a target to the end of its call, nobody else may ask it.
+    """
+    house.ask(SMALL, *[failure()] * 5)
+    house.clock.advance(30)
+    may_ask = [house.health.may_ask(SMALL)]
+    house.health.claim(SMALL)
+    may_ask.append(house.health.may_ask(SMALL))
+    house.health.begin(SMALL)
+    may_ask.append(house.health.may_ask(SMALL))
+    house.health.succeed(SMALL, 1.0)
+    may_ask.append(house.health.may_ask(SMALL))
+
+    assert [True, False, False, True] == may_ask
+
+
 def test_a_new_key_is_another_target(house):
     """
     What a wrong key did is not held against the right one, and is remembered should it return.

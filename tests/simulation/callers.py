@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,8 @@ class Caller:
                 raise
         finally:
             told.ended = told.ended or asyncio.get_running_loop().time()
+            if told.left == "drop" and told.interrupted is not None:
+                gc.collect(1)  # a cycle of traceback and frame held on to the stream
 
     async def _interruptibly(self, told: Told, act: Callable[[], Awaitable[None]]) -> None:
         chance = self.chance

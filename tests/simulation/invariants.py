@@ -20,6 +20,7 @@ from tertulia import (
     Role,
     TertuliaError,
 )
+from tertulia.domain.budget import BudgetPeriod, BudgetScope
 from tertulia.domain.conversation import AttemptPurpose
 from tertulia.domain.notice import BreakerChanged
 
@@ -28,7 +29,7 @@ from .fickle import Call
 from .world import Records, World
 
 SLACK = 0.5
-STUBBORN = {"clings", "lingers", "hangs"}
+STUBBORN = {"clings", "lingers"}
 """Fates of calls that may go on after the send has given them up."""
 
 
@@ -187,10 +188,12 @@ def _costs_add_up(world: World, records: Records) -> Iterator[str]:
         known = [attempt.cost.money.pico for attempt in book.attempts if attempt.cost is not None]
         total = CostTotal(Money(sum(known)), len(book.attempts) - len(known))
         everything += total
-        # A record counts what is settled; what a store failed to settle is settled by who writes next.
-        left = CostTotal(unknown_count=sum(each.lease_until is not None for each in book.attempts))
+        # A record counts what is settled; what the store failed to settle is settled by who writes next.
+        left = sum(attempt.lease_until is not None for attempt in book.attempts)
+        known_to_record, unknown = book.record.cost.money, book.record.cost.unknown_count
+        if known_to_record != total.money or not 0 <= total.unknown_count - unknown <= left:
+            yield f"the record says {book.record.cost} of {total}"
         sums = {
-            "the record": book.record.cost + left,
             "the report": book.cost.total,
             "by provider": sum(book.cost.by_provider.values(), CostTotal()),
             "by model": sum(book.cost.by_model.values(), CostTotal()),
@@ -252,6 +255,18 @@ def _budgets_hold(world: World, records: Records) -> Iterator[str]:
             yield f"{state.reserved} is still set aside: {state.budget}"
 
 
+def _budgets_know_of_every_cost(world: World, records: Records) -> Iterator[str]:
+    if world.store.failed or world.clock_jumps or world.has_titles:
+        return
+    for state in world.spent:
+        if (state.budget.scope, state.budget.period) == (BudgetScope.OWNER, BudgetPeriod.ALL):
+            costs = [attempt.cost for book in records.books for attempt in book.attempts]
+            known = sum(cost.money.pico for cost in costs if cost is not None)
+            is_exact = None not in costs
+            if state.spent.pico < known or (is_exact and state.spent.pico != known):
+                yield f"a budget says {state.spent} of {CostTotal.of(costs)}: {state.budget}"
+
+
 def _breakers_go_round(world: World, records: Records) -> Iterator[str]:
     states: dict[Any, str] = {}
     for notice in world.observer.notices:
@@ -286,5 +301,6 @@ CHECKS: Sequence[Check] = (
     _limits_hold,
     _a_minute_holds_no_more_than_it_may,
     _budgets_hold,
+    _budgets_know_of_every_cost,
     _breakers_go_round,
 )

@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         end: The time after which something has gone wrong.
     """
 
-    def __init__(self, end: float = 1e6) -> None:
+    def __init__(self, end: float = 1e5) -> None:
         selector = _Jumping()
         selector.loop = self
         self._now = 1000.0

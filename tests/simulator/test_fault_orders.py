@@ -106,10 +106,35 @@ async def test_what_is_refused_anyway_is_not_spoiled(caller, simulator):
     """
     A fault in the answer needs a good answer.
     """
-    simulator.fail("openai", "length")
+    simulator.fail("openai", "null_members")
     status, body = await caller.post("/openai/v1/responses", {"model": "gpt-6.1-terra"})
 
     assert (400, ["error"]) == (status, list(body))
+
+
+async def test_lines_end_as_no_vendor_ends_them(caller, simulator, dialect):
+    """
+    A byte order mark, CRLF everywhere, and no space after a colon.
+    """
+    simulator.fail(dialect.service, "line_ends")
+    _, _, body = await caller.call("POST", dialect.stream_path, dialect.render_stream(COUNT))
+
+    assert body.startswith(("\ufeffdata:{", "\ufeffevent:r"))
+    assert body.count("\n") == body.count("\r\n") > 0
+    assert "data: " not in body
+
+
+async def test_a_hint_is_the_only_one(caller, simulator):
+    """
+    What OpenAI says with every answer about its limits is no second hint.
+    """
+    simulator.fail("openai", "rate_limit", hint="none")
+    dialect = DIALECTS["openai"]
+    status, headers, body = await caller.call("POST", dialect.path, dialect.render(COUNT))
+
+    assert 429 == status
+    assert not {"retry-after", "retry-after-ms", "x-ratelimit-reset-requests"} & {*map(str.lower, headers)}
+    assert "try again" not in body
 
 
 async def test_refused_is_refused_until_it_is_healed(simulator):

@@ -29,7 +29,7 @@ from tertulia_xai import XAIProvider
 
 from .fault_table import BUSY, CASES, COUNTED, HINTS, Case, Outcome
 
-SHORT = Timeouts(connect=0.2, first_content=0.2, idle=0.2, total=0.6)
+SHORT = Timeouts(connect=0.3, first_content=0.3, idle=0.3, total=0.8)
 LONG = Timeouts(connect=10, first_content=20, idle=20, total=40)
 GRACE = 0.5
 """The seconds after which a hang must have ended, beyond its deadline."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tertulia import Account, BudgetExceededError, Money
+from tertulia import Account, BudgetExceededError, Money, Store
 from tertulia.builtin.sql import budgets, ledger
 from tertulia.builtin.sql.database import LARGEST, _prepare
 from tertulia.builtin.sql.store import SQLStore
 from tertulia.domain.budget import AccountState, Reservation
-from tertulia.testing import StandingClock
+from tertulia.testing import MemoryStore, StandingClock
 from tertulia.testing.contracts.budgets import DAY, EVER, Purse
 from tertulia.testing.contracts.talk import OWNER, Talk
 from torture import TORTURED
@@ -121,6 +125,57 @@ async def test_a_dead_call_is_taken_for_spent_once(purse: Purse) -> None:
     assert [(63, 0), (60, 0)] == [await purse.read(DAY), await purse.read(EVER)]
     await purse.reserve(1, (EVER, 61))
     assert (60, 1) == await purse.read(EVER)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("reserve"), st.integers(0, 60), st.integers(1, 7)),
+        st.tuples(st.just("settle"), st.none() | st.integers(0, 90), st.integers(0, 9)),
+        st.tuples(st.just("renew"), st.just(0), st.integers(0, 9)),
+        st.tuples(st.just("wait"), st.integers(1, 20), st.just(0)),
+    ),
+    max_size=25,
+)
+ACCOUNTS = ((DAY, 100), (EVER, None), (Account("provider/two", "2026-11"), 150))
+
+
+@given(STEPS)
+@settings(max_examples=500 if TORTURED else 25, deadline=None)
+def test_whatever_happens_the_accounts_are_those_of_the_dictionaries(
+    steps: list[tuple[str, Any, int]],
+) -> None:
+    """Calls that end, live on, die and come back, in one account or several: both stores say the same."""
+    told = [
+        asyncio.run(play(make, steps)) for make in (MemoryStore, lambda clock: SQLStore("memory:", clock))
+    ]
+
+    assert told[0] == told[1]
+
+
+async def play(make: Callable[[StandingClock], Store], steps: list[tuple[str, Any, int]]) -> list[object]:
+    """Take steps, and tell what came of each and what the accounts hold after it."""
+    clock, told = StandingClock(), list[object]()
+    store = make(clock)
+    await store.open()
+    purse, calls = Purse(store, clock), list[UUID]()
+    for kind, value, number in steps:
+        call = calls[number % len(calls)] if calls else clock.new_id()
+        if kind == "reserve":
+            chosen = [each for place, each in enumerate(ACCOUNTS) if number >> place & 1]
+            try:
+                calls.append(await purse.reserve(value, *chosen))
+            except BudgetExceededError as error:
+                told.append((str(error), error.account))
+        elif kind == "settle":
+            states = await purse.settle(call, value)
+            told.append(sorted((each.account.scope, each.spent, each.reserved) for each in states))
+        elif kind == "renew":
+            await store.renew_reservation(OWNER, call, clock.now() + timedelta(seconds=15))
+        else:
+            clock.advance(value)
+        told.append([await purse.read(account) for account, _ in ACCOUNTS])
+    await store.aclose()
+    return told
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)

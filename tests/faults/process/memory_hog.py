@@ -9,14 +9,16 @@ import time
 from pathlib import Path
 
 from process_cases import open_at
-from providers.driver_cases import DRIVERS
 
 import tertulia
+from providers.driver_cases import DRIVERS
 from tertulia import Timeouts
 
 
-def peak() -> int:
+def peak(*, afresh: bool = False) -> int:
     """The most this process has had in memory, in kB; what getrusage says begins with its parent's."""
+    if afresh:
+        Path("/proc/self/clear_refs").write_text("5")  # the most is what it has now
     status = Path("/proc/self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
@@ -26,8 +28,7 @@ async def main(dialect: str, urls: list[str], store: str) -> None:
     async with open_at(urls[0], store, DRIVERS[dialect]) as client:
         await (await client.start(provider="mine")).send("Hello")  # so that all is loaded
     for url in urls[1:]:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
-        before, began = peak(), time.monotonic()
+        before, began = peak(afresh=True), time.monotonic()
         async with open_at(url, store, DRIVERS[dialect]) as client:
             trip = await client.start(provider="mine")
             error: tertulia.TertuliaError | None = None

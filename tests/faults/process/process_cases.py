@@ -6,15 +6,14 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import tertulia
 from providers.driver_cases import DRIVERS, Driver
 from providers.raw_server import STREAM_END, STREAM_HEAD, Act, Ping, RawServer, Step, chunk, render_events
-
-import tertulia
 from tertulia import AttemptOutcome, Limits, MessageStatus
 
 OPENAI = DRIVERS["openai"]
@@ -49,6 +48,13 @@ def hang(driver: Driver = OPENAI) -> list[Step]:
     return [*begin(driver), Act.HANG]
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so that no event tells of."""
+    async with asyncio.timeout(6 * SOON):
+        while not is_so():  # noqa: ASYNC110  # it is so in another thread, or in the middle of a server
+            await asyncio.sleep(0)
+
+
 async def outcomes(conversation: tertulia.Conversation) -> list[AttemptOutcome]:
     """What became of each attempt."""
     return [attempt.outcome for attempt in await conversation.attempts()]
@@ -59,14 +65,21 @@ async def history(conversation: tertulia.Conversation) -> list[tuple[str, Messag
     return [(message.text, message.status) for message in await conversation.history()]
 
 
-def say(words: str) -> list[Step]:
-    """A whole answer of the OpenAI dialect in these words."""
+def say(*pieces: str) -> list[Step]:
+    """A whole answer of the OpenAI dialect in these pieces."""
     created, delta, _, completed = OPENAI.events
-    response = completed["response"]
-    content = [{"type": "output_text", "text": words}]
-    whole = {**response, "output": [{"type": "message", "content": content}]}
-    events = [created, {**delta, "delta": words}, {**completed, "response": whole}]
+    content = [{"type": "output_text", "text": "".join(pieces)}]
+    whole = {**completed["response"], "output": [{"type": "message", "content": content}]}
+    deltas = [{**delta, "delta": piece} for piece in pieces]
+    events = [created, *deltas, {**completed, "response": whole}]
     return [STREAM_HEAD, *(chunk(render_events([event])) for event in events), STREAM_END]
+
+
+def drip(every_seconds: float) -> list[Step]:
+    """An answer that says a word again and again and never ends."""
+    created, delta, *_ = OPENAI.events
+    word = chunk(render_events([{**delta, "delta": WORD}]))
+    return [STREAM_HEAD, chunk(render_events([created])), Ping(word, every_seconds)]
 
 
 class ServerInThread(RawServer):
@@ -79,13 +92,6 @@ class ServerInThread(RawServer):
     def let(self, event: asyncio.Event) -> None:
         """Set an event that a script waits for."""
         self.loop.call_soon_threadsafe(event.set)
-
-
-def drip(every_seconds: float) -> list[Step]:
-    """An answer that says a word again and again and never ends."""
-    created, delta, *_ = OPENAI.events
-    word = chunk(render_events([{**delta, "delta": WORD}]))
-    return [STREAM_HEAD, chunk(render_events([created])), Ping(word, every_seconds)]
 
 
 @contextmanager

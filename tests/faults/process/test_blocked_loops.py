@@ -6,9 +6,9 @@ import asyncio
 import time
 
 import pytest
-from process_cases import OPENAI, begin, go_on, open_at, served
-from providers.raw_server import STREAM_HEAD, Act
+from process_cases import OPENAI, begin, go_on, open_at, served, until
 
+from providers.raw_server import Act
 from tertulia import ErrorKind, ProviderTimeoutError, StreamInterruptedError, Timeouts
 
 PATIENCE = 0.08
@@ -39,8 +39,7 @@ async def test_a_loop_blocked_by_another_task_while_a_word_arrives_is_no_stall(d
             if is_streamed:
                 await anext(stream)
             reading = asyncio.create_task(stream.read())
-            while not server.requests:
-                await asyncio.sleep(0)
+            await until(lambda: bool(server.requests))
             for _ in range(20):
                 await asyncio.sleep(0)
             server.let(gate)
@@ -73,8 +72,7 @@ async def test_a_head_that_never_comes_ends_in_time(database):
             asking = asyncio.create_task(
                 trip.send("Hello", timeouts=Timeouts(first_content=PATIENCE, total=PATIENCE))
             )
-            while not server.requests:
-                await asyncio.sleep(0)
+            await until(lambda: bool(server.requests))
             time.sleep(BLOCKED)  # noqa: ASYNC251  # the fault
 
             with pytest.raises(ProviderTimeoutError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 from process_cases import SOON, begin, hang, history, open_at, outcomes
-from providers.driver_cases import DRIVERS, Driver
-from providers.raw_server import STREAM_HEAD, Act, RawServer
 
 import tertulia
+from providers.driver_cases import DRIVERS, Driver
+from providers.raw_server import STREAM_HEAD, Act, RawServer
 from tertulia import AttemptOutcome, ErrorKind, MessageStatus, TextDelta
 
 QUESTION = ("Hello", MessageStatus.COMPLETE)
@@ -20,7 +20,7 @@ UNANSWERED = [("Hello", MessageStatus.FAILED)]
 AT_ONCE = 0.05
 
 
-@pytest.fixture(params=["openai", "openai-chat", "gemini"])
+@pytest.fixture(params=["openai", "gemini"])
 def driver(request) -> Driver:
     """Each service in turn."""
     return DRIVERS[request.param]
@@ -79,10 +79,11 @@ async def leave_by_closing(stream: tertulia.ReplyStream) -> None:
 
 
 async def leave_by_time(stream: tertulia.ReplyStream) -> None:
-    with pytest.raises(TimeoutError):
+    with suppress(TimeoutError):
         async with asyncio.timeout(None) as limit:
             async for _ in stream:
                 limit.reschedule(0)
+        raise AssertionError("the time was not over")
 
 
 async def leave_a_generator(stream: tertulia.ReplyStream) -> None:
@@ -97,10 +98,11 @@ async def leave_a_generator(stream: tertulia.ReplyStream) -> None:
 
 
 async def leave_by_an_error(stream: tertulia.ReplyStream) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with suppress(ZeroDivisionError):
         async with stream:
             async for _ in stream:
                 raise ZeroDivisionError
+        raise AssertionError("the error was swallowed")
 
 
 WAYS = [

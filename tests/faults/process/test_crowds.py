@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from process_cases import SOON, open_at, outcomes, say
-from providers.raw_server import Act, RawServer
+from process_cases import SOON, open_at, outcomes, say, until
 
 import tertulia
+from providers.raw_server import Act, RawServer
 from tertulia import AttemptOutcome, Limits, ProviderTimeoutError, Queued, Timeouts
 from torture import scale
 
@@ -34,14 +34,14 @@ async def test_a_crowd_is_served_in_order_and_a_few_at_a_time(database):
             stream = trips[number].stream(f"{number}")
             async for event in stream:
                 if isinstance(event, Queued):
-                    queued.append(f"{number}")
+                    queued.append(f"{number}")  # noqa: PERF401  # while the others still come
             return stream.reply
 
         asking = asyncio.gather(*(ask(number) for number in range(CROWD)))
         most = 0
         for number, gate in enumerate(gates):
-            await _until(lambda: len(queued) == CROWD - PLACES)
-            await _until(lambda number=number: len(server.requests) >= min(number + PLACES, CROWD))
+            await until(lambda: len(queued) == CROWD - PLACES)
+            await until(lambda number=number: len(server.requests) >= min(number + PLACES, CROWD))
             most = max(most, len(server.requests) - number)
             gate.set()
         replies = await asking
@@ -53,12 +53,6 @@ async def test_a_crowd_is_served_in_order_and_a_few_at_a_time(database):
     assert PLACES == waits.count(0.0)
     assert 0 <= min(waits)
     assert [reply.attempts[0].queued_seconds or 0.0 for reply in replies] == waits
-
-
-async def _until(is_so) -> None:
-    async with asyncio.timeout(SOON * 6):
-        while not is_so():
-            await asyncio.sleep(0)
 
 
 async def test_waiting_for_a_place_takes_nothing_of_the_time_for_the_answer(database):

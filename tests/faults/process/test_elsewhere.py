@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from process_cases import SOON, begin, history, open_at, say
-from providers.raw_server import Act, RawServer
 
 import tertulia
+from providers.raw_server import Act, RawServer
 from tertulia import MessageStatus, TertuliaError
 
 NOWHERE = "http://127.0.0.1:9"
@@ -57,7 +57,7 @@ async def test_another_threads_loop_is_refused(database):
 
 
 async def test_a_stream_is_read_on_the_loop_where_it_was_begun(database):
-    """Another thread that reads it, or closes it, is told so, and the stream goes on as if nothing had been."""
+    """Another thread that reads or closes it is told so, and the stream goes on as if nothing had been."""
     async with RawServer([*begin(), Act.HANG]) as server, open_at(server.url, database) as client:
         trip = await client.start(provider="mine")
         stream = trip.stream("Hello")
@@ -80,7 +80,7 @@ async def _call(use: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_a_client_does_not_outlive_its_loop(database):
-    """A second ``asyncio.run`` is told to open a client of its own; what it leaves open it can still close."""
+    """A second ``asyncio.run`` is told to open a client of its own; it can still close the old one."""
     client = open_at(NOWHERE, database)
 
     async def open_it() -> tertulia.Conversation:
@@ -120,7 +120,7 @@ def _fork_and_try(client: tertulia.Client, trip: tertulia.Conversation) -> list[
             os.write(writing, "\n".join(said).encode())
             os._exit(0)
     os.close(writing)
-    with open(reading, encoding="utf-8") as lines:
+    with os.fdopen(reading, encoding="utf-8") as lines:
         said = lines.read().splitlines()
     os.waitpid(child, 0)
     return said

@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 from process_cases import WORD, begin, go_on, history, open_at, run_program, say
-from providers.raw_server import RawServer
 
+from providers.raw_server import RawServer
 from tertulia import MessageStatus, StoreBusyError
 
 NOWHERE = "http://127.0.0.1:9"
@@ -19,7 +19,7 @@ OLA = ("Olá 🌍", MessageStatus.COMPLETE)
 
 
 async def test_a_disk_that_fills_up_in_the_middle_of_an_answer_takes_nothing_of_it(database, tmp_path):
-    """The answer is shown to its end and is in the error, which names the file; with room again it is saved."""
+    """It is shown to its end and is in the error, which names the file; with room again it is saved."""
     async with RawServer(say(WORD, WORD * 200)) as server:
         program = await run_program("full_disk.py", server.url, database, tmp_path)
         output, _ = await program.communicate()
@@ -52,7 +52,7 @@ async def test_a_database_locked_while_an_answer_comes_gets_it_later(database, t
         saved = await trip.save(caught.value.reply)
 
         assert (True, "Olá 🌍", "Olá 🌍") == (caught.value.retryable, caught.value.reply.text, saved.text)
-        assert "conversation.save(error.reply) stores it" in caught.value.next_step
+        assert "your message is stored, and the answer is in this error's .reply" == caught.value.kept
         assert [HELLO, OLA] == await history(trip)
         assert () == (await client._core.store.verify()).problems
         assert 1 == len(server.requests)

@@ -1,4 +1,4 @@
-"""Plugins and drivers that do what they must not: the answer is kept where there is one, and nothing hangs."""
+"""Plugins and drivers that do what they must not: an answer is kept where there is one, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], type[TertuliaError]]] = {
 
 @pytest.mark.parametrize(("deeds", "expected"), WRONG.values(), ids=WRONG)
 async def test_whatever_a_driver_does_the_error_is_ours_and_names_it(database, deeds, expected):
-    """The message is stored, the attempt is settled, words that were shown are kept, and others can answer."""
+    """The message is stored, the attempt is settled, shown words are kept, and others can answer."""
     other = ScriptedProvider("other").says("Here.")
     async with open_with(Foreign(*deeds), other, store=database) as client:
         trip = await client.start(provider="foreign")
@@ -186,7 +186,7 @@ COSTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
-async def test_what_is_no_amount_of_money_leaves_the_cost_unknown(database, cost):
+async def test_what_is_no_amount_of_money_leaves_the_cost_unknown(cost):
     """The answer is kept, with a warning; no sum has anything of it in it."""
 
     class Expensive:
@@ -194,7 +194,7 @@ async def test_what_is_no_amount_of_money_leaves_the_cost_unknown(database, cost
         def calculate_cost(self):
             return cost
 
-    async with open_with(Expensive(), ScriptedProvider("one").says("Hi."), store=database) as client:
+    async with open_with(Expensive(), ScriptedProvider("one").says("Hi.")) as client:
         reply = await client.ask("Hello", provider="one")
         (record,) = await client.list()
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 from process_cases import SOON, begin, go_on, history, open_at, outcomes, say
-from providers.raw_server import Act, RawServer
 
+from providers.raw_server import Act, RawServer
 from tertulia import AttemptOutcome, Message, MessageStatus, ProviderTimeoutError, Timeouts
 from tertulia.runtime.clock import SystemClock, make_uuid7
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from process_cases import WORD, drip, run_program, say
-from providers.raw_server import RawServer
 
+from providers.raw_server import RawServer
 from torture import scale
 
 ROUNDS, AT_ONCE = scale(3), 9

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from process_cases import SOON, begin, go_on, history, open_at, outcomes, run_program, say
-from providers.raw_server import Act, RawServer
 
+from providers.raw_server import Act, RawServer
 from tertulia import AttemptOutcome, ConversationBusyError, Message, MessageStatus, Role
 from tertulia.testing import StandingClock
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from process_cases import OPENAI, history, open_at, say
+
 from providers.driver_cases import DRIVERS
 from providers.raw_server import RawServer, answer, stream
-
 from tertulia import BudgetExceededError, CostTotal, ErrorKind, MessageStatus, Money, Options, Usage
 
 NOTHING_KNOWN = Usage(None, None, None, None, None)

@@ -126,7 +126,8 @@ class Account:
     Attributes:
         scope: ``owner``, ``conversation/ID`` or ``provider/NAME``.
 
-        period: ``2026-11-22``, ``2026-11``, or ``all``.
+        period: ``2026-11-22``, ``2026-11``, or ``all``; a day or month that is not UTC's names its time zone,
+            as in ``2026-11-22 Europe/Madrid``.
 
         starts_at: When the period begins, in UTC; None for all time.
     """

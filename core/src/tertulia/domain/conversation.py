@@ -177,6 +177,9 @@ class Attempt:
 
         queued_seconds: How long it waited for its place under the limits of this client; None where it did
             not, and nowhere part of its latency.
+
+        is_fallback: Whether it was made because another target, which came first, had failed or was passed
+            over.
     """
 
     id: UUID
@@ -198,6 +201,7 @@ class Attempt:
     branch: str | None = None
     purpose: AttemptPurpose = AttemptPurpose.ANSWER
     queued_seconds: float | None = None
+    is_fallback: bool = False
 
 
 class SessionReason(StrEnum):
@@ -231,7 +235,7 @@ class ProviderSession:
 
         answer_count: Calls that answered.
 
-        message_count: What was first asked in it, and the answers that came of its calls, whole or broken off.
+        message_count: What was first asked in it, and the answers that came of it, whole or broken off.
 
         usage: Tokens of all its attempts that reported any.
 

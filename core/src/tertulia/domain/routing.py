@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -137,3 +138,10 @@ USUAL_ROUTING = Routing(
     fall_back_on=(),
 )
 """What holds where nobody says anything."""
+
+
+@lru_cache
+def make_routing(said: Routing | None, configured: Routing) -> Routing:
+    """Put what a caller says over what is configured, and that over what is usual."""
+    routing = configured.over(USUAL_ROUTING)
+    return routing if said is None else said.over(routing)

@@ -178,7 +178,7 @@ class Plugins:
         try:
             plugin = entry_point.load()
             self.register(plugin() if isinstance(plugin, type) else plugin, entry_point.name)
-        except (Exception, SystemExit) as error:  # whatever foreign code raises at import is its own affair
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # what foreign code raises is its own affair
             reason = f"{type(error).__name__}: {error}"
             _log.warning("plugin %r was refused: %s", entry_point.name, reason)
         status: Literal["loaded", "refused"] = "loaded" if reason is None else "refused"

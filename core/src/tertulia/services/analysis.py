@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, zip_longest
-from typing import TypeAlias
 from uuid import UUID
 
 from tertulia.domain.conversation import (
@@ -42,25 +41,15 @@ def derive_sessions(attempts: Sequence[Attempt]) -> list[ProviderSession]:
     runs = [list(run) for _, run in groupby(answers, key=_target)]
     home: tuple[str, str] | None = None
     sessions: list[ProviderSession] = []
-    asked: dict[_Place, Attempt] = {}
     said: set[UUID] = set()
     for run, following in zip_longest(runs, runs[1:]):
-        reason = _reason(run[0], asked.get(_place(run[0])), home, sessions)
+        reason = _reason(run[0], home, sessions)
         if reason is not SessionReason.FALLBACK:
             home = _target(run[0])
         new = {attempt.message_id for attempt in run} - said
         said |= new
-        asked |= {_place(attempt): attempt for attempt in run}
         sessions.append(_make_session(run, following, reason, len(new)))
     return sessions
-
-
-_Place: TypeAlias = tuple[UUID, str | None]
-"""What was asked, and on which branch."""
-
-
-def _place(attempt: Attempt) -> _Place:
-    return attempt.message_id, attempt.branch
 
 
 def _target(attempt: Attempt) -> tuple[str, str]:
@@ -85,15 +74,12 @@ def _make_session(
     )
 
 
-def _reason(
-    first: Attempt, earlier: Attempt | None, home: tuple[str, str] | None, before: Sequence[ProviderSession]
-) -> SessionReason:
-    """Say why a session began, by its first attempt and the one before it for the same message."""
+def _reason(first: Attempt, home: tuple[str, str] | None, before: Sequence[ProviderSession]) -> SessionReason:
+    """Say why a session began, by its first attempt."""
+    if first.is_fallback:
+        return SessionReason.FALLBACK
     if not before:
         return SessionReason.INITIAL
-    # Another answer beside one that is there has a branch of its own; whoever stands in for another has not.
-    if earlier is not None and earlier.branch == first.branch and not _is_answered(earlier):
-        return SessionReason.FALLBACK
     if _target(first) == home and before[-1].reason is SessionReason.FALLBACK:
         return SessionReason.RETURN
     return SessionReason.MANUAL

@@ -8,10 +8,14 @@ import attrs
 
 from tertulia.domain.exchange import Target
 from tertulia.domain.notice import Switched
+from tertulia.errors import ConfigurationError, UnknownProviderError
 from tertulia.services.arguments import Place, check_branch_name, id_of
+from tertulia.services.checking import check_kind
 from tertulia.services.questions import Where, fork
 from tertulia.services.tree import Line
 from tertulia.services.upkeep import Upkeep
+
+MAX_NAME = 200
 
 
 class Branching(Upkeep):
@@ -32,6 +36,18 @@ class Branching(Upkeep):
             UnknownProviderError: No provider of that name is configured.
             DriverNotInstalledError: Its driver is not installed.
         """
+        check_kind("provider", provider, str)
+        if model is not None:
+            check_kind("model", model, str)
+        if max(len(provider), len(model or "")) > MAX_NAME:
+            raise ConfigurationError(f"a provider's and a model's name have at most {MAX_NAME} characters")
+        name, slash, rest = provider.partition("/")
+        if slash and model is None:
+            raise UnknownProviderError(
+                f"no provider is configured as {provider!r}",
+                value=provider,
+                next_step=f"name the model apart: switch({name!r}, {rest!r})",
+            )
         chosen = self._core.plugins.get_provider(provider)
         line, branch = self._line, self._line.branch
         after = Target(provider, model or chosen.default_model)

@@ -10,6 +10,8 @@ from fractions import Fraction
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import attrs
+
 from tertulia.domain.budget import (
     Account,
     AccountState,
@@ -28,7 +30,6 @@ from tertulia.services.core import LEASE, Core
 _log = logging.getLogger("tertulia")
 
 _NO_PRICE = "set max_output_tokens, give the model a price, or price_factor = 0 where it costs nothing"
-_KEPT = "what was said so far is stored, and the call was not made"
 
 
 class Spending:
@@ -118,12 +119,8 @@ class Spending:
         if self._limit is None:
             return
         held = sum(self._reserved.values(), self._spent)
-        name = f"the budget of {self._limit} for this send"
-        if highest is None:
-            raise _explain_unknown(name, target, self._limit, held)
-        if held + highest > self._limit:
-            next_step = "allow more for this send, or ask for a shorter answer or a cheaper model"
-            raise _explain_exceeded(name, target, highest, self._limit, held, next_step)
+        if highest is None or held + highest > self._limit:
+            raise _Bound(self._limit, held).explain(target, highest)
 
     async def _refuse_unknown(
         self, budgets: dict[Account, list[Budget]], target: Target, now: datetime
@@ -131,8 +128,7 @@ class Spending:
         for account, budget in _flatten(budgets):
             if budget.is_hard:
                 (state,) = await self._core.store.get_accounts(self._core.owner, [account], now)
-                name = describe_budget(budget, account)
-                raise _explain_unknown(name, target, budget.limit, _held(state), budget, account)
+                raise _Bound(budget.limit, _held(state), budget, account).explain(target, None)
 
     async def _set_aside(
         self,
@@ -154,7 +150,7 @@ class Spending:
             return await asyncio.shield(setting_aside)
         except BudgetExceededError as error:
             del self._reserved[attempt_id], self._counted[attempt_id], self._setting_aside[attempt_id]
-            raise _name_budget(error, budgets, target, amount) from error
+            raise _find_bound(error, budgets).explain(target, amount) from error
 
     async def _reserve(self, reservation: Reservation, now: datetime) -> Sequence[AccountState]:
         return await self._core.store.reserve(self._core.owner, reservation, now)
@@ -276,61 +272,59 @@ def _held(state: AccountState) -> Money:
     return state.spent + state.reserved
 
 
-def _name_budget(
-    error: BudgetExceededError, budgets: dict[Account, list[Budget]], target: Target, amount: Money
-) -> BudgetExceededError:
-    """Say of which budget a store spoke."""
+def _find_bound(error: BudgetExceededError, budgets: dict[Account, list[Budget]]) -> _Bound:
+    """Find the budget of which a store spoke."""
     budget = next(
         budget
         for account, budget in _flatten(budgets)
         if (account, budget.limit, budget.is_hard) == (error.account, error.limit, True)
     )
-    name = describe_budget(budget, error.account)
-    waits = {BudgetPeriod.DAY: "wait for the next day, ", BudgetPeriod.MONTH: "wait for the next month, "}
-    next_step = f"raise the budget, {waits.get(budget.period, '')}or ask for less or a cheaper model"
-    return _explain_exceeded(
-        name, target, amount, budget.limit, error.spent, next_step, budget, error.account
-    )
+    return _Bound(budget.limit, error.spent, budget, error.account)
 
 
-def _explain_exceeded(
-    name: str,
-    target: Target,
-    needed: Money,
-    limit: Money,
-    spent: Money,
-    next_step: str,
-    budget: Budget | None = None,
-    account: Account | None = None,
-) -> BudgetExceededError:
-    return BudgetExceededError(
-        f"{name} does not allow the call to {target}, which may cost {needed}: "
-        f"{spent} of {limit} are spent or set aside",
-        budget=budget,
-        limit=limit,
-        spent=spent,
-        needed=needed,
-        account=account,
-        kept=_KEPT,
-        next_step=next_step,
-    )
+@attrs.frozen
+class _Bound:
+    """
+    A budget that a call does not fit.
 
+    Attributes:
+        spent: What is spent, and set aside for calls under way.
 
-def _explain_unknown(
-    name: str,
-    target: Target,
-    limit: Money,
-    spent: Money,
-    budget: Budget | None = None,
-    account: Account | None = None,
-) -> BudgetExceededError:
-    return BudgetExceededError(
-        f"{name} does not allow the call to {target}, of which nobody can say what it may cost at most: "
-        f"{spent} of {limit} are spent or set aside",
-        budget=budget,
-        limit=limit,
-        spent=spent,
-        account=account,
-        kept=_KEPT,
-        next_step=_NO_PRICE,
-    )
+        budget: With its account; None for the budget of one send.
+    """
+
+    limit: Money
+    spent: Money
+    budget: Budget | None = None
+    account: Account | None = None
+
+    def explain(self, target: Target, needed: Money | None) -> BudgetExceededError:
+        """Say that a call is not made, and why."""
+        cost = "of which nobody can say what it may cost at most"
+        if needed is not None:
+            cost = f"which may cost {needed}"
+        return BudgetExceededError(
+            f"{self._describe()} does not allow the call to {target}, {cost}: "
+            f"{self.spent} of {self.limit} are spent or set aside",
+            budget=self.budget,
+            limit=self.limit,
+            spent=self.spent,
+            needed=needed,
+            account=self.account,
+            kept="what was said so far is stored, and the call was not made",
+            next_step=_NO_PRICE if needed is None else self._find_next_step(),
+        )
+
+    def _describe(self) -> str:
+        if self.budget is None or self.account is None:
+            return f"the budget of {self.limit} for this send"
+        return describe_budget(self.budget, self.account)
+
+    def _find_next_step(self) -> str:
+        if self.budget is None:
+            return "allow more for this send, or ask for a shorter answer or a cheaper model"
+        waits = {
+            BudgetPeriod.DAY: "wait for the next day, ",
+            BudgetPeriod.MONTH: "wait for the next month, ",
+        }
+        return f"raise the budget, {waits.get(self.budget.period, '')}or ask for less or a cheaper model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import attrs
 
@@ -23,10 +24,11 @@ from tertulia.services.asking import Outgoing, make_request
 from tertulia.services.core import Core
 from tertulia.services.counting import learn_from_answer, learn_from_error
 from tertulia.services.cutting_off import GRACE, CutOff
-from tertulia.services.ending import close_iterator, explain_foreign
+from tertulia.services.ending import CLOSE_SECONDS, close_iterator, explain_foreign
 from tertulia.services.estimating import price_prompt
 from tertulia.services.keeping import Keeper
 from tertulia.services.questions import Question
+from tertulia.services.routing.guard import Guard
 from tertulia.services.routing.router import LONGEST_WAIT
 from tertulia.services.trial import WORDS, Trial
 
@@ -66,57 +68,56 @@ class Call:
         self._question = question
         self._trial = trial
         self._keeper = keeper
+        self._is_asked = False  # and it is not known yet how it answered
 
     async def events(self) -> AsyncGenerator[Event]:
         """Yield what may be shown of the answer; the trial knows the rest."""
-        core, trial = self._core, self._trial
-        request, context = await self._make_request()
-        trial.context = context
-        await self._reserve(request, context)
-        wait = min(core.health.cooldown(trial.target), LONGEST_WAIT)
-        if 0 < wait < self.deadline - asyncio.get_running_loop().time():
-            yield Queued(trial.target, 0, wait)
-            await asyncio.sleep(wait)
-        guard = core.health.guard(trial.target.provider)
-        if not guard.try_enter(context.report.tokens):
-            waiting = guard.queued
-            yield Queued(trial.target, waiting, guard.estimate_wait(context.report.tokens))
-            began = asyncio.get_running_loop().time()
-            try:
-                await guard.wait(context.report.tokens)
-            except QueueFullError as error:
-                error.provider, error.model = trial.target.provider, trial.target.model
-                raise
-            finally:
-                queued = asyncio.get_running_loop().time() - began
-                trial.queued = round(queued, 6)
-                self.deadline += queued
-            trial.began = core.clock.monotonic()
-            request = attrs.evolve(request, deadline=self.deadline)
+        core, target = self._core, self._trial.target
+        cut_off = CutOff(self.deadline + GRACE)
+        guard = core.health.guard(target.provider)
+        is_in = False
         try:
-            answer = self._send(request)
-            try:
-                async for event in answer:
+            request = await self._make_request(cut_off)
+            await self._reserve(request)
+            cooldown = min(core.health.cooldown(target), LONGEST_WAIT)
+            if 0 < cooldown < self.deadline - asyncio.get_running_loop().time():
+                yield Queued(target, 0, cooldown)
+                await asyncio.sleep(cooldown)
+            if not guard.try_enter(self._tokens):
+                yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
+                request = await self._wait_for_place(guard, request)
+                cut_off.move(self.deadline + GRACE)
+            is_in = True
+            async with aclosing(self._read(request, cut_off)) as events:
+                async for event in events:
                     yield event
-            finally:
-                await answer.aclose()
         finally:
-            guard.leave()
+            cut_off.close()
+            if is_in:
+                guard.leave()
+            if self._is_asked:
+                core.health.abandon(target)
 
-    async def _make_request(self) -> tuple[Request, Context]:
+    @property
+    def _tokens(self) -> int:
+        return _known(self._trial.context).report.tokens
+
+    async def _make_request(self, cut_off: CutOff) -> Request:
         """Make the request; whoever hangs meanwhile, a plugin for example, is cut off at the deadline."""
         trial = self._trial
+        cut_off.arm()
         try:
-            async with asyncio.timeout_at(self.deadline):
-                request, context, warnings = await make_request(
-                    self._core,
-                    self._outgoing,
-                    self._question,
-                    target=trial.target,
-                    deadline=self.deadline,
-                    max_tokens=trial.max_tokens,
-                )
-        except TimeoutError:
+            request, trial.context, warnings = await make_request(
+                self._core,
+                self._outgoing,
+                self._question,
+                target=trial.target,
+                deadline=self.deadline,
+                max_tokens=trial.max_tokens,
+            )
+        except asyncio.CancelledError:
+            if not cut_off.settle():
+                raise
             error = ProviderTimeoutError(
                 f"the request to {trial.target} was not made in the time for the whole send",
                 provider=trial.target.provider,
@@ -125,75 +126,100 @@ class Call:
             )
             error.sent = False
             raise error from None
+        finally:
+            cut_off.disarm()
         trial.warnings += warnings
-        return request, context
+        return request
 
-    async def _reserve(self, request: Request, context: Context) -> None:
+    async def _reserve(self, request: Request) -> None:
         """Set aside what the call can cost at most, where there is a budget to mind."""
         spending = self._outgoing.spending
         if spending is None or not spending.is_needed:
             return
-        highest = price_prompt(self._core, request, context.report.tokens).high
+        highest = price_prompt(self._core, request, self._tokens).high
         money = None if highest is None else highest.money
         trial = self._trial
         trial.warnings += await spending.reserve(trial.attempt.id, trial.target, money)
 
-    async def _send(self, request: Request) -> AsyncGenerator[Event]:
-        """Ask, and let it be known how that went."""
-        core, trial, target = self._core, self._trial, self._trial.target
-        core.health.begin(target)
-        trial.was_sent = True
-        is_settled = False
+    async def _wait_for_place(self, guard: Guard, request: Request) -> Request:
+        """Wait as long as it takes; that is no part of any timeout."""
+        trial, loop = self._trial, asyncio.get_running_loop()
+        began = loop.time()
         try:
-            answer = self._read(request)
-            try:
-                async for event in answer:
-                    yield event
-            finally:
-                await answer.aclose()
-            trial.check_reply()
-        except ProviderError as error:
-            is_settled = True
-            error.provider, error.model = error.provider or target.provider, error.model or target.model
-            self._tell(core.health.fail(target, error), error)
+            await guard.wait(self._tokens)
+        except QueueFullError as error:
+            error.provider, error.model = trial.target.provider, trial.target.model
+            error.message = f"provider {trial.target.provider!r}: {error.message}"
             raise
-        else:
-            is_settled = True
-            self._tell(core.health.succeed(target, trial.first_content), None)
         finally:
-            if not is_settled:
-                core.health.abandon(target)
-        reply = trial.reply
-        assert reply is not None  # noqa: S101  # it was checked
-        if reply.rate_limits is not None:
-            core.health.guard(target.provider).learn(reply.rate_limits)
-        learn_from_answer(core, request, _known(trial.context), reply)
+            queued = loop.time() - began
+            trial.queued = round(queued, 6)
+            self.deadline += queued
+        trial.began = self._core.clock.monotonic()
+        return attrs.evolve(request, deadline=self.deadline)
 
-    async def _read(self, request: Request) -> AsyncGenerator[Event]:
+    async def _read(self, request: Request, cut_off: CutOff) -> AsyncGenerator[Event]:
+        """Ask, read the answer, and let it be known how that went."""
         core, trial = self._core, self._trial
-        iterator, to_close = core.plugins.send_message(request)
-        cut_off = CutOff(self.deadline + GRACE)
+        core.health.begin(trial.target)
+        self._is_asked = trial.was_sent = True
+        to_close: list[AsyncIterator[Delta]] = []
         try:
+            iterator, to_close = core.plugins.send_message(request)
             cut_off.arm()
             async for delta in iterator:
                 cut_off.disarm()
-                if (event := trial.take(delta, core.clock)) is not None:
-                    if request.stream and isinstance(event, WORDS):
-                        self._keeper.shown(len(event.text))
+                if (event := self._take(delta, request, cut_off)) is not None:
                     yield event
                 cut_off.arm()
         except TertuliaError as error:
             learn_from_error(core, request, _known(trial.context), error)
+            self._fail(error)
             raise
         except asyncio.CancelledError:
             if not cut_off.settle():
                 raise
-            raise self._explain_cut_off() from None
+            if trial.reply is None:
+                raise self._fail(self._explain_cut_off()) from None
         except Exception as error:
             raise explain_foreign(error, trial.target) from error
         finally:
-            cut_off.close()
+            cut_off.disarm()
             await _close_all(to_close, trial)
+        try:
+            trial.check_reply()
+        except TertuliaError as error:
+            self._fail(error)
+            raise
+        self._succeed(request)
+
+    def _take(self, delta: Delta, request: Request, cut_off: CutOff) -> Event | None:
+        event = self._trial.take(delta, self._core.clock)
+        if event is None:
+            if self._trial.reply is not None:  # whatever the driver still does, it is not worth a wait
+                cut_off.move(asyncio.get_running_loop().time() + CLOSE_SECONDS)
+        elif request.stream and isinstance(event, WORDS):
+            self._keeper.shown(len(event.text))
+        return event
+
+    def _succeed(self, request: Request) -> None:
+        core, trial = self._core, self._trial
+        reply = trial.reply
+        assert reply is not None  # noqa: S101  # it was checked
+        self._is_asked = False
+        self._tell(core.health.succeed(trial.target, trial.first_content), None)
+        if reply.rate_limits is not None:
+            core.health.guard(trial.target.provider).learn(reply.rate_limits)
+        learn_from_answer(core, request, _known(trial.context), reply)
+
+    def _fail(self, error: TertuliaError) -> TertuliaError:
+        """Say in an error who failed, and remember it; what a plugin does says nothing of the provider."""
+        target = self._trial.target
+        if isinstance(error, ProviderError):
+            error.provider, error.model = error.provider or target.provider, error.model or target.model
+            self._is_asked = False
+            self._tell(self._core.health.fail(target, error), error)
+        return error
 
     def _explain_cut_off(self) -> ProviderTimeoutError:
         target = self._trial.target
@@ -204,7 +230,7 @@ class Call:
             next_step="send again, or allow more time; a driver keeps to request.deadline",
         )
 
-    def _tell(self, state: BreakerState | None, error: ProviderError | None) -> None:
+    def _tell(self, state: BreakerState | None, error: TertuliaError | None) -> None:
         if state is None:
             return
         core, target = self._core, self._trial.target

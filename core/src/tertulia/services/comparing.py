@@ -84,6 +84,7 @@ def parse_targets(targets: Sequence[str], plugins: Plugins) -> list[Target]:
     """Read whom to ask, so that nothing is stored where one of them cannot be asked."""
     if isinstance(targets, str):
         targets = (targets,)
+    check_type("targets", targets, Sequence)
     for target in targets:
         check_type("a target", target, str)
     if not targets:
@@ -93,7 +94,10 @@ def parse_targets(targets: Sequence[str], plugins: Plugins) -> list[Target]:
             kept=NOTHING_SENT,
             next_step='name targets: ["openai", "gemini/gemini-4-flash"]',
         )
-    return [parse_target(target, plugins) for target in targets]
+    found = [parse_target(target, plugins) for target in targets]
+    for each in found:
+        plugins.get_provider(each.provider)  # which is not looked at where a model is named
+    return found
 
 
 class ComparisonStream:

@@ -12,7 +12,7 @@ from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options, Timeouts
-from tertulia.domain.routing import USUAL_ROUTING, Routing
+from tertulia.domain.routing import Routing, make_routing
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.arguments import (
     ONE_STEP,
@@ -476,7 +476,7 @@ class Conversation(Branching):
             stream,
             plan.toolbox.offered,
             None if plan.shape is None else plan.shape.schema,
-            (routing or Routing()).over(core.config.routing).over(USUAL_ROUTING),
+            make_routing(routing, core.config.routing),
             Spending(core, self.id, check_amount(budget)),
             notes,
         )

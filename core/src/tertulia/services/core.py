@@ -45,6 +45,9 @@ class Core:
 
         calibration: What was learned of how its providers count tokens.
 
+        begun: What reads the answers that have begun. A stream that is lost with a cycle must not be lost
+            together with it: Python would close it as well, and at the same time.
+
         streams: Answers somebody holds on to; they are closed with the client.
 
         health: How its providers are doing, and how much they may be asked.
@@ -62,6 +65,7 @@ class Core:
     fetcher: Fetcher | None = None
     draw: Callable[[], float] = random.random
     calibration: Calibration = attrs.field(factory=Calibration, repr=False)
+    begun: set[AsyncGenerator[Any]] = attrs.field(factory=set[AsyncGenerator[Any]], repr=False)
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
     tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
     _knows_health: bool = attrs.field(default=False, init=False)

@@ -37,6 +37,12 @@ class CutOff:
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(0, self._cut_off)
 
+    def move(self, moment: float) -> None:
+        """Let it come at another moment, which is not over yet."""
+        self._timer.cancel()
+        self._is_due = False
+        self._timer = asyncio.get_running_loop().call_at(moment, self._ring)
+
     def disarm(self) -> None:
         """It waits no longer."""
         self._task = None

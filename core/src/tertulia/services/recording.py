@@ -70,6 +70,7 @@ class Recorder:
         self._question = question
         self.keeper = Keeper(core, question, outgoing.spending)
         self._trial: Trial | None = None
+        self._first: Target = outgoing.targets[0] if before is None else before._first
 
     @property
     def kept(self) -> str:
@@ -88,6 +89,10 @@ class Recorder:
     def is_open(self) -> bool:
         """Whether an attempt is under way that has to be settled."""
         return self._trial is not None
+
+    def expect(self, target: Target) -> None:
+        """Know whose turn it is by right; whoever else is asked stands in for it."""
+        self._first = target
 
     def ask_instead(self, question: Question) -> None:
         """Write down another question; nothing has been written yet."""
@@ -123,6 +128,7 @@ class Recorder:
             started_at=clock.now(),
             lease_until=clock.now() + LEASE,
             branch=self._question.line.name,
+            is_fallback=target != self._first,
         )
         return Trial(target, attempt, clock.new_id(), clock.monotonic())
 

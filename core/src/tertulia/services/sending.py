@@ -207,7 +207,9 @@ class Send:
         if self._is_first and len(targets) > 1:
             await core.recall_health()
             wanted = self._order(await arrange(core, self._outgoing, self._question))
+            self._recorder.expect(wanted[0])
             targets = self._route.line_up(wanted)
+            core.health.claim(targets[0])
             if targets[0] != wanted[0]:
                 self._pass_over(wanted[0], targets[0])
         return targets
@@ -305,7 +307,7 @@ class Send:
         trial, wanted = self._recorder.trial, self._route.routing.on_interrupt
         interrupted = await self._recorder.interrupt(trial, error)
         left = self._deadline - self._now()
-        decision = self._route.decide(error, trial.target, targets[1:], left)
+        decision = self._route.decide(error, trial.target, targets[1:], left, prefers_others=True)
         is_lost = interrupted.partial.depth is None and interrupted.partial.parts
         if wanted is OnInterrupt.KEEP or decision is None or is_lost or self._recorder.was_cancelled:
             raise interrupted from error

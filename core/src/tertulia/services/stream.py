@@ -76,6 +76,8 @@ class ReplyStream:
         self._refuse_strangers()
         if self._events is None:
             raise StopAsyncIteration
+        if self._last_reader is None:
+            self._core.begun.add(self._events)
         reader = _current_task()
         cancelled_before = reader.cancelling()
         self._reader = self._last_reader = reader
@@ -85,12 +87,12 @@ class ReplyStream:
                 await self._note(event, reader, cancelled_before)
             return event
         except asyncio.CancelledError:
-            self._events = None
+            self._let_go()
             # When only the stream was to end, and not its reader, the reader is told in our own words.
             if not self._is_stopped() or reader.uncancel() > cancelled_before:
                 raise
         except BaseException as error:
-            self._events = None
+            self._let_go()
             # The end was stored before anything else, so a cancellation may have come meanwhile.
             if (reader.uncancel() if self._is_stopped() else reader.cancelling()) > cancelled_before:
                 raise asyncio.CancelledError from error
@@ -113,7 +115,7 @@ class ReplyStream:
         """Keep the reply, let the next send have its turn, and pass on what came while all was stored."""
         if isinstance(event, Completed):
             self._reply = event.reply
-            events, self._events = self._events, None
+            events = self._let_go()
             if events is not None:
                 await events.aclose()
             if self._is_stopped():
@@ -157,7 +159,7 @@ class ReplyStream:
             self._left = asyncio.Event()
             self._reader.cancel()
             await self._left.wait()
-        events, self._events = self._events, None
+        events = self._let_go()
         if events is None:
             return
         if reason is not None or caller is not self._last_reader:
@@ -167,6 +169,13 @@ class ReplyStream:
     def was_left_by(self, task: asyncio.Task[object]) -> bool:
         """Whether nobody reads it right now, and this task was the last who did."""
         return self._reader is None and self._last_reader is task
+
+    def _let_go(self) -> AsyncGenerator[Event] | None:
+        """Read no further; whoever closes what was read has it from here."""
+        events, self._events = self._events, None
+        if events is not None:
+            self._core.begun.discard(events)
+        return events
 
     def _is_stopped(self) -> bool:
         return self._stopped is not None
@@ -187,7 +196,7 @@ class ReplyStream:
         return self.reply
 
     def __del__(self) -> None:
-        events, self._events = self._events, None
+        events = self._let_go()
         if events is not None and self._last_reader is not None:
             self._core.close_later(events, self._last_reader.get_loop())
 

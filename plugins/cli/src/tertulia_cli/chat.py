@@ -11,12 +11,13 @@ import click
 import tertulia
 from tertulia_cli.access import Access, open_client
 from tertulia_cli.answers import Screen, describe_kept, note_end, say_where
-from tertulia_cli.chat_commands import Leave, WrongCommandError, run_command
+from tertulia_cli.chat_commands import Leave, Result, WrongCommandError, run_command
 from tertulia_cli.dialogue import Dialogue, NothingSaidError
 from tertulia_cli.exits import FAILED
 from tertulia_cli.explaining import explain_in_chat
 from tertulia_cli.lines import Command, Keyboard, Pipe, Said, UnreadableLineError, read_entry
 from tertulia_cli.loop import Loop, Terminated, exit_code
+from tertulia_cli.side_by_side import describe_comparison, note_ends
 from tertulia_cli.terminal import STATUS, note, one_line, write
 
 FIRST_BRANCH = "main"
@@ -111,12 +112,16 @@ class _Chat:
         finally:
             self._dialogue.kept = None
 
-    def _show(self, result: str | tertulia.ReplyStream | None) -> None:
+    def _show(self, result: Result) -> None:
         match result:
             case None:
                 pass
             case str():
                 write(result)
+            case tertulia.Comparison():
+                write(describe_comparison(result))
+                note_ends(result)
+                self._has_failed |= any(answer.error for answer in result.answers)
             case stream:
                 self._answer(stream)
 

@@ -15,17 +15,17 @@ import attrs
 import tertulia
 from tertulia_cli.answers import describe_bill
 from tertulia_cli.dialogue import Dialogue
-from tertulia_cli.health import tabulate_health
+from tertulia_cli.health import read_health, tabulate_health
 from tertulia_cli.lines import Command
-from tertulia_cli.side_by_side import KEPT, describe_comparison, note_ends, watch_comparison
+from tertulia_cli.side_by_side import KEPT, watch_comparison
 from tertulia_cli.terminal import align, note, output_width
 from tertulia_cli.transcript import describe_messages
 from tertulia_cli.tree import draw_tree, read_boughs
 
 NEWEST = 10
 
-Result: TypeAlias = str | tertulia.ReplyStream | None
-"""What to print, or an answer to show."""
+Result: TypeAlias = str | tertulia.ReplyStream | tertulia.Comparison | None
+"""What to print, or an answer or several to show."""
 
 
 class WrongCommandError(Exception):
@@ -114,18 +114,16 @@ async def _compare(dialogue: Dialogue, argument: str) -> Result:
         raise _misused("compare")
     stream = await dialogue.compare(text[0], names)
     try:
-        comparison = await watch_comparison(stream)
+        return await watch_comparison(stream)
     except asyncio.CancelledError:
         dialogue.kept = f"{KEPT}; /branches shows them"
         raise
-    note_ends(comparison)
-    return describe_comparison(comparison)
 
 
 async def _providers(dialogue: Dialogue, argument: str) -> Result:
     order, *names = argument.split() or [""]
     if not order:
-        return "\n".join(tabulate_health(await dialogue.client.health()))
+        return "\n".join(tabulate_health(await read_health(dialogue.client)))
     if order != "reset" or len(names) > 1:
         raise _misused("providers")
     dialogue.client.reset_health(*names)

@@ -108,7 +108,12 @@ def own_name() -> str:
 
 def open_client(store: str, simulator: Simulator) -> tertulia.Client:
     """A client of the simulated services, whatever the user's own configuration and plugins are."""
-    return tertulia.open(store=store, providers=simulator.providers(), environ={"TERTULIA_PLUGINS": ""})
+    return tertulia.open(
+        store=store,
+        providers=simulator.providers(),
+        routing=tertulia.Routing(max_retries=0),  # the story has no time for a second try
+        environ={"TERTULIA_PLUGINS": ""},
+    )
 
 
 class Stage:

@@ -9,7 +9,7 @@ import attrs
 
 import tertulia
 from tertulia_cli.exits import FAILED
-from tertulia_cli.health import describe_health, render_health
+from tertulia_cli.health import describe_health, read_health, render_health
 from tertulia_cli.loop import run
 from tertulia_cli.opening import IN_MEMORY, configured_store, find_missing, open_existing, refuse_missing
 from tertulia_cli.providers import ListedProvider, read_providers
@@ -112,7 +112,7 @@ async def _look_at_store(
         repaired = None
         if repair:
             repaired = await client.rebuild_statistics(), await client.rebuild_search()
-        return await client.check_store(), repaired, await client.health()
+        return await client.check_store(), repaired, await read_health(client)
 
 
 def _explain(error: tertulia.TertuliaError) -> tuple[str, str | None]:

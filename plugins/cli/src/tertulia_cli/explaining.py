@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 
 from tertulia.errors import AllProvidersFailed, StoreError, TertuliaError
 
@@ -13,11 +15,17 @@ def explain(error: TertuliaError) -> str:
     """What happened, what was kept, and what to do next."""
     happened, kept, next_step = error.message, error.kept, error.next_step
     if isinstance(error, AllProvidersFailed) and error.errors:
-        happened = f"every target failed: {'; '.join(failure.message for failure in error.errors)}"
+        happened = f"every target failed: {_describe_failures(error.errors)}"
         next_step = error.errors[-1].next_step
     elif isinstance(error, StoreError) and error.reply is not None:
         kept = "your message is stored, and the answer is only what you see of it here"
     return "; ".join(said.rstrip(".") for said in (happened, kept, next_step) if said)
+
+
+def _describe_failures(failures: Iterable[TertuliaError]) -> str:
+    """Each in its words, and those that were the same in every try once."""
+    counts = Counter(failure.message.rstrip(".") for failure in failures)
+    return "; ".join(f"{what} ({count} times)" if count > 1 else what for what, count in counts.items())
 
 
 def explain_in_chat(error: TertuliaError) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import tertulia
 from tertulia_cli.loop import run
 from tertulia_cli.opening import open_existing
+from tertulia_cli.providers import read_limits
 from tertulia_cli.terminal import align, note, output_width, write, write_json
 
 HEAD = ("target", "state", "first words", "limits", "last failure")
@@ -29,7 +30,18 @@ def show_health(*, store: str | None, as_json: bool) -> int:
 
 async def _read_health(store: str | None) -> Sequence[tertulia.ProviderHealth]:
     async with open_existing(store) as client:
-        return await client.health()
+        return await read_health(client)
+
+
+async def read_health(client: tertulia.Client) -> list[tertulia.ProviderHealth]:
+    """How every configured provider has been doing, in their order, also those that nobody asked."""
+    found = {health.provider: health for health in await client.health()}
+    limits = read_limits()
+    names = dict.fromkeys((*client.providers, *found))
+    return [
+        found.get(name) or tertulia.ProviderHealth(name, limits.get(name) or tertulia.Limits())
+        for name in names
+    ]
 
 
 def tabulate_health(found: Iterable[tertulia.ProviderHealth]) -> list[str]:

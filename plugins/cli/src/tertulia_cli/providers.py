@@ -88,23 +88,42 @@ def _render(verified: tertulia.Verification) -> dict[str, Any]:
 
 def read_providers() -> list[ListedProvider]:
     """Every configured provider, without asking any."""
-    tables: dict[str, dict[str, Any]] = {}
-    for setting in tertulia.read_settings():
-        head, _, rest = setting.key.partition(".")
-        name, _, key = rest.rpartition(".")
-        if head == "providers" and key in ("driver", "model", "api_key", "base_url"):
-            tables.setdefault(name, {})[key] = setting.value
     return [
         ListedProvider(
-            json.loads(name) if name.startswith('"') else name,
+            _unquote(name),
             table["driver"],
             table.get("model"),
             table.get("api_key") is not None,
             _find_origin(table.get("base_url")),
         )
-        for name, table in tables.items()
+        for name, table in _read_tables().items()
         if "driver" in table
     ]
+
+
+def read_limits() -> dict[str, tertulia.Limits]:
+    """How much each configured provider may be asked."""
+    ending = ".limits"
+    return {
+        _unquote(name.removesuffix(ending)): tertulia.Limits(**table)
+        for name, table in _read_tables().items()
+        if name.endswith(ending)
+    }
+
+
+def _read_tables() -> dict[str, dict[str, Any]]:
+    """What is set below ``providers``, by the names of its tables."""
+    tables: dict[str, dict[str, Any]] = {}
+    for setting in tertulia.read_settings():
+        head, _, rest = setting.key.partition(".")
+        name, _, key = rest.rpartition(".")
+        if head == "providers":
+            tables.setdefault(name, {})[key] = setting.value
+    return tables
+
+
+def _unquote(name: str) -> str:
+    return json.loads(name) if name.startswith('"') else name
 
 
 def _find_origin(url: str | None) -> str | None:

@@ -159,6 +159,7 @@ def render_attempt(attempt: Attempt) -> Row:
         "raw_usage": attempt.raw_usage,
         **_render_outcome(attempt.usage, attempt.cost, attempt.latency_seconds),
         "queued_us": _microseconds(attempt.queued_seconds),
+        "is_fallback": attempt.is_fallback,
     }
 
 
@@ -187,6 +188,7 @@ def parse_attempt(row: Row, now: datetime) -> Attempt:
         branch=row["branch"],
         purpose=AttemptPurpose(row["purpose"]),
         queued_seconds=_seconds(row["queued_us"]),
+        is_fallback=bool(row["is_fallback"]),
     )
 
 

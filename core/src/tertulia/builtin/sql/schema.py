@@ -29,6 +29,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
     literal_column,
 )
 from sqlalchemy.types import TypeEngine
@@ -268,6 +269,7 @@ attempt = Table(
     Column("branch", String(200)),  # null: it was removed
     Column("purpose", String(20), nullable=False, server_default="answer"),
     Column("queued_us", BigInteger),
+    Column("is_fallback", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
     UniqueConstraint("owner_id", "conversation_id", "sequence"),
     _belongs_to_conversation(),

@@ -232,6 +232,7 @@ _OUTCOME_ONLY = (
     "model",
     "branch",
     "purpose",
+    "is_fallback",
 )
 SETTLE_ATTEMPT = (
     update(schema.attempt)

@@ -58,7 +58,12 @@ class BudgetStore(ABC):
 
     @abstractmethod
     async def renew_reservation(self, owner: str, reservation_id: UUID, expires_at: datetime) -> None:
-        """Say that the process which made a reservation lives; one that is not there is not missed."""
+        """
+        Say that the process which made a reservation lives; one that is not there is not missed.
+
+        One that has expired is set aside again, unless somebody has reserved in its accounts since: then it
+        stays what it was taken for until it is settled.
+        """
 
     @abstractmethod
     async def get_accounts(

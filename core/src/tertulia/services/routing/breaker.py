@@ -17,6 +17,7 @@ MOST_FAILED = 0.5
 OPEN_SECONDS = 30.0
 MOST_OPEN_SECONDS = 300.0
 SUCCESSES_TO_CLOSE = 2
+CLAIM_SECONDS = 5.0
 _REMEMBERED_CALLS = 1000  # of the window, so that a busy target takes no more room than this
 
 
@@ -43,6 +44,7 @@ class Breaker:
     _open_seconds: float = attrs.field(default=OPEN_SECONDS, init=False)
     _successes: int = attrs.field(default=0, init=False)
     _is_probed: bool = attrs.field(default=False, init=False)
+    _claimed_until: float = attrs.field(default=-math.inf, init=False)
     _cool_until: float = attrs.field(default=-math.inf, init=False)
 
     @property
@@ -59,19 +61,30 @@ class Breaker:
 
     @property
     def reopens_in(self) -> float | None:
-        """Seconds until it may be asked, 0 while a probe is under way; None when it may be."""
+        """Seconds until it may be asked, 0 while somebody finds that out; None when it may be."""
         if self.may_pass():
             return None
         return max(0.0, self.cooldown, (self._open_until or 0.0) - self._now())
 
     def may_pass(self) -> bool:
         """Whether a call may begin."""
-        state = self.state
-        is_free = state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not self._is_probed)
-        return is_free and not self.cooldown
+        if self.cooldown or self.state is BreakerState.OPEN:
+            return False
+        return self._open_until is None or not (self._is_probed or self._now() < self._claimed_until)
+
+    def claim(self) -> None:
+        """
+        Keep the place of the probe for who has just been let pass, and begins in a moment.
+
+        Much happens between the two; without it everybody who asks meanwhile would pass. A claim that comes
+        to nothing ends by itself after 5 seconds.
+        """
+        if self._open_until is not None:
+            self._claimed_until = self._now() + CLAIM_SECONDS
 
     def begin(self) -> None:
         """A call begins. Unless it is closed, that is the probe, also where nobody should have passed."""
+        self._claimed_until = -math.inf
         self._is_probed = self._open_until is not None
 
     def succeed(self) -> None:

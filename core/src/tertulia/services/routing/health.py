@@ -104,6 +104,10 @@ class Health:
         """Say how one target has been doing."""
         return _report_target(self._find(target))
 
+    def claim(self, target: Target) -> None:
+        """A target is chosen, and its call begins in a moment: nobody else is to be its probe."""
+        self._find(target).breaker.claim()
+
     def begin(self, target: Target) -> None:
         """A call begins."""
         self._record(target).breaker.begin()
@@ -197,10 +201,12 @@ class Health:
             record.note_latency(attempt.first_content_seconds)
             record.breaker.begin()
             record.breaker.succeed()
-        elif (kind := attempt.error_kind) and POLICIES[kind].breaker is Breaking.FAILURE:
-            record.note_failure(kind, attempt.error_message, ended_at)
-            record.breaker.begin()
-            record.breaker.fail()
+        elif kind := attempt.error_kind:
+            if kind is not ErrorKind.CANCELLED:
+                record.note_failure(kind, attempt.error_message, ended_at)
+            if POLICIES[kind].breaker is Breaking.FAILURE:
+                record.breaker.begin()
+                record.breaker.fail()
 
     def _is_configured(self, provider: str) -> bool:
         try:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from tertulia.domain.exchange import Target
-from tertulia.domain.routing import USUAL_ROUTING, Routing
+from tertulia.domain.routing import Routing
 from tertulia.errors import ErrorKind, QueueFullError, TertuliaError
 from tertulia.runtime.plugins import Plugins
 from tertulia.services.routing.backoff import find_wait
@@ -39,6 +39,10 @@ class Conditions(Protocol):
 
     def was_failing(self, target: Target) -> bool:
         """Whether it has failed since it last answered."""
+        ...
+
+    def claim(self, target: Target) -> None:
+        """It is about to be asked: where it is tried with one call, this is the one."""
         ...
 
     def take_retry(self, target: Target, kind: ErrorKind) -> bool:
@@ -69,7 +73,7 @@ class Route:
     The way of one answer through its targets.
 
     Args:
-        routing: What the caller decides.
+        routing: What the caller decides, or the configuration, or nobody: it says everything.
         health: How the providers are doing.
         plugins: The providers.
         draw: A random number from 0 to 1.
@@ -81,7 +85,7 @@ class Route:
     def __init__(
         self, routing: Routing, health: Conditions, plugins: Plugins, draw: Callable[[], float]
     ) -> None:
-        self.routing = routing.over(USUAL_ROUTING)
+        self.routing = routing
         self.attempts = 0
         self._health = health
         self._plugins = plugins
@@ -101,12 +105,20 @@ class Route:
 
         They are the last resort, and when nobody else is there the first one of them is asked all the same.
         """
+        if len(targets) == 1:
+            return targets
         ready = [target for target in targets if self._health.may_ask(target)]
         closed = [target for target in targets if target not in ready]
         return [*ready, *sorted(closed, key=lambda target: self._health.reopens_in(target) or 0.0)]
 
     def decide(
-        self, error: TertuliaError, failed: Target, others: Sequence[Target], time_left: float
+        self,
+        error: TertuliaError,
+        failed: Target,
+        others: Sequence[Target],
+        time_left: float,
+        *,
+        prefers_others: bool = False,
     ) -> Decision:
         """
         Say what comes after a failure.
@@ -116,17 +128,22 @@ class Route:
             failed: To whom.
             others: Whom this send has not asked yet, in order.
             time_left: Seconds until its deadline.
+            prefers_others: Whether the same target is asked again only where nobody else is left.
         """
         if time_left <= 0 or self.attempts >= _known(self.routing.max_attempts):
             return None
         on_demand: Collection[ErrorKind] = self.routing.fall_back_on or ()
         left = self.line_up(targets_after(error, failed, others, self._plugins, on_demand))
         has_other = any(map(self._health.may_ask, left))
-        wait = self._find_retry(error, failed, has_other=has_other, time_left=time_left)
+        is_last = not (prefers_others and has_other)
+        wait = self._find_retry(error, failed, has_other=has_other, time_left=time_left) if is_last else None
         if wait is not None:
             self._retries[failed] += 1
             return Again(wait)
-        return Others(left) if left else None
+        if not left:
+            return None
+        self._health.claim(left[0])
+        return Others(left)
 
     def _find_retry(
         self, error: TertuliaError, failed: Target, *, has_other: bool, time_left: float

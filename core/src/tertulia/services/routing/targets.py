@@ -19,7 +19,8 @@ def parse_target(text: str, plugins: Plugins) -> Target:
         DriverNotInstalledError: Its driver is not installed.
     """
     name, _, model = text.partition("/")
-    return Target(name, model or plugins.get_provider(name).default_model)
+    provider = plugins.get_provider(name)
+    return Target(name, model or provider.default_model)
 
 
 def make_targets(

@@ -251,4 +251,5 @@ ATTEMPT: Fields = {
     "request_id": _TEXT,
     "raw_usage": _TEXT,
     "queued_seconds": _SECONDS,
+    "is_fallback": _FLAG,
 }

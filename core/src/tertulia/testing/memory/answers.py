@@ -171,6 +171,7 @@ def _end(stored: Attempt, ended: Attempt) -> Attempt:
         started_at=stored.started_at,
         branch=stored.branch,
         purpose=stored.purpose,
+        is_fallback=stored.is_fallback,
         lease_until=None,
     )
 

@@ -34,6 +34,10 @@ class Entry:
     expires_at: datetime | None
     is_open: bool = True
 
+    def is_over(self, at: datetime) -> bool:
+        """Whether it counts as spent."""
+        return self.expires_at is None or self.expires_at <= at
+
 
 @attrs.define(eq=False)
 class Book:
@@ -60,6 +64,7 @@ class Budgets(Part, BudgetStore):
                 raise explain_exceeded(account, limit, held, reservation.amount)
         for account, _ in reservation.accounts:
             book = self._open(owner, account, at)
+            self._bury(owner, book, at)
             book.entries[reservation.id] = Entry(reservation.amount, reservation.expires_at)
         return [self._read(owner, account, at) for account, _ in reservation.accounts]
 
@@ -106,20 +111,21 @@ class Budgets(Part, BudgetStore):
         book = self._books.get(owner, {}).get(account)
         if book is None:
             return AccountState(account, _add(self._find_costs(owner, account, at)), Money(0))
-        for call_id, entry in book.entries.items():
-            if entry.expires_at is not None and entry.expires_at <= at:
-                self._take_for_spent(owner, call_id, entry)
-        spent = _add(each.amount for each in book.entries.values() if each.expires_at is None)
-        reserved = _add(each.amount for each in book.entries.values() if each.expires_at is not None)
-        return AccountState(account, book.first + spent, reserved)
+        reserved = [each.amount for each in book.entries.values() if not each.is_over(at)]
+        spent = [self._find_cost(owner, *each) for each in book.entries.items() if each[1].is_over(at)]
+        return AccountState(account, _add([book.first, *spent]), _add(reserved))
 
-    def _take_for_spent(self, owner: str, call_id: UUID, entry: Entry) -> None:
-        """A process died: its call did cost what the ledger says, else all that was set aside."""
-        entry.expires_at = None
-        for kept in self._find_all(owner):
-            attempt = kept.attempts.get(call_id)
-            if attempt is not None and _is_known(attempt):
-                entry.amount = _get_cost(attempt)
+    def _bury(self, owner: str, book: Book, at: datetime) -> None:
+        """Take for spent, for good, what was set aside by processes that died."""
+        for call_id, entry in book.entries.items():
+            if entry.is_over(at):
+                entry.amount, entry.expires_at = self._find_cost(owner, call_id, entry), None
+
+    def _find_cost(self, owner: str, call_id: UUID, entry: Entry) -> Money:
+        """What a call is taken for: where its process died, what the ledger says, else all of it."""
+        attempts = [kept.attempts.get(call_id) for kept in self._find_all(owner)]
+        known = [_get_cost(each) for each in attempts if each is not None and _is_known(each)]
+        return known[0] if known and entry.expires_at is not None else entry.amount
 
     def _find_costs(self, owner: str, account: Account, at: datetime) -> Iterable[Money]:
         kind, _, name = account.scope.partition("/")

@@ -56,6 +56,7 @@ _ASKED: dict[str, Column[Any]] = {
         "lease_until",
         "outcome",
         "purpose",
+        "is_fallback",
     )
 }
 
@@ -203,12 +204,12 @@ SELECT place, head_id, depth FROM moved
 """
 _ATTEMPTS = """, asked AS (
     INSERT INTO attempt (owner_id, conversation_id, branch, sequence, id, message_id, number, provider, model,
-        started_at, lease_until, outcome, purpose)
+        started_at, lease_until, outcome, purpose, is_fallback)
     SELECT owner_id, conversation_id, branch, (
             SELECT coalesce(max(attempt.sequence), 0) + 1 FROM attempt
             WHERE attempt.owner_id = moved.owner_id AND attempt.conversation_id = moved.conversation_id
         ), a_id, a_message_id, a_number, a_provider, a_model,
-        a_started_at, a_lease_until, a_outcome, a_purpose
+        a_started_at, a_lease_until, a_outcome, a_purpose, a_is_fallback
     FROM moved WHERE a_id IS NOT NULL
 ), targeted AS (
     INSERT INTO conversation_target (owner_id, conversation_id, provider, model)

@@ -24,6 +24,7 @@ def upgrade() -> None:
         postgresql_where=has_name,
     )
     op.add_column("attempt", sa.Column("queued_us", sa.BigInteger))
+    op.add_column("attempt", sa.Column("is_fallback", sa.Boolean, nullable=False, server_default=sa.false()))
     _create_accounts()
     _create_reservations()
 
