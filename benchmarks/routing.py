@@ -28,12 +28,14 @@ from tertulia import (
     Routing,
     Target,
 )
+from tertulia.domain.routing import make_routing
 from tertulia.services.core import Core
 from tertulia.services.routing.router import Others, Route
 
 TIMES = 10
 DEAD_SENDS = 100
 AT_ONCE = Routing(max_retries=0)
+_ROUTING = make_routing(AT_ONCE, Routing())
 _BODY = raw.render_body([("user", raw.QUESTION)])
 _FAILURES = {"broken": "500", "limited": "429"}
 
@@ -81,7 +83,7 @@ async def _compare_fallback(
 async def ask_in_turn(core: Core, targets: Sequence[Target]) -> ProviderReply:
     """Ask one target after another as a send does, keeping nothing of it."""
     core.health.reset()  # else the first one would be passed over after a few failures
-    route = Route(AT_ONCE, core.health, core.plugins, random.random)
+    route = Route(_ROUTING, core.health, core.plugins, random.random)
     left = list(route.line_up(targets))
     while True:
         target = left.pop(0)

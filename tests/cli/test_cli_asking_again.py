@@ -207,6 +207,36 @@ def test_a_call_over_the_budget_is_not_made(tertulia_command, simulated: Simulat
     assert [] == simulated.requests
 
 
+def test_a_call_over_the_budget_can_be_made_shorter(tertulia_command, simulated: Simulator, database: str):
+    """
+    The error says what to type, and that is answered within the same budget.
+    """
+    ended = tertulia_command("ask", "-p", "gemini", "--budget", "0.001", "--store", database, "Count to 3.")
+    found = re.search(
+        r'"tertulia (retry \S+ --store \S+ --max-output-tokens) 1000" asks for a shorter', ended.err
+    )
+    assert found
+
+    again = tertulia_command(*found[1].split(), "100", "--budget", "0.001")
+
+    assert (0, "1, 2, 3.\n") == again[:2]
+
+
+@pytest.mark.parametrize("command", ["resume", "retry"])
+def test_a_whole_answer_is_not_asked_for_again(
+    tertulia_command, simulated: Simulator, database: str, command: str
+):
+    """
+    The error says how to go on with what can be typed, and not with what can be programmed.
+    """
+    tertulia_command("ask", "-p", "gemini", "--store", database, "Count to 3.")
+
+    ended = tertulia_command(command, "last", "--store", database)
+
+    assert (1, "") == ended[:2]
+    assert re.search(r'; "tertulia ask --conversation \S+ --store \S+ TEXT" goes on$', ended.err)
+
+
 def test_a_short_answer_stays_within_the_budget(tertulia_command, simulated: Simulator):
     """
     What an answer may cost depends on how long it may be.

@@ -41,7 +41,7 @@ The drivers, the HTTP, the database and the price lists are the real ones.
 6. An answer breaks off: what came is kept, and the rest is asked for
    you     Count to 9.
    xai     1, 2, 3, 4,
-   xai     broke off (protocol); that much is kept
+   xai     broke off (interrupted); that much is kept
    xai     5, 6, 7, 8, 9.
 
 7. All is closed; a new client reads the branches from the SQLite file

@@ -244,6 +244,17 @@ STREAMS = (
     fault("stream: closed in the middle", cut("interrupted"), stream(*HELLO, then=[FIN])),
     fault("stream: reset in the middle", cut("interrupted"), stream(*HELLO, then=[RESET])),
     fault("stream: ended in order, but too soon", cut("interrupted"), stream(*HELLO)),
+    fault(
+        "stream: cut in the middle of an event",
+        cut("interrupted"),
+        stream(*HELLO, STOP[:20], then=[END, FIN]),
+    ),
+    fault(
+        "stream: a chunk without a length",
+        cut("protocol"),
+        stream(*HELLO, then=[send(b"zz\r\nno\r\n"), HANG]),
+    ),
+    fault("a chunk without a length", fails("protocol"), [send(STREAM_HEAD), send(b"zz\r\nno\r\n"), HANG]),
     fault("stream: ended before it began", fails("protocol"), stream()),
     fault("stream: broken JSON", cut("protocol", "Hello"), stream(HELLO[0], b'data: {"ch\n\n', STOP, DONE)),
     fault(

@@ -211,14 +211,10 @@ def _compare_outcome(fault: Fault, ending: Ending) -> Iterator[str]:
         return
     if is_cut(fault) is not isinstance(error, tertulia.StreamInterruptedError):
         yield f"it should be {'' if is_cut(fault) else 'no '}interruption: {error!r}"
-    if error.kind not in _KINDS.get(expect.kind or "", (expect.kind,)):
+    if error.kind != expect.kind:
         yield f"the kind should be {expect.kind}, and is {error.kind}"
     if (text := find_text(fault)) is not None and text != ending.shown:
         yield f"{text!r} should be shown, and {ending.shown!r} was"
-
-
-_KINDS = {"interrupted": ("interrupted", "connection", "protocol")}
-"""A plain cut is told by what it was that cut."""
 
 
 def _compare_requests(fault: Fault, ending: Ending) -> Iterator[str]:

@@ -21,6 +21,8 @@ from tertulia import (
 )
 from tertulia.testing import ScriptedProvider
 
+ONCE = tertulia.Routing(max_retries=0)
+
 
 @pytest.fixture
 def one() -> ScriptedProvider:
@@ -144,7 +146,7 @@ class TestTheRule:
         one.says("Hi.")
         conversation = await client.start(provider="one")
 
-        reply = await conversation.send("Hello", fallback=["two"])
+        reply = await conversation.send("Hello", fallback=["two"], routing=ONCE)
 
         assert ["two", "one"] == [attempt.provider for attempt in reply.attempts]
         assert [(["one", "two"], []), (["one"], [("two", "overloaded")])] == calls
@@ -280,7 +282,7 @@ class TestObservers:
         two.says("Hi", " there")
         conversation = await client.start(provider="one")
 
-        async with conversation.stream("Hello", fallback=["two"]) as stream:
+        async with conversation.stream("Hello", fallback=["two"], routing=ONCE) as stream:
             async for _ in stream:
                 pass
         await conversation.switch("two")
@@ -307,7 +309,7 @@ class TestObservers:
         client.register(Log())
         one.refuses(OverloadedError, status=503)
         with pytest.raises(OverloadedError):
-            await client.ask("Hello", provider="one")
+            await client.ask("Hello", provider="one", routing=ONCE)
 
         assert ["AttemptStarted", "AttemptEnded", "SendFailed"] == notices
 

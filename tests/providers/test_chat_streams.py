@@ -92,11 +92,13 @@ async def test_what_happens_to_the_connection_after_the_end_does_no_harm(connect
 @pytest.mark.parametrize(
     ("events", "end", "kind"),
     [
-        pytest.param([FIRST, OLA, WORLD], [STREAM_END], "protocol", id="vector 24: ended by a proxy"),
-        pytest.param([FIRST, OLA, WORLD], [Act.CLOSE], "protocol", id="vector 24: closed"),
-        pytest.param([FIRST, OLA, WORLD, COUNTED], [STREAM_END], "protocol", id="tokens are no end"),
+        pytest.param([FIRST, OLA, WORLD], [STREAM_END], "interrupted", id="vector 24: ended by a proxy"),
+        pytest.param([FIRST, OLA, WORLD], [Act.CLOSE], "interrupted", id="vector 24: closed"),
+        pytest.param([FIRST, OLA, WORLD, COUNTED], [STREAM_END], "interrupted", id="tokens are no end"),
         pytest.param([FIRST, OLA, WORLD], [Act.HANG], "timeout", id="stalled"),
-        pytest.param([LAST, OLA, WORLD], [Act.CLOSE], "protocol", id="more after a finish reason, then cut"),
+        pytest.param(
+            [LAST, OLA, WORLD], [Act.CLOSE], "interrupted", id="more after a finish reason, then cut"
+        ),
         pytest.param([FIRST, OLA, WORLD, b'{"id":"c1","cho'], [STREAM_END], "protocol", id="broken JSON"),
         pytest.param(
             [FIRST, OLA, WORLD, {"error": {"code": 429, "message": "Slow down."}}, DONE],

@@ -131,6 +131,17 @@ async def test_a_service_that_does_not_read_is_left(connect):
     assert (ProviderTimeoutError, "first_content") == (type(error), error.timer)
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_a_body_whose_chunks_are_broken_is_left_at_once(connect, is_streamed):
+    """
+    Nobody waits for the rest of what cannot be read, although the HTTP library says nothing of it.
+    """
+    async with RawServer([STREAM_HEAD, chunk(b": ping\n\n"), b"zz\r\nno\r\n", Act.HANG]) as server:
+        _, error = await fail(connect(CHAT, server.url), CHAT.ask(stream=is_streamed))
+
+    assert (ProtocolError, False) == (type(error), error.is_cut)
+
+
 async def test_a_page_is_not_asked_for_again(driver, connect):
     """
     A proxy that shows a page, or leads elsewhere, will do so again.

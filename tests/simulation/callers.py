@@ -250,7 +250,7 @@ class Caller:
             await self.conversation.save(self.chance.choice(lost).reply)  # type: ignore[union-attr]
 
     async def look(self, told: Told) -> None:
-        if self.world.has_comparisons and hasattr(self.conversation, "compare"):
+        if self.world.has_comparisons:
             told.text = self.world.new_text(self.name)
             names = [provider.name for provider in self.world.providers]
             await self.conversation.compare(told.text, [*names, "one"])

@@ -251,13 +251,13 @@ def _budgets_hold(world: World, records: Records) -> Iterator[str]:
     for state in world.spent:
         if state.budget.is_hard and state.spent.pico > state.budget.limit.pico:
             yield f"{state.spent} is spent of {state.budget}"
-        if state.reserved.pico and not world.store.failed:
+        if state.reserved.pico and not (world.store.failed or world.has_titles):  # a title may be coming
             yield f"{state.reserved} is still set aside: {state.budget}"
 
 
 def _budgets_know_of_every_cost(world: World, records: Records) -> Iterator[str]:
     if world.store.failed or world.clock_jumps or world.has_titles:
-        return
+        return  # a title may come later
     for state in world.spent:
         if (state.budget.scope, state.budget.period) == (BudgetScope.OWNER, BudgetPeriod.ALL):
             costs = [attempt.cost for book in records.books for attempt in book.attempts]

@@ -18,7 +18,8 @@ from tertulia.testing.contracts.talk import OWNER, Talk
 
 _TO_0004 = f"""
     DROP TABLE budget_account; DROP TABLE budget_reservation; DROP TABLE budget_warning;
-    ALTER TABLE message DROP COLUMN client_id; ALTER TABLE attempt DROP COLUMN queued_us;
+    ALTER TABLE message DROP COLUMN client_id;
+    ALTER TABLE attempt DROP COLUMN queued_us; ALTER TABLE attempt DROP COLUMN is_fallback;
     UPDATE {VERSION_TABLE} SET version_num = '0004'
 """  # noqa: S608  # a constant
 _COLUMNS = """

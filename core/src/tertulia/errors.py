@@ -112,6 +112,8 @@ class TertuliaError(Exception):
         kept: What was stored in spite of the error, as a sentence; None when nothing was at stake.
 
         next_step: What to do about it, as a sentence; None when nothing can be done.
+
+        attempts: The :class:`tertulia.Attempt` rows of the send that ended so, in order; empty elsewhere.
     """
 
     kind: ErrorKind = ErrorKind.INVALID_REQUEST
@@ -132,6 +134,7 @@ class TertuliaError(Exception):
         self.retry_after = retry_after
         self.kept = kept
         self.next_step = next_step
+        self.attempts: Sequence[Any] = ()
 
     def __str__(self) -> str:
         said = (self.message, self.kept, self.next_step)
@@ -154,8 +157,6 @@ class ProviderError(TertuliaError):
         usage: A :class:`tertulia.Usage` when tokens were charged in spite of the failure, else None.
 
         sent: Whether the request may have reached the provider; a call that never did costs nothing.
-
-        attempts: The :class:`tertulia.Attempt` rows of the send that ended so, in order; empty below a send.
     """
 
     kind = ErrorKind.SERVER
@@ -184,7 +185,6 @@ class ProviderError(TertuliaError):
         self.code = code
         self.usage = usage
         self.sent = True
-        self.attempts: Sequence[Any] = ()
 
 
 class AuthenticationError(ProviderError):
@@ -584,8 +584,6 @@ class BudgetExceededError(TertuliaError):
         needed: What the call may cost at most; None when nobody knows.
 
         account: The :class:`tertulia.Account` that has not so much left; None for the budget of one send.
-
-        attempts: The :class:`tertulia.Attempt` rows of the send that ended so, in order.
     """
 
     kind = ErrorKind.BUDGET
@@ -607,7 +605,6 @@ class BudgetExceededError(TertuliaError):
         self.spent = spent
         self.needed = needed
         self.account = account
-        self.attempts: Sequence[Any] = ()
 
 
 class DuplicateMessageError(TertuliaError):

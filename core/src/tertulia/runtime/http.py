@@ -22,6 +22,7 @@ import aiohttp
 import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -97,7 +98,13 @@ class HTTPAnswer:
         self._watchdog = watchdog
         self._received = 0
         self._is_whole = is_whole
+        self._protocol = None if response.connection is None else response.connection.protocol
+        self._closed = None if self._protocol is None else self._protocol.closed
         watchdog.on_timeout = response.close
+        if self._closed is not None:
+            self._closed.add_done_callback(self._pass_on_error)
+        else:
+            self._pass_on_error()
 
     async def read_chunk(self) -> bytes:
         """
@@ -124,6 +131,14 @@ class HTTPAnswer:
         if self._is_whole:
             self._watchdog.content()
         return chunk
+
+    def _pass_on_error(self, _closed: object = None) -> None:
+        """Wake the reader of a body whose chunks are broken, whom aiohttp lets wait (3.14)."""
+        content = self._response.content
+        if self._protocol is None or content.is_eof() or content.exception() is not None:
+            return
+        if isinstance(error := self._protocol.exception(), HttpProcessingError):
+            content.set_exception(aiohttp.ClientPayloadError(error.message))
 
     async def _wait_for_chunk(self) -> bytes:
         self._watchdog.arm()
@@ -170,6 +185,8 @@ class HTTPAnswer:
     def close(self) -> None:
         """Give the connection back when the answer was read to its end, else close it at once."""
         self._watchdog.cancel()
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._pass_on_error)
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -208,37 +225,29 @@ class HTTPClient:
     async def _send(
         self, call: HTTPCall, timeouts: Timeouts, watchdog: Watchdog
     ) -> aiohttp.ClientResponse | ProviderError:
-        limit, patience = asyncio.timeout(None), watchdog.patience
-        # One turn of the loop later: where it was blocked, an answer that came meanwhile is read by then.
-        alarm = asyncio.get_running_loop().call_at(patience, limit.reschedule, patience)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine of asyncio runs in a task
+        cancelled_before = task.cancelling()
         failure: ProviderError | None = None
-
-        def keep_waiting() -> None:
-            alarm.cancel()
-            if not limit.expired():
-                limit.reschedule(watchdog.deadline)
-
-        on_arrival = _on_arrival.set(keep_waiting if call.is_whole else None)
+        on_arrival = _on_arrival.set(watchdog.wait_on if call.is_whole else None)
+        watchdog.on_timeout = task.cancel
+        watchdog.arm()
         try:
-            async with limit:
-                watchdog.begin()
-                response = await self._request(call, timeouts)
-                watchdog.disarm()
-                return response
+            return await self._request(call, timeouts)
         except asyncio.CancelledError:
             pass  # raised anew below: the frames of the HTTP library have seen the revealed key
         except aiohttp.ServerTimeoutError:
             failure = _timed_out("connect")
-        except TimeoutError:
-            failure = _timed_out(watchdog.name_of(limit.when() or 0.0))
         except (aiohttp.InvalidURL, ValueError):
             failure = _unsendable()
         except (aiohttp.ClientError, OSError) as error:
             failure = _describe(error)
         finally:
-            alarm.cancel()
+            watchdog.disarm()
             _on_arrival.reset(on_arrival)
         watchdog.cancel()
+        if watchdog.expired and task.uncancel() <= cancelled_before:
+            return _timed_out(watchdog.expired)
         if failure is None:
             raise asyncio.CancelledError
         return failure
@@ -264,9 +273,9 @@ class HTTPClient:
 
     def _find_proxy(self, url: str) -> str | None:
         """The proxy of the environment. aiohttp could look it up, but would read ``~/.netrc`` as well."""
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin = url[: url.find("/", len("https://"))]
         if origin not in self._proxies:
+            parts = urlsplit(url)
             host = parts.hostname or ""
             bypassed = host in _LOOPBACK or bool(proxy_bypass(host))
             self._proxies[origin] = None if bypassed else getproxies().get(parts.scheme)
@@ -430,6 +439,8 @@ def _describe(error: Exception) -> ProviderError:
         # aiohttp tells a reset in the middle of a chunk only in its words (3.14).
         case aiohttp.ClientPayloadError() if "ConnectionResetError" in f"{error!r} {error.__cause__!r}":
             return ConnectionFailedError("the connection was reset in the middle of the answer")
+        case aiohttp.ClientPayloadError() if "not completed" in str(error):
+            return ProtocolError("the body of the answer is broken or cut", is_cut=True)
         case aiohttp.ClientPayloadError() | ValueError():
             return ProtocolError("the body of the answer is broken or cut")
         case _:

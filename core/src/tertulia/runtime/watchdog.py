@@ -12,9 +12,9 @@ class Watchdog:
     """
     The timers of one attempt: one callback on the loop, armed only while waiting for the socket.
 
-    It never cancels a task and never stands around a ``yield``: when a timer runs out it calls
-    ``on_timeout``, which closes the connection, and the reader that wakes up finds ``expired`` set. Time
-    in which the caller holds on to a delta is nobody's stall and is not counted, except for the deadline.
+    It never stands around a ``yield``: when a timer runs out it calls ``on_timeout``, which cancels the call
+    or closes the connection, and whoever wakes up finds ``expired`` set. Time in which the caller holds on
+    to a delta is nobody's stall and is not counted, except for the deadline.
 
     Attributes:
         expired: The name of the timer that ran out; None while none has.
@@ -33,14 +33,10 @@ class Watchdog:
         self._until: float | None = None
         self._handle: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Waiting begins, and somebody else watches how long it takes."""
-        self._armed_at = self._now()
-
     def arm(self) -> None:
         """Waiting begins."""
         self._armed_at = self._now()
-        self._until = min(self._deadline, self._armed_at + self._allowance)
+        self._until = self.patience
         if self._handle is None or self._handle.when() > self._until:
             self._schedule(self._until)
 
@@ -58,14 +54,14 @@ class Watchdog:
         """The first timer has its whole time again."""
         self._allowance = self._first_allowance
 
-    @property
-    def deadline(self) -> float:
-        """The moment at which all waiting ends."""
-        return self._deadline
+    def wait_on(self) -> None:
+        """Something came: of the waiting that is under way, only the deadline makes an end."""
+        if self._until is not None:
+            self._until = self._deadline
 
     @property
     def patience(self) -> float:
-        """The moment until which the first byte may come."""
+        """The moment until which something may come."""
         return min(self._deadline, self._now() + self._allowance)
 
     def name_of(self, moment: float) -> str:

@@ -48,6 +48,8 @@ class Outgoing:
 
         notes: What there is to say already, a sentence each.
 
+        own: Whose turn it is by right, where that is decided already; else it is the first of the targets, in
+            the order they are put in.
     """
 
     targets: Sequence[Target]
@@ -59,6 +61,7 @@ class Outgoing:
     routing: Routing = Routing()
     spending: Spending | None = None
     notes: tuple[str, ...] = ()
+    own: Target | None = None
 
 
 async def make_request(

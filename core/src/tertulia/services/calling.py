@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Self
 
 import attrs
 
 from tertulia.domain.context import Context
 from tertulia.domain.event import Event, Queued
-from tertulia.domain.exchange import Delta, Request
+from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.health import BreakerState
 from tertulia.domain.notice import BreakerChanged
 from tertulia.errors import (
     ContextLengthError,
+    ErrorKind,
+    OverloadedError,
     ProviderError,
     ProviderTimeoutError,
     QueueFullError,
@@ -28,9 +30,9 @@ from tertulia.services.ending import CLOSE_SECONDS, close_iterator, explain_fore
 from tertulia.services.estimating import price_prompt
 from tertulia.services.keeping import Keeper
 from tertulia.services.questions import Question
-from tertulia.services.routing.guard import Guard
 from tertulia.services.routing.router import LONGEST_WAIT
 from tertulia.services.trial import WORDS, Trial
+from tertulia.wire.errors import ERROR_CLASSES
 
 _CUT = 0.75  # of a context that was too long, where nobody says by how much
 _ROOM = 0.95
@@ -38,7 +40,7 @@ _ROOM = 0.95
 
 class Call:
     """
-    One attempt on its way. Its :meth:`events` can be read once.
+    One attempt on its way: in its ``with`` block :meth:`wait` is read, and then :meth:`answer`, each once.
 
     Args:
         core: The client's parts.
@@ -47,6 +49,7 @@ class Call:
         trial: The attempt.
         keeper: Is told what was shown.
         deadline: When the send ends, on the event loop's clock.
+        others: Who else can be asked.
 
     Attributes:
         deadline: The same, later by the time that was spent waiting for a place: that is nobody's delay.
@@ -61,6 +64,7 @@ class Call:
         keeper: Keeper,
         *,
         deadline: float,
+        others: Sequence[Target] = (),
     ) -> None:
         self.deadline = deadline
         self._core = core
@@ -68,43 +72,47 @@ class Call:
         self._question = question
         self._trial = trial
         self._keeper = keeper
+        self._others = others
+        self._guard = core.health.guard(trial.target.provider)
+        self._is_in = False
         self._is_asked = False  # and it is not known yet how it answered
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Yield what may be shown of the answer; the trial knows the rest."""
-        core, target = self._core, self._trial.target
-        cut_off = CutOff(self.deadline + GRACE)
-        guard = core.health.guard(target.provider)
-        is_in = False
-        try:
-            request = await self._make_request(cut_off)
-            await self._reserve(request)
-            cooldown = min(core.health.cooldown(target), LONGEST_WAIT)
-            if 0 < cooldown < self.deadline - asyncio.get_running_loop().time():
-                yield Queued(target, 0, cooldown)
-                await asyncio.sleep(cooldown)
-            if not guard.try_enter(self._tokens):
-                yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
-                request = await self._wait_for_place(guard, request)
-                cut_off.move(self.deadline + GRACE)
-            is_in = True
-            async with aclosing(self._read(request, cut_off)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            cut_off.close()
-            if is_in:
-                guard.leave()
-            if self._is_asked:
-                core.health.abandon(target)
+    def __enter__(self) -> Self:
+        self._cut_off = CutOff(self.deadline + GRACE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cut_off.close()
+        if self._is_in:
+            self._guard.leave()
+        if self._is_asked:
+            self._core.health.abandon(self._trial.target)
+
+    async def wait(self) -> AsyncGenerator[Event]:
+        """Make the request, and wait until it may go; yield what there is to wait for."""
+        core, target, guard = self._core, self._trial.target, self._guard
+        self._request = await self._make_request()
+        await self._reserve(self._request)
+        cooldown = min(core.health.cooldown(target), LONGEST_WAIT)
+        if 0 < cooldown < self.deadline - asyncio.get_running_loop().time():
+            yield Queued(target, 0, cooldown)
+            await asyncio.sleep(cooldown)
+        if guard.try_enter(self._tokens):
+            self._is_in = True
+            return
+        yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
+        self._request = await self._wait_for_place()
+        self._is_in = True
+        self._cut_off.move(self.deadline + GRACE)
+        self._check_again()
 
     @property
     def _tokens(self) -> int:
         return _known(self._trial.context).report.tokens
 
-    async def _make_request(self, cut_off: CutOff) -> Request:
+    async def _make_request(self) -> Request:
         """Make the request; whoever hangs meanwhile, a plugin for example, is cut off at the deadline."""
-        trial = self._trial
+        trial, cut_off = self._trial, self._cut_off
         cut_off.arm()
         try:
             request, trial.context, warnings = await make_request(
@@ -141,12 +149,12 @@ class Call:
         trial = self._trial
         trial.warnings += await spending.reserve(trial.attempt.id, trial.target, money)
 
-    async def _wait_for_place(self, guard: Guard, request: Request) -> Request:
+    async def _wait_for_place(self) -> Request:
         """Wait as long as it takes; that is no part of any timeout."""
         trial, loop = self._trial, asyncio.get_running_loop()
         began = loop.time()
         try:
-            await guard.wait(self._tokens)
+            await self._guard.wait(self._tokens)
         except QueueFullError as error:
             error.provider, error.model = trial.target.provider, trial.target.model
             error.message = f"provider {trial.target.provider!r}: {error.message}"
@@ -156,11 +164,26 @@ class Call:
             trial.queued = round(queued, 6)
             self.deadline += queued
         trial.began = self._core.clock.monotonic()
-        return attrs.evolve(request, deadline=self.deadline)
+        return attrs.evolve(self._request, deadline=self.deadline)
 
-    async def _read(self, request: Request, cut_off: CutOff) -> AsyncGenerator[Event]:
-        """Ask, read the answer, and let it be known how that went."""
-        core, trial = self._core, self._trial
+    def _check_again(self) -> None:
+        """Go elsewhere where the target has failed others while this call was waiting for its place."""
+        health, target = self._core.health, self._trial.target
+        if health.may_ask(target) or not any(map(health.may_ask, self._others)):
+            return
+        found = health.describe(target)
+        kind = found.last_kind or ErrorKind.OVERLOADED
+        error = ERROR_CLASSES.get(kind, OverloadedError)(
+            f"provider {target.provider!r} is passed over for now: {found.last_error}",
+            provider=target.provider,
+            model=target.model,
+        )
+        error.sent = error.retryable = False
+        raise error
+
+    async def answer(self) -> AsyncGenerator[Event]:
+        """Ask, and yield what may be shown of the answer; the trial knows the rest."""
+        core, trial, request, cut_off = self._core, self._trial, self._request, self._cut_off
         core.health.begin(trial.target)
         self._is_asked = trial.was_sent = True
         to_close: list[AsyncIterator[Delta]] = []

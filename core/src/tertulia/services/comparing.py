@@ -51,7 +51,6 @@ def compare(
     core: Core,
     tree: Tree,
     line: Line,
-    move: Move,
     *,
     text: str,
     attached: Attached,
@@ -77,7 +76,7 @@ def compare(
     check_text(text, attached)
     found = parse_targets(targets, core.plugins)
     runs = [_Run(index, target, outgoing_for(target)) for index, target in enumerate(found)]
-    return ComparisonStream(core, _Work(core, tree, line, move, runs, plan, text=text, attached=attached))
+    return ComparisonStream(core, _Work(core, tree, line, runs, plan, text=text, attached=attached))
 
 
 def parse_targets(targets: Sequence[str], plugins: Plugins) -> list[Target]:
@@ -199,6 +198,7 @@ class _Run:
     target: Target
     outgoing: Outgoing
     question: _Opening | _Sibling | None = None
+    asking: Send | Steps | None = None
     stream: ReplyStream | None = None
     began: float = 0.0
     attempts: list[Attempt] = attrs.field(factory=list[Attempt])
@@ -211,18 +211,24 @@ class _Run:
 
     def end(self, reply: Reply | None, error: TertuliaError | None, now: float) -> ComparedAnswer:
         """Say what became of it."""
-        question = self.question
-        assert question is not None  # noqa: S101  # it was asked
         self.attempts += getattr(error, "attempts", ())
         self.answer = ComparedAnswer(
             self.target,
-            question.line.name if question.stays else None,
+            self._find_branch(reply),
             reply,
             error,
             round(now - self.began, 6),
             tuple(self.attempts),
         )
         return self.answer
+
+    def _find_branch(self, reply: Reply | None) -> str | None:
+        """Where the answer is: one that broke off and was begun again has moved."""
+        question = self.question
+        assert question is not None and self.asking is not None  # noqa: S101, PT018  # it was asked
+        if reply is not None:
+            return self.asking.question.line.name
+        return question.line.name if question.stays else None
 
 
 class _Work:
@@ -233,7 +239,6 @@ class _Work:
         core: Core,
         tree: Tree,
         line: Line,
-        move: Move,
         runs: Sequence[_Run],
         plan: Plan,
         *,
@@ -243,7 +248,8 @@ class _Work:
         self._core = core
         self._plan = plan
         self._runs = runs
-        self._place = (core, tree, line, move)
+        # The conversation stays where it is, also where an answer that broke off goes on elsewhere.
+        self._place = (core, tree, line, None)
         self._opening = _Opening(*self._place, text=text, attached=attached, stored=self._go_on)
         # Without a limit: an answer that waited for a slow reader would be timed by it, and its service, too.
         self._events: asyncio.Queue[ComparedEvent | None] = asyncio.Queue()
@@ -291,7 +297,8 @@ class _Work:
             if plan is ONE_STEP
             else Steps(core, run.outgoing, question, plan)
         )
-        run.question, run.stream, run.began = question, ReplyStream(core, asking), core.clock.monotonic()
+        run.question, run.asking = question, asking
+        run.stream, run.began = ReplyStream(core, asking), core.clock.monotonic()
         self._tasks.append(core.start(self._read(run, run.stream)))
 
     def _go_on(self, message: Message) -> None:

@@ -325,7 +325,9 @@ class Conversation(Branching):
         """
         plan = make_plan(tools, max_steps, None)
         return compare(
-            *self._here(),
+            self._core,
+            self._tree,
+            self._line,
             text=text,
             attached=attach,
             targets=targets,
@@ -444,12 +446,12 @@ class Conversation(Branching):
         *,
         stream: bool = True,
     ) -> Outgoing:
-        targets, notes = make_targets(
-            Target(self.provider, self.model), fallback, self._core.config, self._core.plugins
-        )
-        return self._outgoing_to(
+        own = Target(self.provider, self.model)
+        targets, notes = make_targets(own, fallback, self._core.config, self._core.plugins)
+        outgoing = self._outgoing_to(
             targets, plan, options, timeouts, routing, budget, stream=stream, notes=tuple(notes)
         )
+        return outgoing if own in targets else attrs.evolve(outgoing, own=own)
 
     def _outgoing_to(
         self,

@@ -28,20 +28,21 @@ class CutOff:
         self._is_due = False
         self._task: asyncio.Task[object] | None = None
         self._before = 0
-        self._timer = asyncio.get_running_loop().call_at(moment, self._ring)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_at(moment, self._ring)
 
     def arm(self) -> None:
         """The current task begins to wait."""
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self._loop)
         if self._is_due:  # what is there already is taken without a wait, and nothing cuts that off
             self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(0, self._cut_off)
+            self._timer = self._loop.call_later(0, self._cut_off)
 
     def move(self, moment: float) -> None:
         """Let it come at another moment, which is not over yet."""
         self._timer.cancel()
         self._is_due = False
-        self._timer = asyncio.get_running_loop().call_at(moment, self._ring)
+        self._timer = self._loop.call_at(moment, self._ring)
 
     def disarm(self) -> None:
         """It waits no longer."""
@@ -55,9 +56,9 @@ class CutOff:
 
     def settle(self) -> bool:
         """Take the own cancellation back, and say whether it was the only one."""
-        task, count = asyncio.current_task(), self._count
-        self._count = 0
-        if not count or task is None:
+        count, self._count = self._count, 0
+        task = asyncio.current_task() if count else None
+        if task is None:
             return False
         return min(task.uncancel() for _ in range(count)) <= self._before
 
@@ -74,4 +75,4 @@ class CutOff:
             self._before = self._task.cancelling()
         self._count += 1
         self._task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._cut_off)
+        self._timer = self._loop.call_later(_AGAIN, self._cut_off)

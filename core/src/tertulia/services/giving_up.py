@@ -23,8 +23,7 @@ def give_up(errors: Sequence[TertuliaError], attempts: Sequence[Attempt], kept: 
         error = _sum_up(errors, error)
     elif isinstance(error, ContextOverflowError):  # it was too long before, and nothing more could be cut
         error = next((each for each in errors if isinstance(each, ContextLengthError)), error)
-    if hasattr(error, "attempts"):
-        error.attempts = tuple(attempts)
+    error.attempts = tuple(attempts)
     error.kept = kept
     return error
 

@@ -11,7 +11,7 @@ import attrs
 from tertulia.domain.exchange import ProviderReply, Target
 from tertulia.domain.price import Price, Rates, find_day, find_price
 from tertulia.domain.usage import Billing, Cost, CostSource, Money, Usage, to_fraction
-from tertulia.errors import PluginError, ProviderError, TertuliaError
+from tertulia.errors import ProviderError, TertuliaError
 from tertulia.services.core import Core
 from tertulia.services.trial import Trial
 
@@ -117,7 +117,7 @@ def _compute(core: Core, trial: Trial, reply: ProviderReply) -> Cost | None:
     at = trial.attempt.started_at
     try:
         cost = compute_cost(core, trial.target, reply.usage, reply.billing, at, answered_by=reply.model)
-    except PluginError as error:
+    except TertuliaError as error:
         trial.warnings.append(f"the cost is unknown: {error.message}")
         return None
     if cost is None or is_amount(cost.money):

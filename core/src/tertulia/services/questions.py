@@ -40,8 +40,8 @@ MAX_BRANCH_NAME = 200
 
 Where: TypeAlias = UUID | Literal["head", "root"]
 Attached: TypeAlias = Attachable | Sequence[Attachable]
-Move: TypeAlias = Callable[[Line], None]
-"""Takes the caller's conversation to another branch."""
+Move: TypeAlias = Callable[[Line], None] | None
+"""Takes the caller's conversation to another branch; None where it stays where it is, whatever is asked."""
 
 _log = logging.getLogger("tertulia")
 
@@ -57,7 +57,9 @@ class Question(ABC):
 
         beginning: The answer that broke off and is to be gone on with; None when there is none.
 
-        move: Takes the caller's conversation to another branch.
+        origin: The branch of the caller's conversation, wherever it is asked in the end.
+
+        move: Takes the caller's conversation to another branch; None where it stays where it is.
     """
 
     message: Message
@@ -66,7 +68,7 @@ class Question(ABC):
     def __init__(self, core: Core, tree: Tree, line: Line, move: Move) -> None:
         self.core = core
         self.tree = tree
-        self.line = line
+        self.line = self.origin = line
         self.move = move
         self._is_spare = False  # whether the branch is ours alone, and nothing is on it yet
 
@@ -111,6 +113,8 @@ class Question(ABC):
         """Let the conversation go on on this branch, for the caller and for whoever opens it next."""
         core = self.core
         self._is_spare = False
+        if self.move is None:
+            return
         self.move(self.line)
         try:
             await core.store.update_active_branch(core.owner, self.tree.id, self.line.name, core.clock.now())

@@ -53,7 +53,9 @@ class Recorder:
 
         attempts: Every attempt that has ended, in order.
 
-        failed: Who failed before any content, and of which kind that was.
+        failed: Who failed, and of which kind that was.
+
+        expected: Whose turn it is by right; whoever else is asked stands in for it.
 
         was_cancelled: Whether the caller was cancelled while something was being written.
     """
@@ -70,7 +72,8 @@ class Recorder:
         self._question = question
         self.keeper = Keeper(core, question, outgoing.spending)
         self._trial: Trial | None = None
-        self._first: Target = outgoing.targets[0] if before is None else before._first
+        first = outgoing.own or outgoing.targets[0]
+        self.expected: Target = first if before is None else before.expected
 
     @property
     def kept(self) -> str:
@@ -89,10 +92,6 @@ class Recorder:
     def is_open(self) -> bool:
         """Whether an attempt is under way that has to be settled."""
         return self._trial is not None
-
-    def expect(self, target: Target) -> None:
-        """Know whose turn it is by right; whoever else is asked stands in for it."""
-        self._first = target
 
     def ask_instead(self, question: Question) -> None:
         """Write down another question; nothing has been written yet."""
@@ -128,7 +127,7 @@ class Recorder:
             started_at=clock.now(),
             lease_until=clock.now() + LEASE,
             branch=self._question.line.name,
-            is_fallback=target != self._first,
+            is_fallback=target != self.expected,
         )
         return Trial(target, attempt, clock.new_id(), clock.monotonic())
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from tertulia.domain.conversation import Attempt, AttemptOutcome
+import attrs
+
+from tertulia.domain.conversation import Attempt, AttemptOutcome, AttemptPurpose
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import FinishReason, Message, MessageStatus, Role
 from tertulia.domain.usage import Usage
-from tertulia.errors import ConversationBusyError, DuplicateMessageError
+from tertulia.errors import BranchNotFoundError, ConversationBusyError, DuplicateMessageError
 from tertulia.runtime.serialization import decode_json
 from tertulia.services.core import Core
-from tertulia.services.questions import Question
+from tertulia.services.questions import Question, RepeatedQuestion
 from tertulia.services.stream import NOTHING_SENT
 
 _AT_A_TIME = 50
@@ -38,12 +41,13 @@ async def find_sent(core: Core, question: Question) -> Message | None:
     return found
 
 
-async def find_reply(core: Core, question: Question, sent: Message) -> Reply | None:
+async def find_reply(core: Core, question: Question, sent: Message) -> Reply | Question:
     """
     Make the reply of a message that was answered before.
 
     Returns:
-        None where nobody answered it to the end: it can be asked again.
+        Where nobody answered it to the end, what is to be asked instead: the message, where it is, or what
+        the tools returned that were called since, so that nothing is called twice.
 
     Raises:
         ConversationBusyError: Another process is answering it.
@@ -57,35 +61,75 @@ async def find_reply(core: Core, question: Question, sent: Message) -> Reply | N
     attempts = [
         attempt
         for attempt in await core.store.get_attempts(core.owner, question.tree.id)
-        if attempt.message_id == sent.id
+        if attempt.purpose is AttemptPurpose.ANSWER
     ]
-    branch = next((each.branch for each in reversed(attempts) if each.branch is not None), None)
-    answer = None if branch is None else await _find_answer(core, question, sent, branch)
-    if answer is None:
-        return None
-    mine = [each for each in attempts if each.outcome is AttemptOutcome.SUCCEEDED]
-    return _make_reply(answer, attempts, mine[-1] if mine else None)
+    branches = [each.branch for each in reversed(attempts) if each.message_id == sent.id]
+    turns: dict[str, Sequence[Message]] = {}
+    for name in filter(None, dict.fromkeys(branches)):
+        if turn := await _read_turn(core, question, sent, name):
+            if _is_whole(turn[-1]):
+                return _make_reply(turn, attempts)
+            turns[name] = turn
+    return await _ask_again(core, question, sent, turns)
 
 
-async def _find_answer(core: Core, question: Question, sent: Message, branch: str) -> Message | None:
-    """The last whole answer before somebody says the next thing: tools may have been called in between."""
-    depth, answer = (sent.depth or 0) + 1, None
+async def _ask_again(
+    core: Core, question: Question, sent: Message, turns: Mapping[str, Sequence[Message]]
+) -> Question:
+    """What to ask where no turn ended with an answer; the newest turn comes first."""
+    line, asked = question.origin, sent
+    for name, turn in islice(turns.items(), 1):
+        line = question.tree.line(await core.store.get_branch(core.owner, question.tree.id, name))
+        asked = next(each for each in reversed(turn) if each.role is not Role.ASSISTANT)
+    return AskedAgain(core, question.tree, line, question.move, answer=asked.id)
+
+
+class AskedAgain(RepeatedQuestion):
+    """A message that was sent before and not answered, to which the conversation goes with the answer."""
+
+    async def settled(self, answer: Message | None) -> None:
+        """Go to the answer, on whichever branch the message is, or take the branch away."""
+        if answer is None:
+            await self.give_up()
+        else:
+            await self._go_there()
+
+
+async def _read_turn(core: Core, question: Question, sent: Message, branch: str) -> Sequence[Message]:
+    """A message and all that followed it until the user spoke again; nothing where the branch lacks it."""
+    depth, turn = sent.depth or 0, list[Message]()
     while True:
-        page = await core.store.get_messages(
-            core.owner, question.tree.id, branch, before_depth=depth + _AT_A_TIME, limit=_AT_A_TIME
-        )
+        try:
+            page = await core.store.get_messages(
+                core.owner, question.tree.id, branch, before_depth=depth + _AT_A_TIME, limit=_AT_A_TIME
+            )
+        except BranchNotFoundError:
+            return ()
         following = [each for each in page if (each.depth or 0) >= depth]
         for message in following:
-            if message.role is Role.USER:
-                return answer
-            if message.role is Role.ASSISTANT and message.status is MessageStatus.COMPLETE:
-                answer = message
+            if turn and message.role is Role.USER:
+                return turn
+            turn.append(message)
+        if not turn or turn[0].id != sent.id:
+            return ()
         if len(following) < _AT_A_TIME:
-            return answer
+            return turn
         depth += _AT_A_TIME
 
 
-def _make_reply(answer: Message, attempts: Sequence[Attempt], answered: Attempt | None) -> Reply:
+def _is_whole(message: Message) -> bool:
+    return message.role is Role.ASSISTANT and message.status is MessageStatus.COMPLETE
+
+
+def _make_reply(turn: Sequence[Message], attempts: Sequence[Attempt]) -> Reply:
+    """The reply of the last answer of a turn, with those before it that called tools."""
+    *steps, last = [_read_answer(each, attempts) for each in turn if _is_whole(each)]
+    return attrs.evolve(last, steps=tuple(steps))
+
+
+def _read_answer(answer: Message, attempts: Sequence[Attempt]) -> Reply:
+    mine = [each for each in attempts if each.message_id == answer.parent_id]
+    answered = next((each for each in reversed(mine) if each.outcome is AttemptOutcome.SUCCEEDED), None)
     raw = None if answered is None or answered.raw_usage is None else decode_json(answered.raw_usage.encode())
     return Reply(
         message=answer,
@@ -97,11 +141,12 @@ def _make_reply(answer: Message, attempts: Sequence[Attempt], answered: Attempt 
         usage=answer.usage or Usage(),
         raw_usage=raw,
         cost=answer.cost,
-        attempts=tuple(attempts),
+        attempts=tuple(mine),
         latency_seconds=answer.latency_seconds,
         first_content_seconds=None if answered is None else answered.first_content_seconds,
         request_id=None if answered is None else answered.request_id,
         safety=None,
         context=None,
+        queued_seconds=sum(each.queued_seconds or 0.0 for each in mine),
         was_stored=True,
     )

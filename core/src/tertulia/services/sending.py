@@ -39,7 +39,7 @@ from tertulia.services.recording import Recorder
 from tertulia.services.repeats import find_reply, find_sent
 from tertulia.services.routing.policy import WARNED
 from tertulia.services.routing.router import Again, Route
-from tertulia.services.routing.strategies import arrange
+from tertulia.services.routing.strategies import arrange, stick
 from tertulia.services.stream import NOTHING_SENT, ReplyStream, Turn
 from tertulia.services.titles import give_title
 from tertulia.services.trial import Trial
@@ -72,6 +72,7 @@ class Send:
         self._question = question
         self._following: Send | None = None
         self._is_first = before is None
+        self._is_answered = False
         self._notes = list(outgoing.notes)
         self._errors: list[TertuliaError] = []
         self._passed_over: FallbackTaken | None = None
@@ -94,7 +95,17 @@ class Send:
     @property
     def kept(self) -> str:
         """What is stored of the send by now, as a sentence."""
-        return self._recorder.kept if self._following is None else self._following.kept
+        following = None if self._following is None else self._following.kept
+        return self._recorder.kept if following in (None, NOTHING_SENT) else following
+
+    @property
+    def expected(self) -> Target:
+        """Whose turn it was by right, whoever answered."""
+        return self._recorder.expected
+
+    @property
+    def _was_answered(self) -> bool:
+        return self._is_answered or (self._following is not None and self._following._was_answered)
 
     @property
     def was_cancelled(self) -> bool:
@@ -119,10 +130,14 @@ class Send:
         except TertuliaError as error:
             if self._following is None:
                 await self._fail(error)
+            self._observe_end(error)
             raise
         except BaseException as error:
+            was_asked = self._following is not None or self._recorder.is_open
             if self._following is None:
-                await self._abandon(error)
+                await self._abandon()
+            if was_asked:
+                self._observe_end(error)
             raise
         finally:
             self._recorder.close()
@@ -136,13 +151,18 @@ class Send:
             trial = self._recorder.trial
             failure: ProviderError | ContextOverflowError
             try:
-                async with aclosing(self._call(trial, targets[1:])) as answer:
-                    async for event in answer:
-                        yield event
+                with self._make_call(trial, targets[1:]) as call:
+                    async with aclosing(call.wait()) as waiting:
+                        async for event in waiting:
+                            yield event
+                    async with aclosing(call.answer()) as answer:
+                        async for event in answer:
+                            yield event
                 yield Completed(await self._complete(trial))
                 return
             except (ProviderError, ContextOverflowError) as error:
                 failure = error
+            self._deadline += trial.queued or 0.0
             self._errors.append(failure)
             if trial.shown and isinstance(failure, ProviderError):
                 async with aclosing(self._recover(failure, targets, stream)) as rest:
@@ -155,24 +175,18 @@ class Send:
                 await asyncio.sleep(wait)
                 self._recorder.trial.began = self._core.clock.monotonic()
 
-    async def _call(self, trial: Trial, others: Sequence[Target]) -> AsyncGenerator[Event]:
-        """Ask the target of a trial."""
+    def _make_call(self, trial: Trial, others: Sequence[Target]) -> Call:
+        """Get ready to ask the target of a trial."""
         self._route.begin(trial.target)
-        reserve = self._find_reserve(others)
-        call = Call(
+        return Call(
             self._core,
             self._outgoing,
             self._question,
             trial,
             self._recorder.keeper,
-            deadline=self._deadline - reserve,
+            deadline=self._deadline - self._find_reserve(others),
+            others=others,
         )
-        try:
-            async with aclosing(call.events()) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._deadline = call.deadline + reserve
 
     def _find_reserve(self, others: Sequence[Target]) -> float:
         """
@@ -206,8 +220,12 @@ class Send:
         core, targets = self._core, self._outgoing.targets
         if self._is_first and len(targets) > 1:
             await core.recall_health()
-            wanted = self._order(await arrange(core, self._outgoing, self._question))
-            self._recorder.expect(wanted[0])
+            arranged = await arrange(core, self._outgoing, self._question)
+            stuck = await stick(core, self._outgoing, self._question, arranged)
+            wanted = self._order(stuck)
+            if self._outgoing.own is None:
+                # Who is stuck to still stands in for another one.
+                self._recorder.expected = arranged[0] if wanted[0] == stuck[0] else wanted[0]
             targets = self._route.line_up(wanted)
             core.health.claim(targets[0])
             if targets[0] != wanted[0]:
@@ -242,20 +260,19 @@ class Send:
         sent = await find_sent(self._core, self._question)
         if sent is None:
             return None
-        question = self._question
-        reply = await find_reply(self._core, question, sent)
-        await question.give_up()
-        if reply is None:
-            self._question = RepeatedQuestion(
-                self._core, question.tree, question.line, question.move, answer=sent.id
-            )
-            self._recorder.ask_instead(self._question)
-            await self._question.place()
-        return reply
+        found = await find_reply(self._core, self._question, sent)
+        await self._question.give_up()
+        if isinstance(found, Reply):
+            return found
+        self._question = found
+        self._recorder.ask_instead(found)
+        await found.place()
+        return None
 
     async def _complete(self, trial: Trial) -> Reply:
         """Store the answer and make the reply of it."""
         reply = await self._recorder.complete(trial, self._notes)
+        self._is_answered = True
         core, tree, line = self._core, self._question.tree, self._question.line
         core.plugins.observe(Answered(tree.id, reply))
         is_due = core.config.auto_title and tree.title is None and not reply.tool_calls
@@ -278,7 +295,7 @@ class Send:
             raise give_up(self._errors, recorder.attempts, recorder.kept)
         following = recorder.new_trial(targets[0], number=ended.number + 1)
         if isinstance(decision, Again):
-            following.max_tokens = find_shorter(trial, error)
+            following.max_tokens = find_shorter(trial, error) or trial.max_tokens
         await recorder.settle(ended, following=following)
         event, wait = self._announce(error, trial, following, decision)
         recorder.observe_start(following)
@@ -296,7 +313,9 @@ class Send:
             return retry, decision.wait_seconds
         if error.kind in WARNED:
             self._notes.append(f"{trial.target} was asked first and could not answer: {error.message}")
-        fallback = FallbackTaken(trial.target, following.target, error.kind, error.message)
+        fallback = FallbackTaken(
+            trial.target, following.target, error.kind, error.message, was_asked=trial.was_sent
+        )
         observe(FellBack(conversation_id, fallback))
         return fallback, 0.0
 
@@ -306,13 +325,12 @@ class Send:
         """Keep what was shown of an answer that broke off, and go on as the caller wants it."""
         trial, wanted = self._recorder.trial, self._route.routing.on_interrupt
         interrupted = await self._recorder.interrupt(trial, error)
-        left = self._deadline - self._now()
-        decision = self._route.decide(error, trial.target, targets[1:], left, prefers_others=True)
         is_lost = interrupted.partial.depth is None and interrupted.partial.parts
-        if wanted is OnInterrupt.KEEP or decision is None or is_lost or self._recorder.was_cancelled:
+        if wanted is OnInterrupt.KEEP or is_lost or self._recorder.was_cancelled:
             raise interrupted from error
-        wait = decision.wait_seconds if isinstance(decision, Again) else 0.0
-        targets = [trial.target, *targets[1:]] if isinstance(decision, Again) else decision.targets
+        targets, wait = self._find_successors(error, trial.target, targets[1:])
+        if not targets:
+            raise interrupted from error
         restarts = wanted is OnInterrupt.RESTART or not trial.text
         self._following = self._follow(targets, restarts=restarts)
         kind = Restarted if restarts else Continued
@@ -333,6 +351,17 @@ class Send:
             interrupted.attempts = tuple(self._recorder.attempts)
             raise interrupted from failure
 
+    def _find_successors(
+        self, error: ProviderError, failed: Target, others: Sequence[Target]
+    ) -> tuple[Sequence[Target], float]:
+        """Who may take the place of a target whose answer broke off, and after which time; maybe nobody."""
+        self._recorder.failed.append((failed, error.kind))
+        left = self._deadline - self._now()
+        decision = self._route.decide(error, failed, others, left, prefers_others=True)
+        if isinstance(decision, Again):
+            return (failed, *others), decision.wait_seconds
+        return self._order(() if decision is None else decision.targets), 0.0
+
     def _follow(self, targets: Sequence[Target], *, restarts: bool) -> Send:
         """The send that takes the place of one whose answer broke off."""
         core, question = self._core, self._question
@@ -350,19 +379,19 @@ class Send:
         else:
             await self._question.give_up()
         error.kept = error.kept or self._recorder.kept
-        if hasattr(error, "attempts"):
-            error.attempts = tuple(self._recorder.attempts)
-        self._observe_end(error)
+        error.attempts = tuple(self._recorder.attempts)
 
-    async def _abandon(self, error: BaseException) -> None:
+    async def _abandon(self) -> None:
         """The caller left: keep what was shown. The store carries on even when we are cancelled again."""
         if not self._recorder.is_open:
             await self._question.give_up()
             return
         await self._recorder.settle_cancelled()
-        self._observe_end(error)
 
     def _observe_end(self, error: BaseException) -> None:
+        """Tell of a failure once, with the error that the caller gets: not of each send that it took."""
+        if not self._is_first or self._was_answered:
+            return
         message = getattr(self._question, "message", None)  # one that has no place yet has none
         if message is not None and (message_id := message.id) is not None:
             self._core.plugins.observe(SendFailed(self._question.tree.id, message_id, error))

@@ -12,6 +12,7 @@ import attrs
 from tertulia.domain.event import Completed, Event, StepCompleted, ToolEnded
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
+from tertulia.domain.routing import Strategy
 from tertulia.errors import ProviderError, StreamInterruptedError, TertuliaError, ToolLoopError
 from tertulia.services.asking import Outgoing, find_timeouts
 from tertulia.services.core import Core
@@ -68,6 +69,11 @@ class Steps:
         self._resumes = resumes
 
     @property
+    def question(self) -> Question:
+        """What was asked last."""
+        return self._send.question
+
+    @property
     def kept(self) -> str:
         """What is stored of it by now, as a sentence."""
         if self._calling is None:
@@ -88,7 +94,7 @@ class Steps:
                 async with aclosing(self._send.events(stream)) as answer:
                     async for event in answer:
                         if isinstance(event, Completed):
-                            reply = attrs.evolve(event.reply, steps=tuple(self._steps))
+                            reply = attrs.evolve(event.reply, steps=(*self._steps, *event.reply.steps))
                         else:
                             yield event
                 assert reply is not None  # noqa: S101  # a send ends with it, or raises
@@ -99,8 +105,8 @@ class Steps:
                 if self._send.was_cancelled:
                     raise asyncio.CancelledError
                 yield StepCompleted(len(self._steps) + 1, reply)
-                self._steps.append(reply)
-                self._outgoing = go_on_with(self._outgoing, reply)
+                self._steps = [*reply.steps, reply]
+                self._outgoing = go_on_with(self._outgoing, reply, self._send.expected)
                 async with aclosing(self._run(reply.message)) as running:
                     async for event in running:
                         yield event
@@ -179,11 +185,19 @@ class Steps:
         self._send = Send(self._core, self._outgoing, self._question, self._turn)
 
 
-def go_on_with(outgoing: Outgoing, reply: Reply) -> Outgoing:
-    """Ask whoever answered first; a tool that had to be called has been."""
+def go_on_with(outgoing: Outgoing, reply: Reply, expected: Target) -> Outgoing:
+    """
+    Ask whoever answered first, whatever is cheaper or faster; a tool that had to be called has been.
+
+    Args:
+        expected: Whose turn it was by right: whoever answered in its place still does.
+    """
     answered = Target(reply.provider, reply.model)
     others = [target for target in outgoing.targets if target != answered]
     options = outgoing.options
     if options.tool_choice not in (None, "auto", "none"):
         options = attrs.evolve(options, tool_choice=None)
-    return attrs.evolve(outgoing, targets=(answered, *others), options=options)
+    routing = attrs.evolve(outgoing.routing, strategy=Strategy.CONFIGURED, sticky=False)
+    return attrs.evolve(
+        outgoing, targets=(answered, *others), options=options, routing=routing, own=expected
+    )

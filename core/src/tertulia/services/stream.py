@@ -73,12 +73,12 @@ class ReplyStream:
         return self
 
     async def __anext__(self) -> Event:
-        self._refuse_strangers()
+        reader = _current_task()
+        self._refuse_strangers(reader)
         if self._events is None:
             raise StopAsyncIteration
         if self._last_reader is None:
             self._core.begun.add(self._events)
-        reader = _current_task()
         cancelled_before = reader.cancelling()
         self._reader = self._last_reader = reader
         try:
@@ -103,9 +103,10 @@ class ReplyStream:
                 self._left.set()
         raise self._stop_error()
 
-    def _refuse_strangers(self) -> None:
+    def _refuse_strangers(self, reader: asyncio.Task[object]) -> None:
         """Only one task reads, on the client's own loop, and only until somebody has closed the stream."""
-        self._core.check_home()
+        if reader is not self._last_reader:  # once, and not for each delta: no task goes to another loop
+            self._core.check_home()
         if self._reader is not None:
             raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
         if self._stopped is not None:

@@ -10,6 +10,7 @@ from tertulia.domain.context import Context, ContextReport
 from tertulia.domain.conversation import Attempt, AttemptOutcome, AttemptPurpose
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, MessageStatus, Role, join_text
+from tertulia.domain.notice import AttemptEnded, AttemptStarted
 from tertulia.errors import BranchError, ProviderTimeoutError, TertuliaError
 from tertulia.services.budgets import Spending
 from tertulia.services.core import Core
@@ -45,6 +46,7 @@ async def suggest_title(core: Core, tree: Tree, line: Line, target: Target | Non
         )
     target = target or Target(line.branch.provider, line.branch.model)
     trial, spending = _begin(core, line, target, asked), Spending(core, tree.id)
+    core.plugins.observe(AttemptStarted(tree.id, trial.attempt))
     try:
         await _ask(core, tree, trial, _quote(asked), spending)
     except TertuliaError as error:
@@ -147,6 +149,7 @@ async def _record(
         await spending.settle(ended.id, ended.cost, was_sent=trial.was_sent)
 
     _, was_cancelled = await core.see_through(write())
+    core.plugins.observe(AttemptEnded(tree.id, ended))
     if was_cancelled:
         raise asyncio.CancelledError
 

@@ -279,7 +279,7 @@ class ChatCompletionsStream:
         """
         is_whole = bool(self._finish) and not (how is StreamEnd.BROKEN and self._goes_on)
         if not is_whole and how is not StreamEnd.DONE:
-            raise ProtocolError("the stream ended without a finish_reason or [DONE]")
+            raise ProtocolError("the stream ended without a finish_reason or [DONE]", is_cut=True)
         message: Json = {name: "".join(pieces) for name, pieces in self._message.items()}
         message["tool_calls"] = self._calls.render()
         choice = {"message": message, "finish_reason": self._finish}

@@ -22,6 +22,8 @@ def parse_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
     Source: OpenAI's page on rate limits, xAI's and Groq's headers (read 2026-11).
     """
+    if headers.keys().isdisjoint(_NAMES):
+        return None
     found = RateLimits(
         requests=_read_count(headers.get("x-ratelimit-remaining-requests")),
         requests_reset=_read_seconds(headers.get("x-ratelimit-reset-requests")),
@@ -32,6 +34,9 @@ def parse_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
 
 _NOTHING = RateLimits()
+_NAMES = tuple(
+    f"x-ratelimit-{what}-{of}" for what in ("remaining", "reset") for of in ("requests", "tokens")
+)
 
 
 def _read_count(value: str | None) -> int | None:

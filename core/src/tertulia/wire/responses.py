@@ -299,7 +299,7 @@ class ResponsesStream:
     def end(self, how: StreamEnd = StreamEnd.CLOSED) -> ProviderReply:
         """Return the whole answer; ProtocolError when no event said that it is whole."""
         if self._last is None:
-            raise ProtocolError("the stream ended without response.completed or its like")
+            raise ProtocolError("the stream ended without response.completed or its like", is_cut=True)
         if not self._last.get("output") and self._items:
             self._last["output"] = [self._items[index] for index in sorted(self._items)]
         return parse_response(self._last, self._provider)

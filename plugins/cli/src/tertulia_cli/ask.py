@@ -149,16 +149,30 @@ class _Asking:
         """Let an error say what is kept, and how to go on, on the command line."""
         if not self._is_kept:
             error.kept = None
-        store = self._question.access.store
+        error.next_step = self._find_next_step(error) or error.next_step
+
+    def _find_next_step(self, error: tertulia.TertuliaError) -> str | None:
+        """What to type next; None where the error's own words will do."""
+        store, is_kept = self._question.access.store, error.kept is not None
         # A URL with a password is typed, and not shown.
         where = (
             f"{self.conversation_id}{f' --store {shlex.quote(store)}' if store and '@' not in store else ''}"
         )
-        if isinstance(error, tertulia.StreamInterruptedError):
-            again = f'"tertulia resume {where}" asks for the rest'
-            error.next_step = again if self._is_kept else "ask again"
-        elif error.kept is not None and error.retryable and isinstance(error, tertulia.ProviderError):
-            error.next_step = f'"tertulia retry {where}" asks again'
+        match error:
+            case tertulia.StreamInterruptedError():
+                return f'"tertulia resume {where}" asks for the rest' if self._is_kept else "ask again"
+            case tertulia.ProviderError(retryable=True) if is_kept:
+                return f'"tertulia retry {where}" asks again'
+            case tertulia.BudgetExceededError() if is_kept and self._could_be_shorter(error):
+                shorter = f'"tertulia retry {where} --max-output-tokens 1000" asks for a shorter answer'
+                return f"{error.next_step}: {shorter}"
+            case tertulia.BranchError() if self.conversation_id is not None:
+                return f'"tertulia ask --conversation {where} TEXT" goes on'
+            case _:
+                return None
+
+    def _could_be_shorter(self, error: tertulia.BudgetExceededError) -> bool:
+        return error.needed is not None and self._question.access.max_output_tokens is None
 
 
 def _render(reply: tertulia.Reply, conversation_id: UUID | None) -> dict[str, Any]:

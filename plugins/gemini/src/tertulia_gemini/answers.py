@@ -129,7 +129,7 @@ class GeminiStream:
         """
         cut = how is StreamEnd.BROKEN and self._goes_on
         if cut or (self._finish is None and self._block is None):
-            raise ProtocolError("the answer ended without a finishReason or a blockReason")
+            raise ProtocolError("the answer ended without a finishReason or a blockReason", is_cut=True)
         self._close()
         parts = (*self._parts, *self._tell_sources())
         reason = self._finish or self._block

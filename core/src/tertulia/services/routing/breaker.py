@@ -83,9 +83,10 @@ class Breaker:
             self._claimed_until = self._now() + CLAIM_SECONDS
 
     def begin(self) -> None:
-        """A call begins. Unless it is closed, that is the probe, also where nobody should have passed."""
-        self._claimed_until = -math.inf
-        self._is_probed = self._open_until is not None
+        """A call begins; half open, it is the probe. Whoever is asked while it is open tells nothing new."""
+        if self.state is BreakerState.HALF_OPEN:
+            self._claimed_until = -math.inf
+            self._is_probed = True
 
     def succeed(self) -> None:
         """A call was answered."""

@@ -106,7 +106,8 @@ class Guard:
     def leave(self) -> None:
         """A call that was let in is over."""
         self.in_flight -= 1
-        self._advance()
+        if self._queue:
+            self._advance()
 
     def learn(self, rate_limits: RateLimits) -> None:
         """Let nobody in before the service takes calls again, if it says that nothing is left."""
@@ -128,6 +129,8 @@ class Guard:
 
     def _find_wait(self, tokens: int) -> float:
         """How many seconds must pass before such a call may go, whoever else is under way; 0 for none."""
+        if not self._calls and self._paused_until == -math.inf:
+            return 0.0  # as wherever nothing is limited by the minute
         now = self._now()
         while self._calls and now - self._calls[0].began_at >= WINDOW_SECONDS:
             self._tokens -= self._calls.popleft().tokens

@@ -79,6 +79,10 @@ class Health:
     _guards: dict[str, Guard] = attrs.field(factory=dict[str, Guard], init=False)
     _allowances: dict[str, RetryAllowance] = attrs.field(factory=dict[str, RetryAllowance], init=False)
     _replayed_at: float | None = attrs.field(default=None, init=False)
+    _unknown: _Record = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._unknown = self._make_record(Target("", ""))
 
     def may_ask(self, target: Target) -> bool:
         """Whether a target is asked; one that is not may still be, when there is no other."""
@@ -102,7 +106,7 @@ class Health:
 
     def describe(self, target: Target) -> TargetHealth:
         """Say how one target has been doing."""
-        return _report_target(self._find(target))
+        return attrs.evolve(_report_target(self._find(target)), target=target)
 
     def claim(self, target: Target) -> None:
         """A target is chosen, and its call begins in a moment: nobody else is to be its probe."""
@@ -219,16 +223,24 @@ class Health:
         return self._clock.monotonic() if self._replayed_at is None else self._replayed_at
 
     def _find(self, target: Target) -> _Record:
-        """What is known of a target; a new record, which is not kept, where nothing is."""
-        key = (target, self._find_config(target.provider).api_key)
-        return self._records.get(key) or _Record(target, Breaker(self._now))
+        """What is known of a target, to be read; where that is nothing, one record stands for all of them."""
+        return self._records.get((target, self._find_config(target.provider).api_key), self._unknown)
 
     def _record(self, target: Target) -> _Record:
         key = (target, self._find_config(target.provider).api_key)
-        return self._records.setdefault(key, self._find(target))
+        record = self._records.get(key)
+        if record is None:
+            record = self._records[key] = self._make_record(target)
+        return record
+
+    def _make_record(self, target: Target) -> _Record:
+        return _Record(target, Breaker(self._now))
 
     def _allowance(self, provider: str) -> RetryAllowance:
-        return self._allowances.setdefault(provider, RetryAllowance())
+        allowance = self._allowances.get(provider)
+        if allowance is None:
+            allowance = self._allowances[provider] = RetryAllowance()
+        return allowance
 
     def _report_provider(self, name: str) -> ProviderHealth:
         guard = self.guard(name)

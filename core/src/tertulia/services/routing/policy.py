@@ -46,7 +46,8 @@ class Policy:
     One line of the table.
 
     Attributes:
-        retry: Whether the same target is asked again; never where the error says it is not retryable.
+        retry: Whether the same target is asked again; never where the error says it is not retryable, but
+            for a prompt that is too long, which is cut first.
 
         fall_back: Whether another target is asked.
 

@@ -14,7 +14,7 @@ import attrs
 
 from tertulia.domain.exchange import Target
 from tertulia.domain.routing import Routing
-from tertulia.errors import ErrorKind, QueueFullError, TertuliaError
+from tertulia.errors import ContextLengthError, ErrorKind, QueueFullError, TertuliaError
 from tertulia.runtime.plugins import Plugins
 from tertulia.services.routing.backoff import find_wait
 from tertulia.services.routing.policy import Retry, find_policy, targets_after
@@ -91,6 +91,7 @@ class Route:
         self._plugins = plugins
         self._draw = draw
         self._retries = Counter[Target]()
+        self._kinds = Counter[tuple[Target, ErrorKind]]()
         self._was_failing: dict[Target, bool] = {}
 
     def begin(self, target: Target) -> None:
@@ -139,6 +140,7 @@ class Route:
         wait = self._find_retry(error, failed, has_other=has_other, time_left=time_left) if is_last else None
         if wait is not None:
             self._retries[failed] += 1
+            self._kinds[failed, error.kind] += 1
             return Again(wait)
         if not left:
             return None
@@ -149,12 +151,16 @@ class Route:
         self, error: TertuliaError, failed: Target, *, has_other: bool, time_left: float
     ) -> float | None:
         """After which time the same target is asked again; None where it is not."""
-        if not error.retryable or isinstance(error, QueueFullError):
+        # What is too long is asked again with less of the history, so it is not the same call.
+        is_cut = isinstance(error, ContextLengthError)
+        if not (error.retryable or is_cut) or isinstance(error, QueueFullError):
             return None
         allowed = {Retry.NO: 0, Retry.ONCE: 1}.get(find_policy(error).retry, LIMIT)
         done = self._retries[failed]
-        if done >= min(allowed, _known(self.routing.max_retries)):
+        if done >= _known(self.routing.max_retries) or self._kinds[failed, error.kind] >= allowed:
             return None
+        if is_cut:
+            return 0.0
         if has_other and not self._is_worth_it(error, failed):
             return None
         hint = error.retry_after

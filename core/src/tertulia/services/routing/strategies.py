@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from tertulia.contracts.provider import Provider
+from tertulia.domain.conversation import Attempt, AttemptPurpose
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.media import Audio, Document, Image, Video
 from tertulia.domain.message import Message, Role
@@ -25,21 +26,42 @@ async def arrange(core: Core, outgoing: Outgoing, question: Question) -> Sequenc
     """Put the targets of a send in the order its routing asks for."""
     routing = outgoing.routing
     targets = list(outgoing.targets)
-    if len(targets) == 1 or (routing.strategy is Strategy.CONFIGURED and not routing.sticky):
-        return targets
-    if routing.strategy is Strategy.FASTEST and not routing.sticky:
-        return sort_fastest(targets, core.health.latency)
-    history = await _read_history(core, question)
     match routing.strategy:
         case Strategy.CHEAPEST:
-            targets = sort_cheapest(core, targets, outgoing, (*history, question.message))
+            history = await _read_history(core, question)
+            return sort_cheapest(core, targets, outgoing, (*history, question.message))
         case Strategy.FASTEST:
-            targets = sort_fastest(targets, core.health.latency)
+            return sort_fastest(targets, core.health.latency)
         case Strategy.CAPABLE:
-            targets = sort_capable(core, targets, outgoing, (*history, question.message))
+            history = await _read_history(core, question)
+            return sort_capable(core, targets, outgoing, (*history, question.message))
         case _:
-            pass
-    return _stick(targets, history) if routing.sticky else targets
+            return targets
+
+
+async def stick(
+    core: Core, outgoing: Outgoing, question: Question, targets: Sequence[Target]
+) -> Sequence[Target]:
+    """
+    Put first who answered last, where the routing is sticky and it is among the targets.
+
+    In the configured order the answer must have stood in for who comes first now: else somebody has switched
+    since, which is what they want.
+    """
+    if not outgoing.routing.sticky:
+        return targets
+    answers = (each for each in reversed(await _read_history(core, question)) if each.role is Role.ASSISTANT)
+    last = next(answers, None)
+    if last is None:
+        return targets
+    target = Target(last.provider or "", last.model or "")
+    if target == targets[0] or target not in targets:
+        return targets
+    if outgoing.routing.strategy is Strategy.CONFIGURED:
+        attempts = await core.store.get_attempts(core.owner, question.tree.id)
+        if not _stood_in(attempts, last, for_whom=outgoing.own or targets[0]):
+            return targets
+    return sorted(targets, key=lambda each: each != target)
 
 
 def sort_fastest(targets: Iterable[Target], latency: Callable[[Target], float | None]) -> list[Target]:
@@ -113,8 +135,12 @@ async def _read_history(core: Core, question: Question) -> Sequence[Message]:
     return (*line.path.system, *line.path.messages)
 
 
-def _stick(targets: Sequence[Target], history: Sequence[Message]) -> list[Target]:
-    """Go on with whoever answered last, where it is among the targets."""
-    answers = (message for message in reversed(history) if message.role is Role.ASSISTANT)
-    last = next((Target(each.provider or "", each.model or "") for each in answers), None)
-    return sorted(targets, key=lambda target: target != last)
+def _stood_in(attempts: Sequence[Attempt], answer: Message, *, for_whom: Target) -> bool:
+    """Whether an answer came from somebody in the place of a target."""
+    answers = [each for each in attempts if each.purpose is AttemptPurpose.ANSWER]
+    until = [at for at, each in enumerate(answers) if each.message_id == answer.parent_id]
+    if not until or not answers[until[-1]].is_fallback:
+        return False
+    at_home = (each for each in reversed(answers[: until[-1]]) if not each.is_fallback)
+    home = next((Target(each.provider, each.model) for each in at_home), None)
+    return home is None or home == for_whom  # who was passed over from the beginning has no attempt
