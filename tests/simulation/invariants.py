@@ -212,13 +212,9 @@ def _observers_see_each_attempt_once(world: World, records: Records) -> Iterator
         yield from (f"an attempt {name} {times} times" for times in seen.values() if times > 1)
     if ended - started:
         yield f"{len(ended - started)} attempts ended that had not started"
-    ledger = {
-        attempt.id
-        for book in records.books
-        for attempt in book.attempts
-        if attempt.purpose is AttemptPurpose.ANSWER
-    }
-    if set(started) - ledger:
+    ledger = {attempt.id for book in records.books for attempt in book.attempts}
+    # A call for a title is written down when it is over, which it may not be yet.
+    if set(started) - ledger and not world.has_titles:
         yield f"{len(set(started) - ledger)} attempts started that are not in the ledger"
     if not world.store.failed and set(ended) != ledger:
         yield f"{len(ledger - set(ended))} attempts of the ledger never ended for observers"

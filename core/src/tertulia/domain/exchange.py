@@ -17,7 +17,7 @@ from tertulia.domain.usage import Billing, Cost, CostTotal, Usage
 from tertulia.errors import ErrorKind
 
 
-@attrs.frozen(cache_hash=True)  # a key of many tables, looked up again and again in each send
+@attrs.frozen
 class Target:
     """A provider's configured name and one of its models."""
 

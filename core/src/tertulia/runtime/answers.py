@@ -98,7 +98,11 @@ class StreamedAnswer:
                 return ()  # some proxies wrap their keep-alive comments in data
         if self._end is _DONE:
             return ()
-        body = self._decode(data)
+        try:
+            body = decode_json(data)
+        except ProtocolError as error:
+            error.is_cut = self._end is StreamEnd.CLOSED  # half an event, with which the body ended
+            raise
         if not isinstance(body, dict):
             _raise_error(body)
             return ()
@@ -123,13 +127,6 @@ class StreamedAnswer:
         reply = self._reader.end(self._end or StreamEnd.CLOSED)
         await self._answer.drain()
         return reply
-
-    def _decode(self, data: bytes) -> object:
-        try:
-            return decode_json(data)
-        except ProtocolError as error:
-            error.is_cut = self._end is StreamEnd.CLOSED  # half an event, with which the body ended
-            raise
 
     def _count(self, deltas: Sequence[Delta]) -> None:
         for delta in deltas:

@@ -92,19 +92,18 @@ class Call:
         """Make the request, and wait until it may go; yield what there is to wait for."""
         core, target, guard = self._core, self._trial.target, self._guard
         self._request = await self._make_request()
-        await self._reserve(self._request)
         cooldown = min(core.health.cooldown(target), LONGEST_WAIT)
         if 0 < cooldown < self.deadline - asyncio.get_running_loop().time():
             yield Queued(target, 0, cooldown)
             await asyncio.sleep(cooldown)
-        if guard.try_enter(self._tokens):
+        if not guard.try_enter(self._tokens):
+            yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
+            self._request = await self._wait_for_place()
             self._is_in = True
-            return
-        yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
-        self._request = await self._wait_for_place()
+            self._cut_off.move(self.deadline + GRACE)
+            self._check_again()
         self._is_in = True
-        self._cut_off.move(self.deadline + GRACE)
-        self._check_again()
+        await self._reserve(self._request)  # last, so that nobody's money waits in a queue
 
     @property
     def _tokens(self) -> int:
@@ -169,9 +168,10 @@ class Call:
     def _check_again(self) -> None:
         """Go elsewhere where the target has failed others while this call was waiting for its place."""
         health, target = self._core.health, self._trial.target
-        if health.may_ask(target) or not any(map(health.may_ask, self._others)):
-            return
         found = health.describe(target)
+        is_closed = found.state is BreakerState.OPEN or health.cooldown(target) > 0
+        if not is_closed or not any(map(health.may_ask, self._others)):
+            return
         kind = found.last_kind or ErrorKind.OVERLOADED
         error = ERROR_CLASSES.get(kind, OverloadedError)(
             f"provider {target.provider!r} is passed over for now: {found.last_error}",
@@ -192,7 +192,12 @@ class Call:
             cut_off.arm()
             async for delta in iterator:
                 cut_off.disarm()
-                if (event := self._take(delta, request, cut_off)) is not None:
+                event = trial.take(delta, core.clock)
+                if event is None:
+                    self._mind_end()
+                else:
+                    if request.stream and isinstance(event, WORDS):
+                        self._keeper.shown(len(event.text))
                     yield event
                 cut_off.arm()
         except TertuliaError as error:
@@ -209,24 +214,21 @@ class Call:
         finally:
             cut_off.disarm()
             await _close_all(to_close, trial)
+        self._conclude(request)
+
+    def _mind_end(self) -> None:
+        """After its last word, whatever the driver still does is not worth a wait."""
+        if self._trial.reply is not None:
+            self._cut_off.move(asyncio.get_running_loop().time() + CLOSE_SECONDS)
+
+    def _conclude(self, request: Request) -> None:
+        """Take the last word for an answer, if it is one, and learn from it."""
+        core, trial = self._core, self._trial
         try:
             trial.check_reply()
         except TertuliaError as error:
             self._fail(error)
             raise
-        self._succeed(request)
-
-    def _take(self, delta: Delta, request: Request, cut_off: CutOff) -> Event | None:
-        event = self._trial.take(delta, self._core.clock)
-        if event is None:
-            if self._trial.reply is not None:  # whatever the driver still does, it is not worth a wait
-                cut_off.move(asyncio.get_running_loop().time() + CLOSE_SECONDS)
-        elif request.stream and isinstance(event, WORDS):
-            self._keeper.shown(len(event.text))
-        return event
-
-    def _succeed(self, request: Request) -> None:
-        core, trial = self._core, self._trial
         reply = trial.reply
         assert reply is not None  # noqa: S101  # it was checked
         self._is_asked = False

@@ -32,7 +32,7 @@ class CutOff:
         self._timer = self._loop.call_at(moment, self._ring)
 
     def arm(self) -> None:
-        """The current task begins to wait."""
+        """The current task begins to wait. It happens for each delta, so the loop is not looked up again."""
         self._task = asyncio.current_task(self._loop)
         if self._is_due:  # what is there already is taken without a wait, and nothing cuts that off
             self._timer.cancel()
