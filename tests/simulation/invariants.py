@@ -21,7 +21,6 @@ from tertulia import (
     TertuliaError,
 )
 from tertulia.domain.budget import BudgetPeriod, BudgetScope
-from tertulia.domain.conversation import AttemptPurpose
 from tertulia.domain.notice import BreakerChanged
 
 from .callers import Told, is_ours, is_own

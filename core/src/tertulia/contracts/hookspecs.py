@@ -175,8 +175,8 @@ class HookSpecifications:
         Order the targets that are left to be asked.
 
         Answered by an override, else the configured order stays. Called before the first attempt when there
-        is a choice, with an empty ``failed``, and after each failure that leaves another target. Returns
-        some or all of ``targets``, in the order to try; ``None`` passes.
+        is a choice, with an empty ``failed``, and after each failure after which another target would be
+        asked; a retry asks nobody. Returns some or all of ``targets``, in the order to try; ``None`` passes.
         """
 
     @hookspec(firstresult=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import dropwhile, islice
 
 import attrs
 
@@ -63,14 +63,20 @@ async def find_reply(core: Core, question: Question, sent: Message) -> Reply | Q
         for attempt in await core.store.get_attempts(core.owner, question.tree.id)
         if attempt.purpose is AttemptPurpose.ANSWER
     ]
-    branches = [each.branch for each in reversed(attempts) if each.message_id == sent.id]
     turns: dict[str, Sequence[Message]] = {}
-    for name in filter(None, dict.fromkeys(branches)):
+    for name in _find_branches(attempts, sent):
         if turn := await _read_turn(core, question, sent, name):
             if _is_whole(turn[-1]):
                 return _make_reply(turn, attempts)
             turns[name] = turn
     return await _ask_again(core, question, sent, turns)
+
+
+def _find_branches(attempts: Sequence[Attempt], sent: Message) -> Iterator[str]:
+    """Where the message was asked, or what followed it: the newest place first."""
+    since = dropwhile(lambda attempt: attempt.message_id != sent.id, attempts)
+    places = dict.fromkeys(attempt.branch for attempt in reversed(list(since)))
+    return (name for name in places if name is not None)
 
 
 async def _ask_again(

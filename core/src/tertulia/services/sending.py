@@ -263,6 +263,7 @@ class Send:
         found = await find_reply(self._core, self._question, sent)
         await self._question.give_up()
         if isinstance(found, Reply):
+            self._question.line = self._question.origin  # one that was made for it is gone
             return found
         self._question = found
         self._recorder.ask_instead(found)
