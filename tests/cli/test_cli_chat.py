@@ -395,7 +395,7 @@ def test_a_command_that_cannot_be_done_says_why(chat, database: str, line: str, 
         (
             "/resume",
             (
-                "branch 'main' ends with a complete message, so there is nothing to resume; "
+                "branch 'main' ends with a complete message, so there is nothing left to answer; "
                 "nothing was stored, and nothing was sent; send a message, or /regenerate the answer"
             ),
         ),

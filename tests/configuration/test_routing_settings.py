@@ -251,7 +251,10 @@ WORDS = "must be one of: configured, cheapest, fastest, capable"
             "[[budgets]]\nlimit = 'much'",
             f"line 1: budgets[0].limit is no number; {AN_AMOUNT}",
         ),
-        ("[[budgets]]\nlimit = 0", "line 1: budgets[0]: a budget's limit is more than 0"),
+        (
+            "[[budgets]]\nlimit = 0",
+            "line 1: budgets[0]: a budget's limit is more than 0, and at most nine million dollars",
+        ),
         (
             "[[budgets]]\nlimit = '5'\nscope = 'me'",
             "line 1: budgets[0].scope must be one of: owner, conversation, provider",
@@ -277,7 +280,10 @@ WORDS = "must be one of: configured, cheapest, fastest, capable"
             "[[budgets]]\nlimit = '5'\nwarn_at = 0.8",
             "line 1: budgets[0].warn_at must be a list of shares from 0 to 1",
         ),
-        ("[[budgets]]\nlimit = '5'\nwarn_at = [80]", "line 1: budgets[0]: warn_at holds shares from 0 to 1"),
+        (
+            "[[budgets]]\nlimit = '5'\nwarn_at = [80]",
+            "line 1: budgets[0]: warn_at is a list of shares from 0 to 1",
+        ),
         (
             "[[budgets]]\nlimit = '5'\nwarn_at = ['x', 1]",
             "line 1: budgets[0].warn_at must be a list of shares from 0 to 1",

@@ -153,7 +153,7 @@ async def test_a_complete_answer_is_not_resumed(client, one):
     trip = await client.start(provider="one")
     await trip.send("Hello")
 
-    with pytest.raises(BranchError, match="nothing to resume") as caught:
+    with pytest.raises(BranchError, match="nothing left to answer") as caught:
         await trip.resume()
 
     assert "nothing was stored, and nothing was sent" == caught.value.kept

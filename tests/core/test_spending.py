@@ -150,7 +150,7 @@ async def test_a_hard_budget_refuses_what_might_exceed_it(purse: Purse) -> None:
     assert (
         "the budget of $5 a day does not allow the call to one/scripted-1, which may cost $0.0200000001: "
         "$4.98 of $5 are spent or set aside; what was said so far is stored, and the call was not made; "
-        "raise the budget, wait for the next day, or ask for less or a cheaper model"
+        "set max_output_tokens so that less is set aside, wait for the next day, or raise the budget"
     ) == str(error)
     assert (budget, Decimal(5), Decimal("4.98"), Decimal("0.0200000001"), tertulia.ErrorKind.BUDGET) == (
         error.budget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +73,28 @@ async def test_a_deadline_that_is_given_is_the_one_that_counts(clock):
     watchdog = Watchdog(TIMEOUTS, 7.0, now=clock)
 
     assert (7.0, "total") == (watchdog.patience, watchdog.name_of(watchdog.patience))
+
+
+async def test_what_has_begun_to_come_is_waited_for_until_the_deadline(clock):
+    """
+    The first byte of an answer ends the waiting for it: what rings then rings for nobody.
+    """
+    rung: list[str] = []
+    watchdog = Watchdog(Timeouts(first_content=10, idle=5, total=30), None, now=clock)
+    watchdog.on_timeout = lambda: rung.append("timeout")
+    clock.time = -20.0  # its timers are set on the loop's clock, on which all of this is long over
+    watchdog.arm()
+    watchdog.wait_on()
+    clock.time = 29.0
+    await _let_it_ring()
+    before = (watchdog.expired, list(rung))
+    clock.time = 30.0
+    await _let_it_ring()
+    watchdog.cancel()
+
+    assert ((None, []), "total", ["timeout"]) == (before, watchdog.expired, rung)
+
+
+async def _let_it_ring() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)

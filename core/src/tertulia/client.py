@@ -34,7 +34,7 @@ from tertulia.runtime.configuration.drivers import make_provider
 from tertulia.runtime.configuration.files import own_database
 from tertulia.runtime.fetching import Fetcher
 from tertulia.runtime.plugins import PluginReport, Plugins
-from tertulia.services.arguments import Amount, check_text, check_title, read_id, title_of
+from tertulia.services.arguments import Amount, check_target, check_text, check_title, read_id, title_of
 from tertulia.services.conversations import Conversation
 from tertulia.services.core import Core
 from tertulia.services.counting import count_tokens, to_request
@@ -180,6 +180,7 @@ class Client(Supervision):
             DriverNotInstalledError: Its driver is not installed.
             StoreError: It could not be stored.
         """
+        check_target(provider, model)
         chosen = self._plugins.get_provider(provider or self._default_provider())
         now = self._clock.now()
         messages = [] if system is None else [self._system_message(system)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from tertulia.domain.usage import Money
+from tertulia.domain.words import check_word, read_word
 from tertulia.errors import ConfigurationError
+
+MOST_PICO = 2**63 - 1
+"""What a database can keep: nine million dollars."""
 
 
 class BudgetScope(StrEnum):
@@ -32,35 +35,27 @@ class BudgetPeriod(StrEnum):
 
 
 def _to_money(value: Any) -> Any:
+    if isinstance(value, Money | bool):
+        return value
     try:
-        return value if isinstance(value, Money) else Money.from_usd(value)
+        return Money.from_usd(value)
     except (TypeError, ValueError):
-        raise ConfigurationError(
-            f"a budget's limit is a number of dollars, and not {value!r}",
-            value=value,
-            next_step='write it as a text: "5.00"',
-        ) from None
+        return value  # refused below, where there is a whole value to show
 
 
 def _to_scope(value: Any) -> Any:
-    return _read_word("scope", BudgetScope, value)
+    return read_word(BudgetScope, value)
 
 
 def _to_period(value: Any) -> Any:
-    return _read_word("period", BudgetPeriod, value)
-
-
-def _read_word(name: str, words: Any, value: object) -> Any:
-    try:
-        return words(value)
-    except ValueError:
-        raise ConfigurationError(
-            f"a budget's {name} is none of {', '.join(words)}: {value!r}", value=value
-        ) from None
+    return read_word(BudgetPeriod, value)
 
 
 def _to_shares(value: Any) -> Any:
-    return tuple(sorted(value)) if isinstance(value, Iterable) and not isinstance(value, str) else value
+    try:
+        return tuple(sorted(value))
+    except TypeError:
+        return value
 
 
 @attrs.frozen
@@ -100,22 +95,45 @@ class Budget:
     is_hard: bool = True
 
     def __attrs_post_init__(self) -> None:
-        if self.limit.pico <= 0:
-            raise ConfigurationError("a budget's limit is more than 0", value=self.limit)
+        check_word("a budget's scope", BudgetScope, self.scope)
+        check_word("a budget's period", BudgetPeriod, self.period)
+        problem = self._find_problem()
+        if problem is not None:
+            what, value, next_step = problem
+            raise ConfigurationError(what, value=value, next_step=next_step)
+
+    def _find_problem(self) -> tuple[str, object, str | None] | None:
+        """What cannot be, with the value and what to write instead; None where all can."""
+        limit = cast("object", self.limit)
+        if not isinstance(limit, Money):
+            what = f"a budget's limit is a number of dollars, and not {limit!r}"
+            return what, limit, 'write it as a text: "5.00"'
+        if not 0 < limit.pico <= MOST_PICO:
+            return "a budget's limit is more than 0, and at most nine million dollars", limit, None
+        if not isinstance(cast("object", self.provider), str | None):
+            return f"a budget's provider is a name, and not {self.provider!r}", self.provider, None
         if self.provider is not None and self.scope is not BudgetScope.PROVIDER:
-            raise ConfigurationError(
-                f"a budget of the scope {self.scope.value!r} names no provider",
-                value=self.provider,
-                next_step="write scope = 'provider', or leave the provider out",
-            )
-        if not all(type(share) in (int, float) and 0 < share <= 1 for share in self.warn_at):
-            raise ConfigurationError("warn_at holds shares from 0 to 1", value=self.warn_at)
-        try:
-            ZoneInfo(self.time_zone)
-        except (ValueError, OSError, KeyError):
-            raise ConfigurationError(
-                f"there is no time zone {self.time_zone!r}", value=self.time_zone
-            ) from None
+            what = f"a budget of the scope {self.scope.value!r} names no provider"
+            return what, self.provider, "write scope = 'provider', or leave the provider out"
+        if not isinstance(cast("object", self.is_hard), bool):
+            return f"is_hard is True or False, and not {self.is_hard!r}", self.is_hard, None
+        if not _are_shares(self.warn_at):
+            return "warn_at is a list of shares from 0 to 1", self.warn_at, None
+        if not _is_zone(self.time_zone):
+            return f"there is no time zone {self.time_zone!r}", self.time_zone, None
+        return None
+
+
+def _are_shares(shares: Any) -> bool:
+    return type(shares) is tuple and all(type(each) in (int, float) and 0 < each <= 1 for each in shares)
+
+
+def _is_zone(name: object) -> bool:
+    try:
+        ZoneInfo(cast("str", name))
+    except (TypeError, ValueError, OSError, KeyError):
+        return False
+    return True
 
 
 @attrs.frozen

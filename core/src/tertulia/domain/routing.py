@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from tertulia.domain.limits import check_count
+from tertulia.domain.words import check_word, read_word
 from tertulia.errors import ConfigurationError, ErrorKind
 
 
@@ -47,29 +48,19 @@ FALL_BACK_ON_DEMAND = (ErrorKind.CONTENT_FILTER, ErrorKind.INVALID_REQUEST, Erro
 """The kinds that fall back only where somebody asked for it: they would fail, and cost, everywhere."""
 
 
-def _to_kinds(value: Any) -> Any:
-    if isinstance(value, str):
-        value = (value,)
-    if not isinstance(value, Iterable):
-        return value
-    return tuple(_read_word("fall_back_on", ErrorKind, kind) for kind in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _read_word(name: str, words: Any, value: object) -> Any:
-    try:
-        return words(value)
-    except ValueError:
-        raise ConfigurationError(
-            f"{name} is none of {', '.join(words)}: {value!r}", value=value, next_step="write one of them"
-        ) from None
-
-
 def _to_strategy(value: Any) -> Any:
-    return None if value is None else _read_word("strategy", Strategy, value)
+    return read_word(Strategy, value)
 
 
 def _to_on_interrupt(value: Any) -> Any:
-    return None if value is None else _read_word("on_interrupt", OnInterrupt, value)
+    return read_word(OnInterrupt, value)
+
+
+def _to_kinds(value: Any) -> Any:
+    if value is None:
+        return None
+    kinds: Iterable[Any] = [value] if isinstance(value, str) or not isinstance(value, Iterable) else value  # pyright: ignore[reportUnknownVariableType]
+    return tuple(read_word(ErrorKind, kind) for kind in kinds)
 
 
 @attrs.frozen
@@ -105,11 +96,16 @@ class Routing:
     fall_back_on: tuple[ErrorKind, ...] | None = attrs.field(default=None, converter=_to_kinds)
 
     def __attrs_post_init__(self) -> None:
-        if self.sticky is not None and not isinstance(self.sticky, bool):
+        if self.strategy is not None:
+            check_word("strategy", Strategy, self.strategy)
+        if self.on_interrupt is not None:
+            check_word("on_interrupt", OnInterrupt, self.on_interrupt)
+        if not isinstance(cast("object", self.sticky), bool | None):
             raise ConfigurationError(f"sticky is True or False, and not {self.sticky!r}", value=self.sticky)
         check_count("max_retries", self.max_retries, least=0)
         check_count("max_attempts", self.max_attempts, least=1)
         for kind in self.fall_back_on or ():
+            check_word("fall_back_on", ErrorKind, kind)
             if kind not in FALL_BACK_ON_DEMAND:
                 raise ConfigurationError(
                     f"fall_back_on holds {kind.value!r}, which is decided already",

@@ -22,7 +22,7 @@ class Watchdog:
 
     def __init__(self, timeouts: Timeouts, deadline: float | None, *, now: Callable[[], float]) -> None:
         self.expired: str | None = None
-        self.on_timeout: Callable[[], None] | None = None
+        self.on_timeout: Callable[[], object] | None = None
         self._timeouts = timeouts
         self._now = now
         self._deadline = now() + timeouts.total if deadline is None else deadline

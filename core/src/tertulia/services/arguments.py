@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TypeAlias, cast
 from uuid import UUID
 
+from tertulia.domain.budget import MOST_PICO
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options
@@ -36,17 +37,18 @@ Amount: TypeAlias = Money | Decimal | str | int
 """Money, or a number of US dollars."""
 
 MAX_CLIENT_ID = 200
+MAX_NAME = 200
 
 ONE_STEP = Plan()
 
 
 def make_plan(tools: Sequence[AnyTool], max_steps: int, schema: Schema | None) -> Plan:
     """Sort what a caller says of tools and shapes; nothing is sent where it cannot be meant."""
-    if not tools and schema is None:
-        return ONE_STEP
     check_type("max_steps", max_steps, int)
     if max_steps < 1:
         raise ConfigurationError(f"max_steps is at least 1, and not {max_steps}", value=max_steps)
+    if not tools and schema is None:
+        return ONE_STEP
     shape = None if schema is None else make_shape(schema)
     return Plan(Toolbox.of(tools), max_steps, shape)
 
@@ -62,6 +64,16 @@ def check_title(title: str | None) -> str | None:
     return title or None
 
 
+def check_target(provider: str | None, model: str | None) -> None:
+    """Refuse names that no provider and no model can have; None is not said."""
+    for what, name in (("provider", provider), ("model", model)):
+        if name is None:
+            continue
+        check_kind(what, name, str)
+        if len(name) > MAX_NAME:
+            raise ConfigurationError(f"a {what}'s name has at most {MAX_NAME} characters", value=name)
+
+
 def check_amount(amount: Amount | None) -> Money | None:
     """Return what may be spent; ConfigurationError where it is no amount of money above 0."""
     if amount is None:
@@ -70,7 +82,7 @@ def check_amount(amount: Amount | None) -> Money | None:
         money = amount if isinstance(amount, Money) else Money.from_usd(amount)
     except (TypeError, ValueError) as error:
         raise _refuse_amount(amount) from error
-    if money.pico <= 0:
+    if isinstance(amount, bool) or not 0 < money.pico <= MOST_PICO:
         raise _refuse_amount(amount)
     return money
 

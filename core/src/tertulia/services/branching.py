@@ -8,14 +8,12 @@ import attrs
 
 from tertulia.domain.exchange import Target
 from tertulia.domain.notice import Switched
-from tertulia.errors import ConfigurationError, UnknownProviderError
-from tertulia.services.arguments import Place, check_branch_name, id_of
+from tertulia.errors import UnknownProviderError
+from tertulia.services.arguments import Place, check_branch_name, check_target, id_of
 from tertulia.services.checking import check_kind
 from tertulia.services.questions import Where, fork
 from tertulia.services.tree import Line
 from tertulia.services.upkeep import Upkeep
-
-MAX_NAME = 200
 
 
 class Branching(Upkeep):
@@ -37,10 +35,7 @@ class Branching(Upkeep):
             DriverNotInstalledError: Its driver is not installed.
         """
         check_kind("provider", provider, str)
-        if model is not None:
-            check_kind("model", model, str)
-        if max(len(provider), len(model or "")) > MAX_NAME:
-            raise ConfigurationError(f"a provider's and a model's name have at most {MAX_NAME} characters")
+        check_target(provider, model)
         name, slash, rest = provider.partition("/")
         if slash and model is None:
             raise UnknownProviderError(

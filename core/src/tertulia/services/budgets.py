@@ -327,4 +327,7 @@ class _Bound:
             BudgetPeriod.DAY: "wait for the next day, ",
             BudgetPeriod.MONTH: "wait for the next month, ",
         }
-        return f"raise the budget, {waits.get(self.budget.period, '')}or ask for less or a cheaper model"
+        return (
+            f"set max_output_tokens so that less is set aside, {waits.get(self.budget.period, '')}"
+            "or raise the budget"
+        )

@@ -471,6 +471,7 @@ class Conversation(Branching):
             check_type("timeouts", timeouts, Timeouts)
         if routing is not None:
             check_type("routing", routing, Routing)
+        limit = check_amount(budget)
         return Outgoing(
             targets,
             options,
@@ -479,7 +480,7 @@ class Conversation(Branching):
             plan.toolbox.offered,
             None if plan.shape is None else plan.shape.schema,
             make_routing(routing, core.config.routing),
-            Spending(core, self.id, check_amount(budget)),
+            Spending(core, self.id, limit) if limit is not None or core.config.budgets else None,
             notes,
         )
 

@@ -47,6 +47,8 @@ def end_attempt(
 
 async def close_iterator(iterator: AsyncIterator[Delta], trial: Trial) -> None:
     """Close an iterator; one that fails at it has nothing to say about the answer."""
+    if getattr(iterator, "ag_frame", iterator) is None:
+        return  # a generator that has come to its end, as nearly all have: there is nothing to wait for
     close = getattr(iterator, "aclose", None)
     try:
         if close is not None:

@@ -327,18 +327,31 @@ class RepeatedQuestion(Question):
 
     Args:
         answer: The answer to have another one beside, or the user message itself; None for the newest.
+        recovers: Whether it takes the place of an answer that has just broken off; then somebody else may be
+            asked the same meanwhile, as in a comparison.
     """
 
-    def __init__(self, core: Core, tree: Tree, line: Line, move: Move, *, answer: UUID | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        tree: Tree,
+        line: Line,
+        move: Move,
+        *,
+        answer: UUID | None = None,
+        recovers: bool = False,
+    ) -> None:
         super().__init__(core, tree, line, move)
         self._answer = answer
+        self._recovers = recovers
 
     async def place(self) -> None:
         """Find the user message, and fork at it where it has an answer."""
         newest = await self._newest()
         chosen = newest if self._answer in (None, newest.id) else await self._get(self._answer)
         self.message = await self._asked_by(chosen)
-        await self._refuse_while_asked()
+        if not self._recovers:
+            await self._refuse_while_asked()
         if self.message.id != newest.id:
             await self._fork(self.message.id)
 
@@ -407,7 +420,7 @@ class RetriedQuestion(RepeatedQuestion):
             what = f"ends with a call of {calls[0].name!r}, which nobody here can answer"
             return self._error(what, "resume(tools=…) calls it; submit_results() says what it returned")
         return self._error(
-            "ends with a complete message, so there is nothing to resume",
+            "ends with a complete message, so there is nothing left to answer",
             "send a message, or regenerate() the answer",
         )
 

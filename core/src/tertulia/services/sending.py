@@ -313,7 +313,7 @@ class Send:
             observe(Retried(conversation_id, retry))
             return retry, decision.wait_seconds
         if error.kind in WARNED:
-            self._notes.append(f"{trial.target} was asked first and could not answer: {error.message}")
+            self._notes.append(f"{trial.target} was asked before and could not answer: {error.message}")
         fallback = FallbackTaken(
             trial.target, following.target, error.kind, error.message, was_asked=trial.was_sent
         )
@@ -368,7 +368,9 @@ class Send:
         core, question = self._core, self._question
         here = (core, question.tree, question.line, question.move)
         following = (
-            RepeatedQuestion(*here, answer=question.message.id) if restarts else ResumedQuestion(*here)
+            RepeatedQuestion(*here, answer=question.message.id, recovers=True)
+            if restarts
+            else ResumedQuestion(*here, recovers=True)
         )
         outgoing = attrs.evolve(self._outgoing, targets=targets)
         return Send(core, outgoing, following, self._turn, before=self)

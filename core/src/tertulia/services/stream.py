@@ -74,7 +74,9 @@ class ReplyStream:
 
     async def __anext__(self) -> Event:
         reader = _current_task()
-        self._refuse_strangers(reader)
+        # A task stays on its loop, so that is not asked for each delta.
+        if reader is not self._last_reader or self._reader is not None or self._stopped is not None:
+            self._refuse_strangers()
         if self._events is None:
             raise StopAsyncIteration
         if self._last_reader is None:
@@ -103,10 +105,9 @@ class ReplyStream:
                 self._left.set()
         raise self._stop_error()
 
-    def _refuse_strangers(self, reader: asyncio.Task[object]) -> None:
+    def _refuse_strangers(self) -> None:
         """Only one task reads, on the client's own loop, and only until somebody has closed the stream."""
-        if reader is not self._last_reader:  # once, and not for each delta: no task goes to another loop
-            self._core.check_home()
+        self._core.check_home()
         if self._reader is not None:
             raise TertuliaError("another task is reading this stream", next_step="read a stream in one task")
         if self._stopped is not None:
@@ -212,6 +213,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
+        self._waiting = 0
         self._holder: weakref.ref[ReplyStream] | None = None
 
     async def enter(self, stream: weakref.ref[ReplyStream], deadline: float) -> None:
@@ -231,6 +233,14 @@ class Gate:
         if open_stream is not None and open_stream.was_left_by(_current_task()):
             await open_stream.stop("another message was sent meanwhile")
         del open_stream  # one that was dropped must not be held here: its place would never become free
+        if self._waiting or self._lock.locked():
+            await self._wait(deadline)
+        else:
+            await self._lock.acquire()  # at once
+        self._holder = stream
+
+    async def _wait(self, deadline: float) -> None:
+        self._waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._lock.acquire()
@@ -240,7 +250,8 @@ class Gate:
                 kept=NOTHING_SENT,
                 next_step="read the other stream to its end, or close it",
             ) from None
-        self._holder = stream
+        finally:
+            self._waiting -= 1
 
     @property
     def is_free(self) -> bool:

@@ -365,10 +365,11 @@ def parse_retry_after(headers: Mapping[str, str], body: ErrorBody, now: datetime
     for detail in body.details:
         if delay := read_text(detail, "retryDelay"):
             return parse_duration(delay)
-    said = re.search(
-        r"(?:retry|try again) in ((?:\d+h)?(?:\d+m(?!s))?(?:[\d.]+m?s)?)", body.message, re.IGNORECASE
-    )
+    said = _SAID.search(body.message)
     return parse_duration(said[1]) if said else _exhausted_bucket(headers)
+
+
+_SAID = re.compile(r"(?:retry|try again) in ((?:\d+h)?(?:\d+m(?!s))?(?:[\d.]+m?s)?)", re.IGNORECASE)
 
 
 def _exhausted_bucket(headers: Mapping[str, str]) -> float | None:

@@ -34,9 +34,7 @@ def parse_rate_limits(headers: Mapping[str, str]) -> RateLimits | None:
 
 
 _NOTHING = RateLimits()
-_NAMES = tuple(
-    f"x-ratelimit-{what}-{of}" for what in ("remaining", "reset") for of in ("requests", "tokens")
-)
+_NAMES = tuple(f"x-ratelimit-{what}-{of}" for what in ("remaining", "reset") for of in ("requests", "tokens"))
 
 
 def _read_count(value: str | None) -> int | None:

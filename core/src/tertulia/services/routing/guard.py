@@ -215,8 +215,9 @@ class Guard:
             raise self._refuse(0.0, wait or None)
 
     def _refuse(self, queued_seconds: float, retry_after: float | None = None) -> QueueFullError:
+        when = "" if retry_after is None else f", the next one in {retry_after:.1f} s"
         return QueueFullError(
-            f"no place became free within {self._longest_wait():g} s; of this client's calls "
+            f"no place became free within {self._longest_wait():g} s{when}; of this client's calls "
             f"{self.in_flight} are under way, and {self.queued} more wait",
             queued_seconds=queued_seconds,
             retry_after=retry_after,

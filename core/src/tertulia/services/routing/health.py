@@ -73,8 +73,9 @@ class Health:
     _clock: Clock
     _draw: Callable[[], float]
     _find_config: Callable[[str], ProviderConfig]
-    _records: dict[tuple[Target, Secret | None], _Record] = attrs.field(
-        factory=dict[tuple[Target, Secret | None], _Record], init=False
+    # Looked up ten times for each send, so by texts: the hash of a Target is computed anew each time.
+    _records: dict[tuple[str, str, Secret | None], _Record] = attrs.field(
+        factory=dict[tuple[str, str, Secret | None], _Record], init=False
     )
     _guards: dict[str, Guard] = attrs.field(factory=dict[str, Guard], init=False)
     _allowances: dict[str, RetryAllowance] = attrs.field(factory=dict[str, RetryAllowance], init=False)
@@ -159,7 +160,7 @@ class Health:
     def report(self) -> tuple[ProviderHealth, ...]:
         """Say how every provider has been doing that was asked, in the order they were."""
         names = dict.fromkeys(
-            (*(target.provider for target, _ in self._records), *self._guards, *self._allowances)
+            (*(provider for provider, _, _ in self._records), *self._guards, *self._allowances)
         )
         return tuple(self._report_provider(name) for name in names)
 
@@ -186,7 +187,7 @@ class Health:
         Args:
             attempts: As the ledger has them, the oldest first.
         """
-        asked = {target for target, _ in self._records}
+        asked = {record.target for record in self._records.values()}
         try:
             for attempt in attempts:
                 if Target(attempt.provider, attempt.model) not in asked:
@@ -224,10 +225,11 @@ class Health:
 
     def _find(self, target: Target) -> _Record:
         """What is known of a target, to be read; where that is nothing, one record stands for all of them."""
-        return self._records.get((target, self._find_config(target.provider).api_key), self._unknown)
+        key = (target.provider, target.model, self._find_config(target.provider).api_key)
+        return self._records.get(key, self._unknown)
 
     def _record(self, target: Target) -> _Record:
-        key = (target, self._find_config(target.provider).api_key)
+        key = (target.provider, target.model, self._find_config(target.provider).api_key)
         record = self._records.get(key)
         if record is None:
             record = self._records[key] = self._make_record(target)
@@ -255,8 +257,8 @@ class Health:
 
     def _report_targets(self, provider: str) -> Iterator[TargetHealth]:
         api_key = self._find_config(provider).api_key
-        for (target, used_key), record in self._records.items():
-            if target.provider == provider and used_key == api_key:
+        for (used_provider, _, used_key), record in self._records.items():
+            if used_provider == provider and used_key == api_key:
                 yield _report_target(record)
 
 

@@ -14,10 +14,11 @@ from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
 from tertulia.domain.routing import Strategy
 from tertulia.services.asking import Outgoing
+from tertulia.services.context.format import make_window
 from tertulia.services.core import Core
 from tertulia.services.estimating import TYPICAL_ANSWER, price_prompt
+from tertulia.services.path import holds_media
 from tertulia.services.questions import Question
-from tertulia.services.routing.policy import find_window
 
 _UNKNOWN = float("inf")
 
@@ -93,15 +94,16 @@ def sort_capable(
 
     def lack(target: Target) -> int:
         provider = core.plugins.get_provider(target.provider)
-        tokens = core.plugins.count_tokens(target, messages)
-        return sum(not has for has in _find_needs(provider, target.model, kinds, outgoing, tokens))
+        needs = [
+            *_find_needs(provider, target.model, kinds, outgoing),
+            _has_room(core, target, outgoing, messages),
+        ]
+        return sum(not has for has in needs)
 
     return sorted(targets, key=lack)
 
 
-def _find_needs(
-    provider: Provider, model: str, kinds: set[type], outgoing: Outgoing, tokens: int
-) -> Iterable[bool]:
+def _find_needs(provider: Provider, model: str, kinds: set[type], outgoing: Outgoing) -> Iterable[bool]:
     """Whether each of the needs is met; where nobody knows, it is."""
     media = (
         (Image, provider.IMAGES, Capability.VISION),
@@ -116,8 +118,18 @@ def _find_needs(
         yield "tools" in provider.OPTIONS and _may(provider, model, Capability.TOOLS)
     if outgoing.response_schema is not None:
         yield "response_schema" in provider.OPTIONS and _may(provider, model, Capability.STRUCTURED_OUTPUT)
-    window = find_window(provider, model)
-    yield window is None or tokens < window
+
+
+def _has_room(core: Core, target: Target, outgoing: Outgoing, messages: Sequence[Message]) -> bool:
+    """Whether all of the messages would be sent, with room left for the answer."""
+    window = make_window(
+        core.plugins.get_provider(target.provider).find_model(target.model),
+        max_tokens=None,
+        max_messages=None,
+        max_output_tokens=outgoing.options.max_output_tokens,
+        margin=core.calibration.margin(target, has_media=any(map(holds_media, messages))),
+    )
+    return window.max_tokens is None or core.plugins.count_tokens(target, messages) <= window.max_tokens
 
 
 def _may(provider: Provider, model: str, capability: Capability) -> bool:

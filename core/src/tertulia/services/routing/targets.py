@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from tertulia.domain.config import Config, follow_fallbacks
 from tertulia.domain.exchange import Target
@@ -18,6 +19,12 @@ def parse_target(text: str, plugins: Plugins) -> Target:
         UnknownProviderError: No provider of that name is configured.
         DriverNotInstalledError: Its driver is not installed.
     """
+    if not isinstance(cast("object", text), str) or text.endswith("/"):
+        raise ConfigurationError(
+            f"a target is provider or provider/model, and not {text!r}",
+            value=text,
+            next_step='write it as a text: "openai", "gemini/gemini-4-flash"',
+        )
     name, _, model = text.partition("/")
     provider = plugins.get_provider(name)
     return Target(name, model or provider.default_model)
@@ -48,6 +55,12 @@ def make_targets(
     """
     if isinstance(fallback, str):
         fallback = (fallback,)  # as in a file
+    if fallback is not None and not isinstance(cast("object", fallback), Iterable):
+        raise ConfigurationError(
+            f"fallback is a list of targets, and not {fallback!r}",
+            value=fallback,
+            next_step='write fallback=["gemini"]',
+        )
     if fallback is not None:
         named = [parse_target(target, plugins) for target in fallback]
         missing = _find_missing(own, plugins)
