@@ -421,7 +421,7 @@ async def test_who_cannot_answer_is_passed_over_and_it_is_said(client, one, two,
 
 
 async def test_a_new_process_knows_who_was_failing(opened, one, two):
-    """What the ledger says of the last minutes keeps a new client from a dead provider."""
+    """What the ledger says of the last minutes keeps all sends of a new client from a dead provider."""
     for _ in range(5):
         one.fails(failing())
     two.says("Hello.").says("Hello again.")
@@ -431,10 +431,10 @@ async def test_a_new_process_knows_who_was_failing(opened, one, two):
         with pytest.raises(ServerError):
             await conversation.send("Hi.", routing=calm)
     async with opened(one, two) as client:
-        conversation = await client.get(conversation.id)
-        reply = await conversation.send("Hi.", fallback=["two"])
+        conversations = [await client.start(provider="one") for _ in range(2)]
+        replies = await asyncio.gather(*(each.send("Hi.", fallback=["two"]) for each in conversations))
 
-    assert ["two"] == asked(reply)
+    assert [["two"], ["two"]] == list(map(asked, replies))
 
 
 async def test_who_is_alone_is_asked_all_the_same(client, one):

@@ -123,7 +123,7 @@ REFUSALS: dict[str, Case] = {
     "context_length": Case(refusal("ContextLengthError", "context_length", 400)),
     "request_too_large": Case(
         refusal("TooLargeError", "too_large", 413),
-        each("gemini", to=WRONG),
+        each("gemini", to=refusal("TooLargeError", "too_large", 400)),
     ),
     "server_error": Case(failure("ServerError", "server", 500)),
     "bad_gateway": Case(failure("ServerError", "server", 502)),

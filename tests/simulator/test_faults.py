@@ -123,17 +123,7 @@ def compare_text(outcome: Outcome) -> Outcome:
     return replace(outcome, text=text if len(text) < 100 else f"{len(text)} characters")
 
 
-KNOWN = {"content_policy": "the code content_filter of compatible servers is not known to the driver"}
-"""What the drivers do not do yet."""
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.xfail(reason=KNOWN[kind], strict=True) if kind in KNOWN else ())
-        for kind in Simulator.faults
-    ],
-)
+@pytest.mark.parametrize("kind", Simulator.faults)
 async def test_a_fault_is_what_the_table_says_in_every_dialect(kind):
     """
     The class, the kind and the status of the error, what came before it, and all of it in time.

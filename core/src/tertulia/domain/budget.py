@@ -124,8 +124,12 @@ class Budget:
         return None
 
 
-def _are_shares(shares: Any) -> bool:
-    return type(shares) is tuple and all(type(each) in (int, float) and 0 < each <= 1 for each in shares)
+def _are_shares(shares: object) -> bool:
+    return isinstance(shares, tuple) and all(map(_is_share, shares))  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _is_share(share: object) -> bool:
+    return isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1
 
 
 def _is_zone(name: object) -> bool:

@@ -34,6 +34,9 @@ from tertulia.services.routing.router import LONGEST_WAIT
 from tertulia.services.trial import WORDS, Trial
 from tertulia.wire.errors import ERROR_CLASSES
 
+RESERVE = 1 / 3
+"""Of the time that is left, for whoever is asked next."""
+
 _CUT = 0.75  # of a context that was too long, where nobody says by how much
 _ROOM = 0.95
 
@@ -136,7 +139,17 @@ class Call:
         finally:
             cut_off.disarm()
         trial.warnings += warnings
-        return request
+        return self._hasten(request)
+
+    def _hasten(self, request: Request) -> Request:
+        """Let a stream begin early enough for somebody else to answer where it does not."""
+        first = request.timeouts.first_content
+        if first is None or not self._others or not request.stream:
+            return request
+        most = (self.deadline - asyncio.get_running_loop().time()) * (1 - RESERVE)
+        if first <= most:
+            return request
+        return attrs.evolve(request, timeouts=attrs.evolve(request.timeouts, first_content=max(0.0, most)))
 
     async def _reserve(self, request: Request) -> None:
         """Set aside what the call can cost at most, where there is a budget to mind."""

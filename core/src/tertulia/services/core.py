@@ -68,7 +68,7 @@ class Core:
     begun: set[AsyncGenerator[Any]] = attrs.field(factory=set[AsyncGenerator[Any]], repr=False)
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
     tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
-    _knows_health: bool = attrs.field(default=False, init=False)
+    _recalling: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _home: tuple[int, asyncio.AbstractEventLoop] = attrs.field(
         factory=lambda: (os.getpid(), asyncio.get_running_loop()), init=False, repr=False
     )
@@ -121,11 +121,15 @@ class Core:
         """
         Learn, once, from the ledger how providers have been doing lately.
 
-        A new process then passes over whoever failed in the one before.
+        A new process then passes over whoever failed in the one before. Sends that begin at once wait for
+        the same news.
         """
-        if self._knows_health:
-            return
-        self._knows_health = True
+        if self._recalling is None:
+            self._recalling = self.start(self._recall_health())
+        if not self._recalling.done():
+            await asyncio.shield(self._recalling)
+
+    async def _recall_health(self) -> None:
         try:
             recent = await self.store.get_recent_attempts(self.owner, since=self.clock.now() - RECENT)
         except StoreError as error:

@@ -31,7 +31,7 @@ from tertulia.errors import (
     TertuliaError,
 )
 from tertulia.services.asking import Outgoing, find_timeouts
-from tertulia.services.calling import Call, find_shorter
+from tertulia.services.calling import RESERVE, Call, find_shorter
 from tertulia.services.core import Core
 from tertulia.services.giving_up import give_up
 from tertulia.services.questions import Question, RepeatedQuestion, ResumedQuestion
@@ -199,7 +199,8 @@ class Send:
             return 0.0
         timeouts = find_timeouts(self._core, self._outgoing, others[0])
         left = max(0.0, self._deadline - self._now())
-        return min(timeouts.total if timeouts.first_content is None else timeouts.first_content, left / 3)
+        first_content = timeouts.total if timeouts.first_content is None else timeouts.first_content
+        return min(first_content, left * RESERVE)
 
     async def _take_turn(self, stream: weakref.ref[ReplyStream]) -> None:
         """Start the clock, find out on which branch it happens, and wait for the turn there."""

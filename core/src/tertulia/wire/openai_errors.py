@@ -53,6 +53,7 @@ ERROR_RULES: ErrorRules = (
         codes=frozenset(
             {
                 "content_policy_violation",
+                "content_filter",
                 "invalid_prompt",
                 "image_content_policy_violation",
                 "bio_policy",

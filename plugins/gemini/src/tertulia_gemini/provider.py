@@ -51,6 +51,7 @@ ERROR_RULES: ErrorRules = (
     ErrorRule(ErrorKind.QUOTA_EXHAUSTED, pattern="prepayment credits are depleted"),
     ErrorRule(ErrorKind.RATE_LIMITED, codes=frozenset({"RESOURCE_EXHAUSTED"})),
     ErrorRule(ErrorKind.CONTEXT_LENGTH, pattern=r"input token count.*exceeds the maximum number of tokens"),
+    ErrorRule(ErrorKind.TOO_LARGE, pattern="request payload size exceeds the limit"),
     ErrorRule(ErrorKind.MODEL_NOT_FOUND, codes=frozenset({"NOT_FOUND"})),
     ErrorRule(ErrorKind.UNSUPPORTED_PARAMETER, pattern='Unknown name "|is not supported (for|by) this model'),
     ErrorRule(ErrorKind.PERMISSION, codes=frozenset({"PERMISSION_DENIED", "FAILED_PRECONDITION"})),
