@@ -4,18 +4,15 @@
 
 from __future__ import annotations
 
-import weakref
-from types import TracebackType
-from typing import Self
-
 from tertulia.domain.comparing import ComparedEvent, Comparison
 from tertulia.runtime.loop_thread import LoopThread
 from tertulia.services.comparing import ComparisonStream as AsyncComparisonStream
+from tertulia.sync.stream import Leaving
 from tertulia.sync.twins import documented_by
 
 
 @documented_by(AsyncComparisonStream)
-class ComparisonStream:
+class ComparisonStream(Leaving):
     """
     Several answers as they come: an iterator of events, and a context manager.
 
@@ -31,40 +28,18 @@ class ComparisonStream:
     """
 
     def __init__(self, thread: LoopThread, twin: AsyncComparisonStream) -> None:
-        self._thread = thread
+        super().__init__(thread, twin.aclose)
         self._twin = twin
-        # Not __del__: a collector would finalize the twin as well, first or last, and far from its loop.
-        weakref.finalize(self, thread.post, twin.aclose).atexit = False
 
     @property
     def comparison(self) -> Comparison:
         return self._twin.comparison
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> ComparedEvent:
         event = self._thread.run(_next(self._twin))
         if event is None:
             raise StopIteration
         return event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """
-        Leave: keep what came of the answers and close their connections. Safe to call twice, from any thread.
-
-        A thread that is reading the stream right now gets a :class:`tertulia.StreamInterruptedError`.
-        """
-        if self._thread.is_running:  # else it was closed with the client
-            self._thread.run(self._twin.aclose())
 
     def read(self) -> Comparison:
         return self._thread.run(self._twin.read())

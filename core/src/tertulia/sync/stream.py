@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tertulia.domain.event import Event
 from tertulia.domain.exchange import Reply
@@ -15,8 +16,44 @@ from tertulia.services.stream import ReplyStream as AsyncReplyStream
 from tertulia.sync.twins import documented_by
 
 
+class Leaving:
+    """
+    What can be left early: a context manager, with an end of its own.
+
+    Args:
+        thread: Where the twin is at home.
+        leave: The twin's ``aclose``.
+    """
+
+    def __init__(self, thread: LoopThread, leave: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._thread = thread
+        self._leave = leave
+        # Not __del__: a collector would finalize the twin as well, first or last, and far from its loop.
+        weakref.finalize(self, thread.post, leave).atexit = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """
+        Leave: keep what was shown, and close every connection. Safe to call twice, and from any thread.
+
+        A thread that is reading right now gets a :class:`tertulia.StreamInterruptedError`.
+        """
+        if self._thread.is_running:  # else it was closed with the client
+            self._thread.run(self._leave())
+
+
 @documented_by(AsyncReplyStream)
-class ReplyStream:
+class ReplyStream(Leaving):
     """
     An answer as it comes: an iterator of events, and a context manager.
 
@@ -34,40 +71,18 @@ class ReplyStream:
     """
 
     def __init__(self, thread: LoopThread, twin: AsyncReplyStream) -> None:
-        self._thread = thread
+        super().__init__(thread, twin.aclose)
         self._twin = twin
-        # Not __del__: a collector would finalize the twin as well, first or last, and far from its loop.
-        weakref.finalize(self, thread.post, twin.aclose).atexit = False
 
     @property
     def reply(self) -> Reply:
         return self._twin.reply
-
-    def __iter__(self) -> Self:
-        return self
 
     def __next__(self) -> Event:
         event = self._thread.run(_next(self._twin))
         if event is None:
             raise StopIteration
         return event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """
-        Leave: keep what was shown and close the connection. Safe to call twice, and from any thread.
-
-        A thread that is reading the stream right now gets a :class:`tertulia.StreamInterruptedError`.
-        """
-        if self._thread.is_running:  # else it was closed with the client
-            self._thread.run(self._twin.aclose())
 
     def read(self) -> Reply:
         return self._thread.run(self._twin.read())
