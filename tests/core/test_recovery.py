@@ -456,6 +456,24 @@ async def test_another_answer_that_failed_takes_nothing_away(client, one, shown)
     assert ("Hello.", True) == (again.text, again.was_stored)
 
 
+async def test_an_answer_to_something_else_is_no_answer(client, one):
+    """A message is looked for where it is, and not at its depth on other branches."""
+    conversation = await client.start(provider="one")
+    one.says("1").refuses(AuthenticationError, status=401).says("2").says("3")
+    await conversation.send("a")
+    other = await conversation.fork("other")
+    await other.append(tertulia.Message.of(tertulia.Role.USER, "A note."))
+    with pytest.raises(AuthenticationError):
+        await other.send("Hi.", client_id="a")
+    await conversation.send("b")
+    await conversation.send("c")
+    one.says("Hello.")
+
+    reply = await other.send("Hi.", client_id="a")
+
+    assert ("Hello.", False, "other") == (reply.text, reply.was_stored, other.branch)
+
+
 async def test_an_answer_that_broke_off_is_no_answer(client, one):
     """Sent again, the message gets a whole one beside it, and that from then on."""
     one.fails(failing(InvalidRequestError), "Hel").says("Hello.")

@@ -517,3 +517,13 @@ def minutes(entered: list[tuple[float, int]]) -> Iterator[list[int]]:
 def rounded(entered):
     """What happened when, to the millisecond."""
     return [(number, round(at, 3)) for number, at in entered]
+
+
+def test_a_minute_is_over_at_one_moment():
+    """However a clock rounds, who left the window and who may enter is the same question."""
+    now = 1000.6999999999999
+    guard = Guard(Limits(requests_per_minute=1), lambda: now)
+    first = guard.try_enter(1)
+    now = 1060.6999999999998
+
+    assert [True, True, False] == [first, guard.try_enter(1), guard.try_enter(1)]

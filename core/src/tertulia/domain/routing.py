@@ -71,8 +71,8 @@ class Routing:
     Attributes:
         strategy: Which target is asked first; the configured order unless something else is said.
 
-        sticky: Whether a branch goes on with the target that answered last, as long as it can be asked,
-            instead of returning to its own; no unless something else is said.
+        sticky: Whether a branch goes on with the target that stood in for its own, as long as that can be
+            asked and nobody has switched since; no unless something else is said.
 
         on_interrupt: What becomes of an answer that breaks off; it is kept unless something else is said.
 

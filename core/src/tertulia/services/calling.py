@@ -99,6 +99,7 @@ class Call:
         if 0 < cooldown < self.deadline - asyncio.get_running_loop().time():
             yield Queued(target, 0, cooldown)
             await asyncio.sleep(cooldown)
+            self._trial.began = core.clock.monotonic()
         if not guard.try_enter(self._tokens):
             yield Queued(target, guard.position, guard.estimate_wait(self._tokens))
             self._request = await self._wait_for_place()

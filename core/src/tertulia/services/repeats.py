@@ -113,11 +113,11 @@ async def _read_turn(core: Core, question: Question, sent: Message, branch: str)
             return ()
         following = [each for each in page if (each.depth or 0) >= depth]
         for message in following:
+            if not turn and message.id != sent.id:
+                return ()
             if turn and message.role is Role.USER:
                 return turn
             turn.append(message)
-        if not turn or turn[0].id != sent.id:
-            return ()
         if len(following) < _AT_A_TIME:
             return turn
         depth += _AT_A_TIME

@@ -198,6 +198,4 @@ def go_on_with(outgoing: Outgoing, reply: Reply, expected: Target) -> Outgoing:
     if options.tool_choice not in (None, "auto", "none"):
         options = attrs.evolve(options, tool_choice=None)
     routing = attrs.evolve(outgoing.routing, strategy=Strategy.CONFIGURED, sticky=False)
-    return attrs.evolve(
-        outgoing, targets=(answered, *others), options=options, routing=routing, own=expected
-    )
+    return attrs.evolve(outgoing, targets=(answered, *others), options=options, routing=routing, own=expected)

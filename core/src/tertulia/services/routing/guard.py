@@ -132,7 +132,8 @@ class Guard:
         if not self._calls and self._paused_until == -math.inf:
             return 0.0  # as wherever nothing is limited by the minute
         now = self._now()
-        while self._calls and now - self._calls[0].began_at >= WINDOW_SECONDS:
+        # As below, to the last digit: what is over must be the same moment to both.
+        while self._calls and self._calls[0].began_at + WINDOW_SECONDS <= now:
             self._tokens -= self._calls.popleft().tokens
         ready_at = max(self._paused_until, self._requests_ready_at(), self._tokens_ready_at(tokens))
         return max(0.0, ready_at - now)
