@@ -546,3 +546,19 @@ async def test_a_call_for_a_title_is_told_like_any_other(client, one, observer):
     assert ["AttemptStarted", "AttemptEnded"] == observer.names
     assert AttemptOutcome.SUCCEEDED is observer.notices[1].attempt.outcome
     assert observer.notices[1].attempt in await conversation.attempts()
+
+
+async def test_who_waited_for_a_place_goes_elsewhere_when_the_target_failed_meanwhile(simulator, database):
+    """Of twenty that line up before a dead provider five are sent to it, and the rest of the queue is not."""
+    simulator.fail("openai", "unavailable", times=None)
+    providers = simulator.providers()
+    providers["openai"]["limits"] = {"concurrent": 1}
+    async with tertulia.open(
+        store=database, providers=providers, environ={}, routing={"max_retries": 0}
+    ) as client:
+        asked = (client.ask("Hello", provider="openai", fallback=["gemini"]) for _ in range(20))
+        replies = await asyncio.gather(*asked)
+
+    assert (5, {"gemini"}) == (simulator.sent_to("openai").count, {reply.provider for reply in replies})
+    turned_away = [reply.attempts[0] for reply in replies if reply.attempts[0].error_kind == "rate_limited"]
+    assert [0] * 15 == [attempt.cost.money.pico for attempt in turned_away]

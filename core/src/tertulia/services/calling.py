@@ -15,8 +15,6 @@ from tertulia.domain.health import BreakerState
 from tertulia.domain.notice import BreakerChanged
 from tertulia.errors import (
     ContextLengthError,
-    ErrorKind,
-    OverloadedError,
     ProviderError,
     ProviderTimeoutError,
     QueueFullError,
@@ -32,7 +30,6 @@ from tertulia.services.keeping import Keeper
 from tertulia.services.questions import Question
 from tertulia.services.routing.router import LONGEST_WAIT
 from tertulia.services.trial import WORDS, Trial
-from tertulia.wire.errors import ERROR_CLASSES
 
 RESERVE = 1 / 3
 """Of the time that is left, for whoever is asked next."""
@@ -186,14 +183,13 @@ class Call:
         is_closed = found.state is BreakerState.OPEN or health.cooldown(target) > 0
         if not is_closed or not any(map(health.may_ask, self._others)):
             return
-        kind = found.last_kind or ErrorKind.OVERLOADED
-        error = ERROR_CLASSES.get(kind, OverloadedError)(
+        raise QueueFullError(
             f"provider {target.provider!r} is passed over for now: {found.last_error}",
+            queued_seconds=self._trial.queued or 0.0,
             provider=target.provider,
             model=target.model,
+            retry_after=found.reopens_in,
         )
-        error.sent = error.retryable = False
-        raise error
 
     async def answer(self) -> AsyncGenerator[Event]:
         """Ask, and yield what may be shown of the answer; the trial knows the rest."""
