@@ -174,6 +174,7 @@ class Core:
         """Wait for all work that was spawned, however it ends."""
         while self.tasks:
             await asyncio.gather(*self.tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # gather takes no turn for tasks that are done, from Python 3.12 on
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
