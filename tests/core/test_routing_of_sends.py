@@ -562,3 +562,27 @@ async def test_who_waited_for_a_place_goes_elsewhere_when_the_target_failed_mean
     assert (5, {"gemini"}) == (simulator.sent_to("openai").count, {reply.provider for reply in replies})
     turned_away = [reply.attempts[0] for reply in replies if reply.attempts[0].error_kind == "rate_limited"]
     assert [0] * 15 == [attempt.cost.money.pico for attempt in turned_away]
+
+
+async def test_no_money_is_set_aside_for_a_title_that_waits_for_its_place(opened):
+    """Only the call under way holds any; the title takes its share when it goes."""
+    slow = Slow("slow").says("Hello.").says("1").says("A greeting")
+    slow.config = attrs.evolve(slow.config, limits=Limits(concurrent=1))
+    slow.may_answer.set()
+    async with opened(slow, budgets=[tertulia.Budget("5")]) as client:
+        named, other = [await client.start(provider="slow") for _ in range(2)]
+        await named.send("Hi.")
+        slow.may_answer.clear()
+        slow.was_asked.clear()
+        answering = asyncio.create_task(other.send("Hi."))
+        await slow.was_asked.wait()
+        (before,) = await client.budgets()
+        title = asyncio.create_task(named.suggest_title())
+        while (await client.health())[0].queued == 0:
+            await client.budgets()
+        (waiting,) = await client.budgets()
+        slow.may_answer.set()
+        await answering
+
+        assert ("A greeting", before.reserved) == (await title, waiting.reserved)
+        assert tertulia.Money(0) != before.reserved

@@ -53,7 +53,7 @@ class House:
     health: Health = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.health = Health(self.clock, lambda: 0.5, self.find_config)
+        self.health = Health(self.clock, self.find_config)
 
     def find_config(self, name: str) -> ProviderConfig:
         """As a client's plugins do."""
@@ -291,13 +291,6 @@ def test_a_retry_that_is_cancelled_is_paid_for(house):
     house.ask(SMALL, None)
 
     assert 487 == house.health.report()[0].retry_tokens
-
-
-def test_a_wait_is_drawn_from_the_clients_own_numbers(house):
-    """
-    With a draw of a half, the second retry waits half a second.
-    """
-    assert [0.5, 21.0 - 0.5] == [house.health.find_wait(1, None), house.health.find_wait(1, 20.0)]
 
 
 def test_the_report_says_what_happened(house):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -91,7 +90,7 @@ class Client(Supervision):
         store = self._plugins.open_store(self._config.store or own_database())
         await store.open()
         fetcher = Fetcher() if self._config.fetch_urls else None
-        health = Health(self._clock, random.random, lambda name: self._plugins.get_provider(name).config)
+        health = Health(self._clock, lambda name: self._plugins.get_provider(name).config)
         self._core = Core(self._config, self._plugins, store, self._clock, health, fetcher)
         self._models = Models(self._core)
         try:

@@ -21,6 +21,7 @@ from tertulia.errors import (
     TertuliaError,
 )
 from tertulia.services.asking import Outgoing, make_request
+from tertulia.services.budgets import Spending
 from tertulia.services.core import Core
 from tertulia.services.counting import learn_from_answer, learn_from_error
 from tertulia.services.cutting_off import GRACE, CutOff
@@ -104,7 +105,8 @@ class Call:
             self._cut_off.move(self.deadline + GRACE)
             self._check_again()
         self._is_in = True
-        await self._reserve(self._request)  # last, so that nobody's money waits in a queue
+        # Last, so that nobody's money waits in a queue.
+        await set_aside(core, self._outgoing.spending, self._trial, self._request)
 
     @property
     def _tokens(self) -> int:
@@ -148,16 +150,6 @@ class Call:
         if first <= most:
             return request
         return attrs.evolve(request, timeouts=attrs.evolve(request.timeouts, first_content=max(0.0, most)))
-
-    async def _reserve(self, request: Request) -> None:
-        """Set aside what the call can cost at most, where there is a budget to mind."""
-        spending = self._outgoing.spending
-        if spending is None or not spending.is_needed:
-            return
-        highest = price_prompt(self._core, request, self._tokens).high
-        money = None if highest is None else highest.money
-        trial = self._trial
-        trial.warnings += await spending.reserve(trial.attempt.id, trial.target, money)
 
     async def _wait_for_place(self) -> Request:
         """Wait as long as it takes; that is no part of any timeout."""
@@ -271,6 +263,20 @@ class Call:
         core, target = self._core, self._trial.target
         kind = None if error is None else error.kind
         core.plugins.observe(BreakerChanged(target, state, kind, core.health.reopens_in(target)))
+
+
+async def set_aside(core: Core, spending: Spending | None, trial: Trial, request: Request) -> None:
+    """
+    Set aside what a call can cost at most, where there is a budget to mind.
+
+    Raises:
+        BudgetExceededError: A budget does not allow the call.
+    """
+    if spending is None or not spending.is_needed:
+        return
+    highest = price_prompt(core, request, _known(trial.context).report.tokens).high
+    money = None if highest is None else highest.money
+    trial.warnings += await spending.reserve(trial.attempt.id, trial.target, money)
 
 
 async def _close_all(iterators: list[AsyncIterator[Delta]], trial: Trial) -> None:

@@ -13,10 +13,10 @@ from tertulia.domain.message import Message, MessageStatus, Role, join_text
 from tertulia.domain.notice import AttemptEnded, AttemptStarted
 from tertulia.errors import BranchError, ProviderTimeoutError, TertuliaError
 from tertulia.services.budgets import Spending
+from tertulia.services.calling import set_aside
 from tertulia.services.core import Core
 from tertulia.services.cutting_off import GRACE
 from tertulia.services.ending import close_iterator, end_attempt, explain_foreign
-from tertulia.services.estimating import price_prompt
 from tertulia.services.path import may_be_sent
 from tertulia.services.tree import Line, Tree
 from tertulia.services.trial import Trial
@@ -101,15 +101,13 @@ async def _ask(core: Core, tree: Tree, trial: Trial, text: str, spending: Spendi
     trial.context = Context(
         messages, ContextReport(len(messages), core.plugins.count_tokens(trial.target, messages))
     )
-    if spending.is_needed:
-        highest = price_prompt(core, request, trial.context.report.tokens).high
-        await spending.reserve(trial.attempt.id, trial.target, None if highest is None else highest.money)
     guard = core.health.guard(trial.target.provider)
     tokens = trial.context.report.tokens
     if not guard.try_enter(tokens):
         await guard.wait(tokens)
         request = attrs.evolve(request, deadline=asyncio.get_running_loop().time() + timeouts.total)
     try:
+        await set_aside(core, spending, trial, request)
         await _read(core, trial, request)
     finally:
         guard.leave()

@@ -14,7 +14,6 @@ from tertulia.domain.health import BreakerState, ProviderHealth, TargetHealth
 from tertulia.errors import ErrorKind, QueueFullError, TertuliaError
 from tertulia.runtime.clock import Clock
 from tertulia.services.routing.allowance import RetryAllowance
-from tertulia.services.routing.backoff import find_wait
 from tertulia.services.routing.breaker import MOST_OPEN_SECONDS, Breaker
 from tertulia.services.routing.guard import Guard
 from tertulia.services.routing.policy import POLICIES, Breaking, find_policy
@@ -71,7 +70,6 @@ class Health:
     """
 
     _clock: Clock
-    _draw: Callable[[], float]
     _find_config: Callable[[str], ProviderConfig]
     # Looked up ten times for each send, so by texts: the hash of a Target is computed anew each time.
     _records: dict[tuple[str, str, Secret | None], _Record] = attrs.field(
@@ -146,10 +144,6 @@ class Health:
     def take_retry(self, target: Target, kind: ErrorKind) -> bool:
         """Pay for a retry after such a failure; False when too many retries did not help lately."""
         return self._allowance(target.provider).take(kind)
-
-    def find_wait(self, retry: int, hint: float | None) -> float:
-        """Say how long to wait before a retry; see :func:`backoff.find_wait`."""
-        return find_wait(retry, hint, self._draw)
 
     def guard(self, provider: str) -> Guard:
         """What stands before a provider."""
