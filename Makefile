@@ -6,7 +6,7 @@ EDITABLE := $(foreach folder,$(DISTRIBUTIONS),-e $(folder))
 MANIFESTS := pyproject.toml constraints.txt $(foreach folder,$(DISTRIBUTIONS),$(folder)/pyproject.toml)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format bench bench-full bench-peers torture constraints clean
+.PHONY: demo test check format bench bench-full bench-peers bench-context torture constraints clean
 
 demo: .venv/runtime
 	$(BIN)/tertulia demo
@@ -49,6 +49,19 @@ bench-peers:
 	test -x .venv/peers/bin/python || $(PYTHON) -m venv .venv/peers
 	for peer in $(PEERS); do .venv/peers/bin/python -m pip --disable-pip-version-check install --quiet $$peer \
 		|| echo "$$peer cannot be installed: its rows are left out"; done
+
+# How much of what answers a question is left when a conversation is cut to a budget, beside LangChain and litellm,
+# which are installed in an environment of their own; what provider caches save; and how long choosing takes.
+# TERTULIA_TEST_DATA names the folder of the long conversations; without it there are only our own, small ones.
+# EVERY=4 asks every fourth question, which takes a few minutes instead of twenty.
+EVERY ?= 1
+CONTEXT_PEERS := .venv/peers-context
+bench-context: .venv/dev
+	test -x $(CONTEXT_PEERS)/bin/python || $(PYTHON) -m venv $(CONTEXT_PEERS)
+	for peer in langchain-core litellm; do \
+		$(CONTEXT_PEERS)/bin/python -m pip --disable-pip-version-check install --quiet $$peer \
+		|| echo "$$peer cannot be installed: its rows are left out"; done
+	TERTULIA_BENCHMARK_CONTEXT_PEERS=$(CONTEXT_PEERS)/bin/python $(BIN)/python -m benchmarks.context --every $(EVERY)
 
 # Take the newest releases of everything, and write down which they are.
 constraints:

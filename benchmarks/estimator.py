@@ -23,8 +23,8 @@ import attrs
 import tertulia
 from benchmarks.table import Goal, Row
 from tertulia.services.context.calibration import Calibration
-from tertulia.services.context.estimate import estimate_text
-from tertulia.services.context.tokens import count_messages, count_rest
+from tertulia.runtime.counting.estimate import estimate_text
+from tertulia.runtime.counting.tokens import count_messages, count_rest
 from tertulia_gemini import GeminiProvider
 from tertulia_openai import OpenAIProvider
 from tertulia_xai import XAIProvider

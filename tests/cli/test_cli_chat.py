@@ -313,7 +313,7 @@ def test_help_shows_every_command(chat):
     """
     lines = chat("/help").out.splitlines()
 
-    assert [line.split()[0] for line in lines[:16]] == [
+    assert [line.split()[0] for line in lines[:17]] == [
         "/switch",
         "/fork",
         "/branches",
@@ -326,6 +326,7 @@ def test_help_shows_every_command(chat):
         "/attach",
         "/compare",
         "/providers",
+        "/context",
         "/history",
         "/title",
         "/help",

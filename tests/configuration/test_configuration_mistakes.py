@@ -93,8 +93,8 @@ def test_a_name_that_leads_nowhere_is_an_error():
 
 
 TOP = (
-    "known are: budgets, conversation, default_provider, fallback, fetch_urls, owner, plugins, prices, "
-    "providers, routing, store"
+    "known are: budgets, context, conversation, default_provider, fallback, fetch_urls, owner, plugins, "
+    "prices, providers, routing, store"
 )
 
 

@@ -17,7 +17,7 @@ from tertulia import (
     Tool,
     Usage,
 )
-from tertulia.services.context.tokens import count_rest
+from tertulia.runtime.counting.tokens import count_rest
 from tertulia.testing import ScriptedProvider
 
 TOOLS = [Tool("find", "Finds what there is. " * 10, {"type": "object", "properties": {}})]

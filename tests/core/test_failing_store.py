@@ -46,6 +46,8 @@ class Trap:
 
     def _guard(self, name: str, call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
         async def guarded(*arguments: object, **named: object) -> object:
+            if self.cancels and name == "save_calibrations":
+                return await call(*arguments, **named)  # it is done beside the send, and may come after it
             self.calls += 1
             if self.calls == self.number:
                 self.sprung = name

@@ -44,13 +44,13 @@ def settings(one, database) -> dict[str, Any]:
 
 @pytest.mark.parametrize("half", [1, 2])
 async def test_a_pinned_call_and_its_result_are_sent_together(settings, one, half):
-    """Whichever half is pinned, the other comes along: neither is lost, and no result is made up."""
-    async with tertulia.open(**settings, context_window=1) as client:
+    """Whichever half is pinned, the other comes along, and what it was asked: no result is made up."""
+    async with tertulia.open(**settings, context_window=1, context={"recall": "never"}) as client:
         talk = await compute(client, one)
         await talk.pin((await talk.history())[half])
         reply = await talk.send("c")
 
-    assert ["add", "add", "3", "7", "c"] == describe(one.requests[-1].messages)
+    assert ["compute", "add", "add", "3", "7", "c"] == describe(one.requests[-1].messages)
     assert () == reply.warnings
 
 

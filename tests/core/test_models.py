@@ -390,7 +390,7 @@ async def test_a_listed_window_is_the_window(opened):
         await talk.send("word " * 1_500)
         assert 3 == len(one.requests[-1].messages)
         await client.sync_models()
-        await talk.send("Hello")
+        await talk.send("Hello", context=tertulia.ContextOptions(recall="never"))
 
     assert "Hello" == one.texts[-1]
     assert len(one.requests[-1].messages) < 5

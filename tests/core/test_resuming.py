@@ -380,6 +380,7 @@ async def cut_short(one, two, database):
                 await trip.stream("Count.").read()
         two.says(" three.")
         settings = {"store": database, "providers": {}, "plugins": [one, two], "environ": {}}
+        settings["context"] = {"recall": "never"}
         client = await clients.enter_async_context(tertulia.open(**settings, **limits))
         trip = await client.get(trip.id)
         await trip.switch("two")

@@ -928,9 +928,8 @@ async def test_the_window_of_messages_bounds_what_is_sent(one, database):
     """A context_window of 3 sends three messages and the system message, opening on a user message."""
     for number in range(4):
         one.says(f"answer {number}")
-    async with tertulia.open(
-        store=database, providers={}, plugins=[one], environ={}, context_window=3
-    ) as client:
+    settings = {"context_window": 3, "context": {"recall": "never"}}
+    async with tertulia.open(store=database, providers={}, plugins=[one], environ={}, **settings) as client:
         conversation = await client.start(provider="one", system="Be brief.")
         for number in range(4):
             reply = await conversation.send(f"question {number}")

@@ -34,8 +34,8 @@ from tertulia import (
     Video,
     count_messages,
 )
-from tertulia.services.context.estimate import estimate_text
-from tertulia.services.context.tokens import count_rest
+from tertulia.runtime.counting.estimate import estimate_text
+from tertulia.runtime.counting.tokens import count_rest
 from tertulia.testing import ScriptedProvider
 
 WEIGHTS = TokenWeights(

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from tertulia.services.context.estimate import estimate_text
+from tertulia.runtime.counting.estimate import estimate_text
 from tertulia_splintr import load_vocabulary
 
 SAMPLES = {

@@ -398,7 +398,7 @@ async def test_a_small_window_keeps_the_open_turn(open_client, one, database):
     """A window of one message holds the newest question, its calls and their results."""
     one.says("Hello.").calls(("get_weather", {"city": "Lisbon"})).says("Sunny.")
     settings = {"store": database, "providers": {}, "plugins": [one], "environ": {}, "context_window": 1}
-    async with open_client(**settings) as client:
+    async with open_client(**settings, context={"recall": "never"}) as client:
         talk = await client.start(provider="one")
         await talk.send("Hi.")
         reply = await talk.send("Weather?", tools=[get_weather])

@@ -138,9 +138,8 @@ async def test_an_expired_message_is_sent_no_more(one, database):
 async def test_a_pinned_message_is_always_sent(open_client, one, database):
     """A window of two messages leaves out all that is old, but never a pin."""
     one.says("A").says("B").says("C").says("D")
-    async with open_client(
-        store=database, providers={}, plugins=[one], environ={}, context_window=2
-    ) as client:
+    settings = {"context_window": 2, "context": {"recall": "never"}}
+    async with open_client(store=database, providers={}, plugins=[one], environ={}, **settings) as client:
         trip = await client.start(provider="one")
         first = await trip.send("my name is John")
         await trip.send("b")

@@ -32,9 +32,15 @@ async def main():
             async for event in stream:
                 if isinstance(event, tertulia.TextDelta):
                     words.append(event.text)
+        first, *_ = await conversation.history()
+        await conversation.pin(first)
+        pinned = await conversation.send("So what is my name?")
         reports = [report for report in client.plugins() if report.kind == "plugin"]
         plugins = [[report.name, report.distribution, report.status] for report in reports]
-        print(json.dumps({"home": tertulia.__file__, "words": "".join(words), "plugins": plugins}))
+        print(json.dumps({
+            "home": tertulia.__file__, "words": "".join(words), "plugins": plugins,
+            "pinned": pinned.text, "strategy": pinned.context.strategy,
+        }))
 
 asyncio.run(main())
 """
@@ -90,16 +96,30 @@ def test_a_foreign_package_overrides_the_context_and_wraps_the_answer(install, t
 
     assert found["home"].startswith(str(tmp_path))
     assert [["recency", "tertulia-recency 1.0", "loaded"]] == found["plugins"]
-    assert ["Count to 3.", "1, 2, 3.", "What is my name?"] == simulator.sent_to("openai").texts
     assert "You have not told me your name. (seen by recency)" == found["words"]
+    first, *last = simulator.sent_to("openai").texts
+    assert ("My name is John.", "Your name is John.") == (first, found["pinned"])
+    assert ["What is my name?", "You have not told me your name.", "So what is my name?"] == last
+    assert "format_context" == found["strategy"]
+
+
+@pytest.mark.parametrize("page", ["docs/how-to/decide-what-is-sent.md", "docs/reference/hooks.md"])
+def test_the_ten_lines_of_the_pages_are_those_of_the_package(page):
+    """What a reader copies is what was built and installed here."""
+    source = (ROOT / RECENCY / "src/tertulia_recency.py").read_text("utf-8")
+    begin = source.index("class Recency:")
+    lines = source[begin : source.index("    @tertulia.hookimpl(wrapper=True)")].rstrip()
+
+    assert len(lines.splitlines()) <= 10
+    assert lines in (ROOT / page).read_text("utf-8")
 
 
 def test_without_the_package_nothing_is_overridden(install, simulator):
     """The same program without it sends the whole conversation and leaves the answer as it is."""
     found = run(install("core", "plugins/openai"), COUNTING, simulator.providers())
 
-    assert 5 == len(simulator.sent_to("openai").texts)
-    assert "Your name is John." == found["words"]
+    assert 7 == len(simulator.sent_to("openai").texts)
+    assert ("Your name is John.", "recall") == (found["words"], found["strategy"])
 
 
 @pytest.fixture(scope="module")

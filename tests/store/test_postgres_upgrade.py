@@ -17,6 +17,9 @@ from tertulia.testing.contracts.budgets import DAY, Purse
 from tertulia.testing.contracts.talk import OWNER, Talk
 
 _TO_0004 = f"""
+    DROP TABLE summary; DROP TABLE calibration; DROP INDEX message_system;
+    ALTER TABLE message DROP COLUMN tokens; ALTER TABLE message DROP COLUMN path_tokens;
+    ALTER TABLE conversation DROP COLUMN context;
     DROP TABLE budget_account; DROP TABLE budget_reservation; DROP TABLE budget_warning;
     ALTER TABLE message DROP COLUMN client_id;
     ALTER TABLE attempt DROP COLUMN queued_us; ALTER TABLE attempt DROP COLUMN is_fallback;

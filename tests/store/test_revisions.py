@@ -35,7 +35,7 @@ BOB = UUID("01a20320-e850-7000-8000-00000000000e")
 LATE = "main-late-01a20320-e468-7000-8000-00000000000c"
 
 
-@pytest.fixture(params=["0001", "0002", "0003", "0004"])
+@pytest.fixture(params=["0001", "0002", "0003", "0004", "0005"])
 def old_database(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The URL of a database of an earlier revision."""
     path = tmp_path / "conversations.db"
@@ -122,15 +122,15 @@ async def test_the_revisions_make_what_a_new_database_has(tmp_path):
 
 async def test_an_upgrade_that_fails_changes_nothing(old_database, meddle, tmp_path):
     """Where a table of ours is in the way, the database stays what it was, whole."""
-    meddle("CREATE TABLE budget_warning (elsewhere TEXT)")
+    meddle("CREATE TABLE calibration (elsewhere TEXT)")
     tables = _read_tables(tmp_path / "conversations.db")
 
     for _ in range(2):
-        with pytest.raises(StoreError, match="table budget_warning already exists"):
+        with pytest.raises(StoreError, match="table calibration already exists"):
             await SQLStore(old_database, StandingClock()).open()
 
     assert tables == _read_tables(tmp_path / "conversations.db")
-    meddle("DROP TABLE budget_warning")
+    meddle("DROP TABLE calibration")
     store = SQLStore(old_database, StandingClock())
     await store.open()
     assert 6 == len(await store.get_messages("ann", ANN, "main"))

@@ -43,6 +43,7 @@ from tertulia.errors import (
 )
 from tertulia.testing import MemoryStore, StandingClock
 from tertulia.testing.contracts.talk import make_record
+from tertulia.testing.memory.context import count_in
 from torture import scale
 
 _T = TypeVar("_T")
@@ -515,6 +516,19 @@ class StoreMachine(RuleBasedStateMachine):
             assert () == self.run(self.store.verify(owner)).problems
         self.touched.clear()
 
+    async def check_tokens(self, owner: str, conversation_id: UUID, branch: str) -> None:
+        """What is known of a branch without reading it is what reading it says."""
+        path = await self.store.get_messages(owner, conversation_id, branch)
+        counts = count_in(path)
+        outline = await self.store.get_outline(owner, conversation_id, branch, before_depth=len(path))
+        assert (len(path), sum(counts)) == (outline.message_count, outline.tokens)
+        for tokens in (sum(counts) // 2, sum(counts)):
+            fitting = [at for at in range(len(path)) if sum(counts[at:]) <= tokens]
+            recent = await self.store.get_recent(
+                owner, conversation_id, branch, before_depth=len(path), tokens=tokens
+            )
+            assert path[min(fitting, default=len(path)) :] == recent
+
     async def check(self, owner: str, conversation_id: UUID, talked: Talked) -> None:
         """Compare all that is known of a conversation."""
         store, place = self.store, (owner, conversation_id)
@@ -535,6 +549,7 @@ class StoreMachine(RuleBasedStateMachine):
         for branch in branches:
             history = await store.get_messages(*place, branch.name)
             assert talked.history(branch.name) == [_show(message) for message in history]
+            await self.check_tokens(*place, branch.name)
             assert (talked.path_costs(branch.name), talked.head(branch.name)) == (
                 (branch.cost.money.pico, branch.cost.unknown_count),
                 branch.head_id,

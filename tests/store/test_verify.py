@@ -299,7 +299,7 @@ async def test_a_report_says_what_is_wrong_with_what_and_what_to_do(store, talk,
         StoreReport(
             str(tmp_path / "conversations.db"),
             f"SQLite {sqlite3.sqlite_version}",
-            "0005",
+            "0006",
             report.size_bytes,
             {"conversations": 2, "messages": 6, "attempts": 1, "attachments": 1},
             (problem,),

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from tertulia.domain.catalogue import ModelChange, ModelChanges, SyncedProvider, SyncReport, Verification
     from tertulia.domain.comparing import ComparedAnswer, ComparedEvent, Comparison
     from tertulia.domain.config import ProviderConfig, Secret, Setting
-    from tertulia.domain.context import Context, ContextReport, Dropped, Window
+    from tertulia.domain.context import (
+        Candidate,
+        Context,
+        ContextOptions,
+        ContextReport,
+        Dropped,
+        Outline,
+        Recalled,
+        Related,
+        Summary,
+        Window,
+    )
     from tertulia.domain.conversation import (
         Attempt,
         AttemptOutcome,
@@ -103,7 +114,7 @@ if TYPE_CHECKING:
     from tertulia.domain.price import LongContext, Price, Rates
     from tertulia.domain.routing import OnInterrupt, Routing, Strategy
     from tertulia.domain.statistics import Activity, CostAnalysis, CostGroup, CostRow, Percentiles, Statistics
-    from tertulia.domain.tokens import TokenCount, TokenSource, TokenWeights
+    from tertulia.domain.tokens import CalibrationRecord, TokenCount, TokenSource, TokenWeights
     from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
     from tertulia.domain.transfer import ConversationTree, ImportProblem, ImportReport
     from tertulia.domain.upkeep import StoreProblem, StoreReport
@@ -163,11 +174,11 @@ if TYPE_CHECKING:
     from tertulia.runtime.attachments import Attachable, load_attachment, load_image
     from tertulia.runtime.chat_provider import ChatCompletionsProvider
     from tertulia.runtime.configuration.listing import read_settings
+    from tertulia.runtime.counting.tokens import count_messages
     from tertulia.runtime.functions import FunctionTool, function_tool
     from tertulia.runtime.http_provider import HTTPProvider
     from tertulia.runtime.plugins import PluginReport
     from tertulia.services.comparing import ComparisonStream
-    from tertulia.services.context.tokens import count_messages
     from tertulia.services.conversations import Conversation
     from tertulia.services.stream import ReplyStream
 
@@ -214,9 +225,15 @@ _HOMES = {
         "Setting",
     ),
     "tertulia.domain.context": (
+        "Candidate",
         "Context",
+        "ContextOptions",
         "ContextReport",
         "Dropped",
+        "Outline",
+        "Recalled",
+        "Related",
+        "Summary",
         "Window",
     ),
     "tertulia.domain.conversation": (
@@ -338,6 +355,7 @@ _HOMES = {
         "Statistics",
     ),
     "tertulia.domain.tokens": (
+        "CalibrationRecord",
         "TokenCount",
         "TokenSource",
         "TokenWeights",
@@ -423,6 +441,7 @@ _HOMES = {
     ),
     "tertulia.runtime.chat_provider": ("ChatCompletionsProvider",),
     "tertulia.runtime.configuration.listing": ("read_settings",),
+    "tertulia.runtime.counting.tokens": ("count_messages",),
     "tertulia.runtime.functions": (
         "FunctionTool",
         "function_tool",
@@ -430,7 +449,6 @@ _HOMES = {
     "tertulia.runtime.http_provider": ("HTTPProvider",),
     "tertulia.runtime.plugins": ("PluginReport",),
     "tertulia.services.comparing": ("ComparisonStream",),
-    "tertulia.services.context.tokens": ("count_messages",),
     "tertulia.services.conversations": ("Conversation",),
     "tertulia.services.stream": ("ReplyStream",),
 }
@@ -467,6 +485,8 @@ __all__ = [
     "BudgetScope",
     "BudgetState",
     "BudgetWarned",
+    "CalibrationRecord",
+    "Candidate",
     "Capability",
     "ChatCompletionsProvider",
     "Checkpoint",
@@ -481,6 +501,7 @@ __all__ = [
     "ContentFilteredError",
     "Context",
     "ContextLengthError",
+    "ContextOptions",
     "ContextOverflowError",
     "ContextReport",
     "ContextView",
@@ -542,6 +563,7 @@ __all__ = [
     "OpaqueState",
     "Options",
     "Order",
+    "Outline",
     "OverloadedError",
     "Part",
     "Percentiles",
@@ -567,8 +589,10 @@ __all__ = [
     "Rates",
     "Reasoning",
     "ReasoningDelta",
+    "Recalled",
     "Recovered",
     "Refusal",
+    "Related",
     "Reply",
     "ReplyStream",
     "Request",
@@ -601,6 +625,7 @@ __all__ = [
     "StoreVersionError",
     "Strategy",
     "StreamInterruptedError",
+    "Summary",
     "Switched",
     "SyncReport",
     "SyncedProvider",

@@ -13,6 +13,7 @@ import attrs
 
 from tertulia.contracts.provider import Provider
 from tertulia.domain.config import Config
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions
 from tertulia.domain.conversation import Branch, ConversationRecord
 from tertulia.domain.estimate import CostEstimate, sort_estimates
 from tertulia.domain.exchange import Reply, Target
@@ -33,7 +34,15 @@ from tertulia.runtime.configuration.drivers import make_provider
 from tertulia.runtime.configuration.files import own_database
 from tertulia.runtime.fetching import Fetcher
 from tertulia.runtime.plugins import PluginReport, Plugins
-from tertulia.services.arguments import Amount, check_target, check_text, check_title, read_id, title_of
+from tertulia.services.arguments import (
+    Amount,
+    check_context_options,
+    check_target,
+    check_text,
+    check_title,
+    read_id,
+    title_of,
+)
 from tertulia.services.conversations import Conversation
 from tertulia.services.core import Core
 from tertulia.services.counting import count_tokens, to_request
@@ -130,6 +139,7 @@ class Client(Supervision):
                 stack.push_async_callback(provider.aclose)
             if core.is_stranded:
                 return  # whatever went on has ended with its loop
+            stack.push_async_callback(core.save_calibration)
             stack.push_async_callback(core.finish)
             for stream in list(core.streams):
                 stack.push_async_callback(stream.aclose)
@@ -164,6 +174,7 @@ class Client(Supervision):
         provider: str | None = None,
         model: str | None = None,
         system: str | None = None,
+        context: ContextOptions | None = None,
     ) -> Conversation:
         """
         Begin a conversation.
@@ -173,6 +184,7 @@ class Client(Supervision):
             provider: Who answers; None for the default.
             model: None for the provider's default.
             system: Instructions for whoever answers; they are the first message.
+            context: How its contexts are chosen, on all its branches; None for what is configured.
 
         Raises:
             UnknownProviderError: No provider of that name is configured.
@@ -201,6 +213,7 @@ class Client(Supervision):
             cost=CostTotal(),
             created_at=now,
             updated_at=now,
+            context=NO_CONTEXT_OPTIONS if context is None else check_context_options(context, self._plugins),
         )
         await self._open.store.add_conversation(record, messages)
         return self._conversation(record)
@@ -243,6 +256,7 @@ class Client(Supervision):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> Reply:
         """
         Begin a conversation with one question, titled with its first words, and return the answer.
@@ -262,6 +276,7 @@ class Client(Supervision):
             timeouts=timeouts,
             routing=routing,
             budget=budget,
+            context=context,
         )
 
     async def count_tokens(
@@ -372,7 +387,7 @@ class Client(Supervision):
         tree = self._trees.get(record.id)
         if tree is None:
             tree = self._trees[record.id] = Tree(record.id, record.title)
-        tree.title = record.title
+        tree.title, tree.context = record.title, record.context
         return Conversation(self._open, tree, tree.line(record.branch))
 
     def _system_message(self, text: str) -> Message:

@@ -9,6 +9,7 @@ from typing import Any
 from tertulia.client import Client
 from tertulia.contracts.provider import Provider
 from tertulia.domain.budget import Budget
+from tertulia.domain.context import ContextOptions
 from tertulia.domain.price import Price
 from tertulia.domain.routing import Routing
 from tertulia.runtime.clock import Clock, SystemClock
@@ -31,6 +32,7 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
     routing: Routing | Mapping[str, Any] | None = None,
     budgets: Sequence[Budget | Mapping[str, Any]] | None = None,
+    context: ContextOptions | Mapping[str, Any] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
     environ: Mapping[str, str] | None = None,
@@ -62,6 +64,8 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         routing: Who is asked first, how often, and what becomes of an answer that breaks off; a table as in a
             file, too. What it does not say is as the files say, else as :class:`tertulia.Routing` says.
         budgets: What may be spent; tables as in a file, too. None for those of the file.
+        context: How contexts are chosen, where neither a call nor its conversation says; a table as in a
+            file, too. What it does not say is as the files say.
         plugins: Objects with hooks, and providers, beyond the installed ones.
         config: The user's configuration file, which must be there; None to look for it, False to read no
             file at all.
@@ -89,6 +93,7 @@ def open(  # noqa: A001  # as in `async with tertulia.open() as client`
         prices=prices,
         routing=routing,
         budgets=budgets,
+        context=context,
         config=config,
     )
     registered = [plugin.name for plugin in plugins if isinstance(plugin, Provider)]

@@ -19,7 +19,7 @@ import pluggy
 
 from tertulia.contracts.context import ContextView
 from tertulia.contracts.store import Store
-from tertulia.domain.context import Context, Window
+from tertulia.domain.context import Candidate, Context, Window
 from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
@@ -151,13 +151,15 @@ class HookSpecifications:
 
         Answered by an override, else by the core, once per target of a send. ``request.messages`` holds
         what must be sent, the system messages and the newest user message; ``view`` gives what came
-        before; ``window`` says how much fits. Calls of tools and their results that followed the newest
-        user message are sent after whatever is chosen, and have their place in the window already. Returns
-        the messages to send, oldest first, as a ``Context`` or plainly as a sequence; ``None`` passes. May be
-        ``async def``, and then returns ``DEFER`` to pass.
+        before; ``window`` says how much fits, and by its ``strategy`` what was asked for by name. Calls of
+        tools and their results that followed the newest user message are sent after whatever is chosen, and
+        have their place in the window already. Returns the messages to send, oldest first, as a ``Context``
+        or plainly as a sequence; ``None`` passes. May be ``async def``, and then returns ``DEFER`` to pass.
+        The newest user message may get parts before its own.
 
-        Whatever is returned, the core refuses a request that lost a system message, a pinned one or the
-        newest user message, or that is over the budget::
+        Whatever is returned, the core repairs calls and results that stand alone, and refuses a request that
+        lost a system message, a pinned one or the newest user message, that has what is not of the
+        conversation, or that is over the budget::
 
             @tertulia.hookimpl
             async def format_context(self, view, request):
@@ -165,6 +167,45 @@ class HookSpecifications:
                 history = await view.history()
                 pinned = [message for message in history[:-4] if message.mark.pinned]
                 return [*system, *pinned, *history[-4:], newest]
+        """
+
+    @hookspec(firstresult=True)
+    def rank_messages(
+        self, request: Request, question: str, candidates: Sequence[Candidate]
+    ) -> Sequence[float] | Awaitable[Sequence[float] | Defer] | None:
+        """
+        Say how well earlier messages answer to the newest one: this is where embeddings come in.
+
+        Answered by an override, else the scores of the core stay. Called once per request of which not
+        everything fits and whose newest message may look back, with some hundred ``candidates`` at most, the
+        best first by the core's own ``score``. ``question`` is what is looked for: the newest user message,
+        with those before it where it is too short to say. Returns a score for each candidate, in their
+        order: higher is better, 0 or less is never recalled; ``None`` passes. May be ``async def``, and then
+        returns ``DEFER`` to pass::
+
+            @tertulia.hookimpl
+            def rank_messages(self, question, candidates):
+                texts = [candidate.message.text for candidate in candidates]
+                return self.model.similarity(question, texts)
+        """
+
+    @hookspec(firstresult=True)
+    def summarise(
+        self, request: Request, messages: Sequence[Message], before: str | None, max_tokens: int
+    ) -> str | Awaitable[str | Defer] | None:
+        r"""
+        Put in fewer words what was said.
+
+        Answered by an override, else a model is asked. Called by the strategy ``summary``, once for each
+        stretch of a conversation, as its answer is kept. ``messages`` is the stretch, oldest first;
+        ``before`` is the summary of all that came before it, which the answer is to take in, None at first;
+        ``max_tokens`` is how long it may be. ``None`` passes. May be ``async def``, and then returns
+        ``DEFER`` to pass::
+
+            @tertulia.hookimpl
+            def summarise(self, messages, before):
+                said = [message.text[:80] for message in messages if message.role == "user"]
+                return "\n".join([*filter(None, [before]), "The user asked:", *said])
         """
 
     @hookspec(firstresult=True)

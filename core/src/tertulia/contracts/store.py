@@ -7,6 +7,7 @@ from abc import abstractmethod
 from tertulia.contracts.stores.branches import BranchStore
 from tertulia.contracts.stores.budgets import BudgetStore
 from tertulia.contracts.stores.catalogue import CatalogueStore
+from tertulia.contracts.stores.context import ContextStore
 from tertulia.contracts.stores.conversations import ConversationStore
 from tertulia.contracts.stores.ledger import LedgerStore
 from tertulia.contracts.stores.messages import Checkpoint, MessageStore, Settlement
@@ -19,6 +20,7 @@ __all__ = ["Checkpoint", "Settlement", "Store"]
 class Store(
     ConversationStore,
     MessageStore,
+    ContextStore,
     BranchStore,
     LedgerStore,
     BudgetStore,

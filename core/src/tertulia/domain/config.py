@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import attrs
 
 from tertulia.domain.budget import Budget
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions
 from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
@@ -157,6 +158,11 @@ class Config:
 
         context_window: Recent messages a request may hold; None for no limit.
 
+        context: How contexts are chosen; its ``max_tokens`` and ``max_messages`` are the two above.
+
+        context_of: The same for one provider's requests, or one model's, by ``provider`` or
+            ``provider/model``.
+
         plugins: The only installed plugins to load, by name; None for all.
 
         fetch_urls: Whether an attachment's address is fetched here for a provider that does not fetch it.
@@ -184,6 +190,15 @@ class Config:
     prices: tuple[Price, ...] = ()
     routing: Routing = Routing()
     budgets: tuple[Budget, ...] = ()
+    context: ContextOptions = NO_CONTEXT_OPTIONS
+    context_of: Mapping[str, ContextOptions] = MappingProxyType({})
+
+    def find_context(self, provider: str, model: str) -> Iterator[ContextOptions]:
+        """What is configured of the contexts of a model's requests, the most specific first."""
+        for name in (f"{provider}/{model}", provider):
+            if name in self.context_of:
+                yield self.context_of[name]
+        yield self.context
 
 
 def default_database(data_folder: Path) -> str:

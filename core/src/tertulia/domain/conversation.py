@@ -11,6 +11,7 @@ from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions
 from tertulia.domain.usage import Cost, CostTotal, Usage
 from tertulia.errors import ErrorKind
 
@@ -99,6 +100,8 @@ class ConversationRecord:
         deleted_at: In UTC; None unless it is deleted.
 
         purge_after: From when on a deleted one may be purged, in UTC; None for never by itself.
+
+        context: How its contexts are chosen.
     """
 
     id: UUID
@@ -115,13 +118,15 @@ class ConversationRecord:
     usage: Usage = Usage(0, 0, 0, 0, 0)
     deleted_at: datetime | None = None
     purge_after: datetime | None = None
+    context: ContextOptions = NO_CONTEXT_OPTIONS
 
 
 class AttemptPurpose(StrEnum):
-    """What a provider was asked for: an ``answer``, or a ``title`` for the conversation."""
+    """What a provider was asked for: an ``answer``, or a ``title`` or a ``summary`` of the conversation."""
 
     ANSWER = "answer"
     TITLE = "title"
+    SUMMARY = "summary"
 
 
 class AttemptOutcome(StrEnum):

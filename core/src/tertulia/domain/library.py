@@ -131,6 +131,7 @@ class SearchHit:
     """
     A message, or a title, that holds every word of a query.
 
+    A message holds the words that were said, those that a tool returned, and those of its text documents.
     Words are runs of letters and digits, compared without case and accents; a word of the query also finds
     longer words that begin with it, unless it is one letter or digit. Where a script is written without
     spaces, as Chinese and Japanese are, neighbouring characters are found wherever they stand.

@@ -11,7 +11,11 @@ from uuid import UUID
 import attrs
 
 from tertulia.domain.media import Audio, Document, Image, OpaqueState, Video
+from tertulia.domain.media_type import is_text_type
 from tertulia.domain.usage import Cost, Usage
+
+MOST_SEARCHED = 100_000
+"""Bytes of a document that it is found by: the first so many."""
 
 
 class Role(StrEnum):
@@ -153,6 +157,23 @@ def join_text(parts: Iterable[Part]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text | Refusal))
 
 
+def join_searchable(parts: Iterable[Part]) -> str:
+    """Join what parts can be found by: words, results of tools and documents of text, a line each."""
+    found: list[str] = []
+    words = ""
+    for part in parts:
+        match part:
+            case Text() | Refusal():
+                words += part.text
+            case ToolResult():
+                found.append(part.output)
+            case Document() if part.data is not None and is_text_type(part.media_type or ""):
+                found.append(part.data[:MOST_SEARCHED].decode(errors="replace"))
+            case _:
+                pass
+    return "\n".join((words, *found)) if words or not found else "\n".join(found)
+
+
 @attrs.frozen
 class Mark:
     """
@@ -220,6 +241,8 @@ class Message:
         mark: What people say of it.
 
         client_id: The name that whoever sent it gave it, so that it is not sent twice; None without one.
+
+        tokens: Estimated once, when it was stored, by weights that are no provider's own; None before.
     """
 
     role: Role
@@ -239,11 +262,17 @@ class Message:
     created_at: datetime | None = None
     mark: Mark = NO_MARK
     client_id: str | None = None
+    tokens: int | None = None
 
     @property
     def text(self) -> str:
         """The words of the message, a refusal's included, joined."""
         return join_text(self.parts)
+
+    @property
+    def searchable_text(self) -> str:
+        """What it is found by: its words, what tools returned, and the documents in it that are text."""
+        return join_searchable(self.parts)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:

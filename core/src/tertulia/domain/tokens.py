@@ -84,3 +84,28 @@ class TokenCount:
     tokens: int
     exact: bool
     source: TokenSource
+
+
+@attrs.frozen
+class CalibrationRecord:
+    """
+    What was learned of how a model counts tokens: it reports ``offset + factor * estimate``.
+
+    Attributes:
+        has_media: Whether it was learned of requests with attachments.
+
+        count: The reports it was learned from.
+
+        offset_doubt: How much the offset is in doubt, as a variance; so the other two, of the factor and of
+            both together.
+    """
+
+    provider: str
+    model: str
+    has_media: bool
+    offset: float
+    factor: float
+    count: int
+    offset_doubt: float
+    factor_doubt: float
+    common_doubt: float

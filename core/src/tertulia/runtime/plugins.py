@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextvars import ContextVar
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
+from math import isnan
 from typing import Any, Literal, cast
 
 import attrs
@@ -25,7 +26,7 @@ from tertulia.contracts.context import ContextView
 from tertulia.contracts.hookspecs import API_VERSION, DEFER, PROJECT, HookSpecifications, hookimpl
 from tertulia.contracts.provider import Provider
 from tertulia.contracts.store import Store
-from tertulia.domain.context import Context, Window
+from tertulia.domain.context import Candidate, Context, Window
 from tertulia.domain.exchange import Delta, Request, Target
 from tertulia.domain.message import Message
 from tertulia.domain.model import ModelInfo
@@ -44,7 +45,7 @@ from tertulia.runtime.drivers import installed_drivers, rejected
 PLUGIN_GROUP = "tertulia.plugins"
 
 _log = logging.getLogger("tertulia")
-_ASYNC_ALLOWED = frozenset({"format_context"})
+_ASYNC_ALLOWED = frozenset({"format_context", "rank_messages", "summarise"})
 _innermost: ContextVar[list[AsyncIterator[Delta]]] = ContextVar("innermost")
 
 
@@ -215,6 +216,14 @@ class Plugins:
         providers = [PluginReport(name, "provider", None, "loaded") for name in self._providers]
         return [*drivers, *self._reports, *providers]
 
+    def is_overridden(self, hook: str) -> bool:
+        """Whether a plugin answers a hook before the core and the providers do."""
+        caller = getattr(self._manager.hook, hook)
+        return any(
+            not (each.wrapper or each.hookwrapper) and not isinstance(each.plugin, CoreDefaults | Provider)
+            for each in caller.get_hookimpls()
+        )
+
     def send_message(self, request: Request) -> tuple[AsyncIterator[Delta], list[AsyncIterator[Delta]]]:
         """
         Ask the target.
@@ -275,16 +284,59 @@ class Plugins:
         self, view: ContextView, request: Request, window: Window
     ) -> Context | Sequence[Message]:
         """Choose what the target sees; an override that answers None or DEFER passes."""
-        for caller in self._one_by_one("format_context", request.target.provider):
-            found = self._guard("format_context", lambda: caller(view=view, request=request, window=window))  # noqa: B023
+        found = await self._ask_in_turn(
+            "format_context", request.target.provider, view=view, request=request, window=window
+        )
+        if found is None:
+            raise PluginError("nobody formatted the context", hook="format_context")
+        if isinstance(found, Context) or (isinstance(found, Sequence) and not isinstance(found, str)):
+            return cast("Context | Sequence[Message]", found)
+        raise _wrong_answer("format_context", found, "a Context, a sequence of messages or None")
+
+    async def rank_messages(
+        self, request: Request, question: str, candidates: Sequence[Candidate]
+    ) -> Sequence[float] | None:
+        """Score what may be recalled; None where the scores it has are to stay."""
+        found = await self._ask_in_turn(
+            "rank_messages",
+            request.target.provider,
+            request=request,
+            question=question,
+            candidates=candidates,
+        )
+        if found is None:
+            return None
+        scores = list(cast("Sequence[object]", found)) if hasattr(found, "__iter__") else []
+        numbers = [float(cast("float", score)) for score in scores if _is_number(score)]
+        if len(numbers) != len(candidates) or len(scores) != len(candidates):
+            raise _wrong_answer("rank_messages", found, f"{len(candidates)} numbers, one for each candidate")
+        return numbers
+
+    async def summarise(
+        self, request: Request, messages: Sequence[Message], before: str | None, max_tokens: int
+    ) -> str | None:
+        """Put in fewer words what was said; None where nobody but a model can."""
+        found = await self._ask_in_turn(
+            "summarise",
+            request.target.provider,
+            request=request,
+            messages=messages,
+            before=before,
+            max_tokens=max_tokens,
+        )
+        if found is None or isinstance(found, str):
+            return found
+        raise _wrong_answer("summarise", found, "a text or None")
+
+    async def _ask_in_turn(self, hook: str, provider: str, **arguments: Any) -> object:
+        """Ask one after the other; None where all of them pass, by None or DEFER."""
+        for caller in self._one_by_one(hook, provider):
+            found = self._guard(hook, lambda: caller(**arguments))  # noqa: B023
             if inspect.isawaitable(found):
-                found = await self._guard_awaitable("format_context", found)
-            if found is None or found is DEFER:
-                continue
-            if isinstance(found, Context) or (isinstance(found, Sequence) and not isinstance(found, str)):
-                return cast("Context | Sequence[Message]", found)
-            raise _wrong_answer("format_context", found, "a Context, a sequence of messages or None")
-        raise PluginError("nobody formatted the context", hook="format_context")
+                found = await self._guard_awaitable(hook, found)
+            if found is not None and found is not DEFER:
+                return found
+        return None
 
     def order_targets(
         self, request: Request, targets: Sequence[Target], failed: Sequence[tuple[Target, ErrorKind]]
@@ -463,6 +515,14 @@ def _wrong_answer(hook: str, answer: object, wanted: str) -> PluginError:
     return PluginError(
         f"{hook} answered {type(answer).__name__}, not {wanted}", hook=hook, next_step="correct the plugin"
     )
+
+
+def _is_number(score: object) -> bool:
+    """Whether it orders: what a library of numbers calls one does, and what is not a number does not."""
+    try:
+        return not isinstance(score, str | bytes) and not isnan(float(cast("float", score)))
+    except Exception:  # noqa: BLE001  # what foreign numbers raise is their own affair
+        return False
 
 
 def unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:

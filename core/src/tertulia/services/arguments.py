@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from uuid import UUID
 
 from tertulia.domain.budget import MOST_PICO
+from tertulia.domain.context import STRATEGIES, ContextOptions, find_mistake
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options
@@ -21,7 +22,9 @@ from tertulia.errors import (
     UnknownProviderError,
 )
 from tertulia.runtime.attachments import Attachable
+from tertulia.runtime.plugins import Plugins
 from tertulia.services.checking import check_kind
+from tertulia.services.context.guard import explain_strategy
 from tertulia.services.questions import MAX_BRANCH_NAME
 from tertulia.services.steps import Plan
 from tertulia.services.stream import NOTHING_SENT
@@ -151,6 +154,26 @@ def check_options(options: Options, providers: Collection[str]) -> None:
             kept=NOTHING_SENT,
             next_step=f"the configured providers are: {', '.join(sorted(providers))}",
         )
+
+
+def check_context_options(options: ContextOptions, plugins: Plugins) -> ContextOptions:
+    """
+    Refuse what says nothing of a context, and values that it cannot have.
+
+    Args:
+        plugins: Where one chooses contexts, it may know strategies that are not built in.
+    """
+    check_type("context", options, ContextOptions)
+    mistake = find_mistake(options)
+    if mistake is not None:
+        name, wanted = mistake
+        value = getattr(options, name)
+        raise ConfigurationError(
+            f"context.{name} is {wanted}, and not {value!r}", value=value, kept=NOTHING_SENT
+        )
+    if options.strategy not in (None, *STRATEGIES) and not plugins.is_overridden("format_context"):
+        raise explain_strategy(options.strategy)
+    return options
 
 
 def check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:

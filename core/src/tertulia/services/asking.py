@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from tertulia.domain.context import Context, Window
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, Context, ContextOptions, Window, merge_options
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
@@ -15,17 +15,21 @@ from tertulia.domain.routing import Routing
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
 from tertulia.services.budgets import Spending
-from tertulia.services.context.format import check_context, find_pinned, make_window
+from tertulia.services.context.guard import check_context, order_parts
 from tertulia.services.context.pairs import repair_pairs
+from tertulia.services.context.view import PathView
+from tertulia.services.context.window import find_stable_tokens, make_window
 from tertulia.services.core import Core
-from tertulia.services.counting import fit_window
+from tertulia.services.counting import estimate_tools, fit_window
 from tertulia.services.fitting import fit_attachments, fit_options
 from tertulia.services.keeping_back import note_kept_back
-from tertulia.services.path import Path, holds_media
+from tertulia.services.path import Path, Turn, holds_media
 from tertulia.services.questions import GO_ON, Question
 
 FIRST_CONTENT = 60.0
 FIRST_CONTENT_REASONING = 300.0
+
+_FIRST_STEPS = 16
 
 
 @attrs.frozen
@@ -48,6 +52,10 @@ class Outgoing:
 
         notes: What there is to say already, a sentence each.
 
+        context: How the context is chosen, as the call and the conversation want it.
+
+        may_ask: Whether anybody may be asked for the sake of the context; not by who only looks ahead.
+
         own: Whose turn it is by right, where that is decided already; else it is the first of the targets, in
             the order they are put in.
     """
@@ -62,6 +70,8 @@ class Outgoing:
     spending: Spending | None = None
     notes: tuple[str, ...] = ()
     own: Target | None = None
+    context: ContextOptions = NO_CONTEXT_OPTIONS
+    may_ask: bool = True
 
 
 async def make_request(
@@ -89,8 +99,9 @@ async def make_request(
         PluginError: A plugin chose what may not be sent.
     """
     path = question.line.path
+    await core.recall_calibration()
     await path.read(core, question.tree.id, question.line.name, question.message)
-    opening, history, rest = _split_turn(path.messages, question)
+    opening, before, rest = await _split_turn(core, path, question)
     asked = Request(
         target=target,
         messages=(*path.system, opening),
@@ -103,34 +114,46 @@ async def make_request(
         response_schema=outgoing.response_schema,
     )
     request, warnings = fit_options(core, asked)
-    context, notes = await _choose_context(core, request, path, history, rest, max_tokens)
+    view = PathView(
+        core,
+        question.tree.id,
+        question.line.name,
+        path,
+        request,
+        before,
+        spending=outgoing.spending,
+        may_ask=outgoing.may_ask,
+    )
+    context, notes = await _choose_fitting(view, outgoing.context, rest, max_tokens, deadline)
     warnings += notes
-    if path.has_media or holds_media(question.message):
-        context, notes = await fit_attachments(core, context, target, newest=opening, deadline=deadline)
-        warnings += notes
     messages = context.messages
     if path.states - {target.provider} and path.last_provider != target.provider:
         warnings += note_kept_back(messages, target.provider)  # said once, when it has just changed
     return attrs.evolve(request, messages=messages), context, warnings
 
 
-def _split_turn(
-    before: Sequence[Message], question: Question
-) -> tuple[Message, Sequence[Message], Sequence[Message]]:
+async def _split_turn(core: Core, path: Path, question: Question) -> tuple[Message, int, Sequence[Message]]:
     """
     Tell the turn that is under way from the history.
 
     Returns:
-        The user message that opened it; what was said before that; and what came after it: calls and what
-        they returned, the beginning of an answer.
+        The user message that opened it; the depth below which there is the history; and what came after it:
+        calls and what they returned, the beginning of an answer.
     """
     message, rest = question.message, list[Message]()
     if message.role is Role.TOOL:
-        opened = max((at for at, each in enumerate(before) if each.role is Role.USER), default=0)
-        before, (message, *rest) = before[:opened], (*before[opened:], message)
+        opened, count = None, _FIRST_STEPS
+        while opened is None:
+            await path.read_messages(core, question.tree.id, question.line.name, count)
+            places = enumerate(path.messages)
+            opened = max((at for at, each in places if each.role is Role.USER), default=None)
+            if opened is None and path.is_whole:
+                opened = 0
+            count *= 2
+        message, *rest = (*path.messages[opened:], message)
     if question.beginning is not None:
         rest += (question.beginning, Message.of(Role.USER, GO_ON))
-    return message, before, rest
+    return message, path.depth if message.depth is None else message.depth, rest
 
 
 def find_timeouts(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
@@ -147,24 +170,59 @@ def _patience(core: Core, outgoing: Outgoing, target: Target) -> Timeouts:
     return attrs.evolve(timeouts, first_content=FIRST_CONTENT_REASONING if reasons else FIRST_CONTENT)
 
 
-async def _choose_context(
-    core: Core,
-    request: Request,
-    path: Path,
-    history: Sequence[Message],
-    rest: Sequence[Message],
-    max_tokens: int | None,
+async def _choose_fitting(
+    view: PathView, own: ContextOptions, rest: Sequence[Message], max_tokens: int | None, deadline: float
 ) -> tuple[Context, list[str]]:
-    """Choose from the history; what has happened since the turn was opened is sent whole, after it."""
-    view = _View(core, request.target, path, history)
-    has_media = path.has_media or holds_media(request.messages[-1])
-    window = make_window(
-        core.plugins.get_provider(request.target.provider).find_model(request.target.model),
-        max_tokens=core.config.max_context_tokens,
-        max_messages=core.config.context_window,
-        max_output_tokens=request.options.max_output_tokens,
-        margin=core.calibration.margin(request.target, has_media=has_media),
-    )
+    """Choose what can be sent as it is: what becomes of an attachment may be more than it was counted as."""
+    core, target, newest = view.core, view.request.target, view.newest
+    while True:
+        context, notes = await _choose_context(view, own, rest, max_tokens)
+        if not (view.path.has_media or holds_media(newest)):
+            return context, notes
+        fitted, more = await fit_attachments(core, context, target, newest=newest, deadline=deadline)
+        budget = fitted.report.budget
+        over = 0 if budget is None else fitted.report.tokens - budget
+        if over <= 0:
+            return fitted, [*notes, *more]
+        max_tokens = context.report.tokens - over
+
+
+async def _choose_context(
+    view: PathView, own: ContextOptions, rest: Sequence[Message], max_tokens: int | None
+) -> tuple[Context, list[str]]:
+    """
+    Choose from the history; what has happened since the turn was opened is sent whole, after it.
+
+    Args:
+        own: What the call and the conversation want.
+    """
+    window = await _find_window(view, own, rest, max_tokens)
+    context = await _choose_with(view, window, rest)
+    if not view.path.has_calls:
+        return context, view.warnings  # so there is nothing to repair, as in most conversations
+    repaired, notes = _repair(context, view)
+    added = repaired.report.tokens - context.report.tokens
+    if window.max_tokens is not None and repaired.report.tokens > window.max_tokens:
+        must = view.count_tokens((*view.request.messages, *rest))
+        smaller = attrs.evolve(window, max_tokens=max(must, window.max_tokens - added))
+        context = await _choose_with(view, smaller, rest)
+        repaired, notes = _repair(context, view)
+        repaired = _check_budget(repaired, view.request, window.max_tokens)
+    return repaired, [*view.warnings, *notes]
+
+
+async def _find_window(
+    view: PathView, own: ContextOptions, rest: Sequence[Message], max_tokens: int | None
+) -> Window:
+    """Say how much there is room for, and how far the recent messages may grow."""
+    core, request, target = view.core, view.request, view.request.target
+    options = merge_options((own, *core.config.find_context(target.provider, target.model)))
+    has_media = view.path.has_media or holds_media(view.newest)
+    model = core.plugins.get_provider(target.provider).find_model(target.model)
+    longest = request.options.max_output_tokens
+    margin = core.calibration.margin(target, has_media=has_media)
+    window = make_window(model, options, max_output_tokens=longest, margin=margin)
+    nominal = make_window(model, options, max_output_tokens=longest).max_tokens
     window = fit_window(
         core,
         request,
@@ -174,28 +232,31 @@ async def _choose_context(
     )
     if max_tokens is not None:
         window = attrs.evolve(window, max_tokens=min(max_tokens, window.max_tokens or max_tokens))
-    context = await _choose_with(core, request, window, view, rest)
-    if not path.has_calls:
-        return context, []  # so there is nothing to repair, as in most conversations
-    repaired, notes = _repair(context, view)
-    added = repaired.report.tokens - context.report.tokens
-    if window.max_tokens is not None and repaired.report.tokens > window.max_tokens:
-        must = view.count_tokens((*request.messages, *rest))
-        smaller = attrs.evolve(window, max_tokens=max(must, window.max_tokens - added))
-        context = await _choose_with(core, request, smaller, view, rest)
-        repaired, notes = _repair(context, view)
-        repaired = _check_budget(repaired, request, window.max_tokens)
-    return repaired, notes
+    if nominal is None or window.max_tokens is None:
+        return window
+    outline = await view.outline()
+    pinned = [message for message in outline.marked if message.mark.pinned]
+    fixed = sum(map(view.count_stored, (*outline.system, *pinned)))
+    stable = find_stable_tokens(
+        max(0, nominal - fixed - estimate_tools(core, request)), window.max_tokens - fixed, options
+    )
+    return attrs.evolve(window, stable_tokens=stable)
 
 
-async def _choose_with(
-    core: Core, request: Request, window: Window, view: _View, rest: Sequence[Message]
-) -> Context:
+async def _choose_with(view: PathView, window: Window, rest: Sequence[Message]) -> Context:
+    """Choose what is sent before what has happened since; what was chosen once for a turn stays."""
+    request, path = view.request, view.path
     if not rest:
-        return await _choose(core, request, window, view)
+        context = await _choose(view, window)
+        path.turn = Turn(view.newest.id, request.target, context)
+        return context
     tokens = view.count_tokens(rest)
+    turn = path.turn
+    is_same = turn is not None and (turn.opening_id, turn.target) == (view.newest.id, request.target)
+    if turn is not None and is_same and _fits(turn.context, request, window, tokens):
+        return _add(turn.context, rest, tokens, window)
     try:
-        context = await _choose(core, request, _leave_room(window, len(rest), tokens), view)
+        context = await _choose(view, _leave_room(window, len(rest), tokens))
     except ContextOverflowError as error:
         raise ContextOverflowError(
             f"a message and the {_name(rest)} do not fit {window.max_tokens} tokens, so nothing was sent",
@@ -204,12 +265,25 @@ async def _choose_with(
             parts={**error.parts, _name(rest): tokens},
             next_step=f"allow more max_context_tokens, or {_way_out(rest)}",
         ) from error
+    path.turn = Turn(view.newest.id, request.target, context)
+    return _add(context, rest, tokens, window)
+
+
+def _fits(context: Context, request: Request, window: Window, tokens: int) -> bool:
+    """Whether what was chosen for the beginning of a turn can be sent with what followed."""
+    return context.messages[: len(request.messages) - 1] == request.messages[:-1] and (
+        window.max_tokens is None or context.report.tokens + tokens <= window.max_tokens
+    )
+
+
+def _add(context: Context, rest: Sequence[Message], tokens: int, window: Window) -> Context:
     report = context.report
     report = attrs.evolve(
         report,
         kept_count=report.kept_count + len(rest),
         tokens=report.tokens + tokens,
         budget=window.max_tokens,
+        parts={**report.parts, "tool calls": tokens},
     )
     return Context((*context.messages, *rest), report)
 
@@ -224,19 +298,31 @@ def _way_out(rest: Sequence[Message]) -> str:
     return "let the tools return less and regenerate(…) the user's message, which calls them again"
 
 
-async def _choose(core: Core, request: Request, window: Window, view: _View) -> Context:
-    found = await core.plugins.format_context(view, request, window)
-    pinned = find_pinned(await view.history())
-    return check_context(found, request, window, view.count_tokens, pinned)
+async def _choose(view: PathView, window: Window) -> Context:
+    request = view.request
+    found = await view.core.plugins.format_context(view, request, window)
+    pinned = [message for message in (await view.outline()).marked if message.mark.pinned]
+    return check_context(
+        found,
+        request,
+        window,
+        view.count_tokens,
+        pinned=pinned,
+        is_known=view.is_known,
+        is_own=view.is_own(found),
+    )
 
 
-def _repair(context: Context, view: _View) -> tuple[Context, list[str]]:
+def _repair(context: Context, view: PathView) -> tuple[Context, list[str]]:
     """Let no call and no result stand alone; what is added for that counts as well."""
     messages, notes = repair_pairs(context.messages)
     if messages == context.messages:
         return context, notes
     tokens = view.count_tokens(messages)
-    return Context(messages, attrs.evolve(context.report, kept_count=len(messages), tokens=tokens)), notes
+    parts = {**context.report.parts}
+    parts["window"] = parts.get("window", 0) + tokens - context.report.tokens
+    report = attrs.evolve(context.report, kept_count=len(messages), tokens=tokens, parts=order_parts(parts))
+    return Context(messages, report), notes
 
 
 def _check_budget(context: Context, request: Request, budget: int) -> Context:
@@ -259,20 +345,3 @@ def _leave_room(window: Window, messages: int, tokens: int) -> Window:
         max_tokens=None if window.max_tokens is None else max(0, window.max_tokens - tokens),
         max_messages=None if window.max_messages is None else max(1, window.max_messages - messages),
     )
-
-
-class _View:
-    """The conversation behind a request; see :class:`tertulia.ContextView`."""
-
-    def __init__(self, core: Core, target: Target, path: Path, history: Sequence[Message]) -> None:
-        self._core = core
-        self._target = target
-        self._path = path
-        self._history = history
-
-    async def history(self, limit: int | None = None) -> Sequence[Message]:
-        messages = self._history
-        return messages if limit is None else messages[max(0, len(messages) - limit) :]
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._path.count_tokens(self._core, self._target, messages)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import Context, ContextOptions
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply, Target
 from tertulia.domain.message import Message, ToolResult
@@ -20,8 +21,10 @@ from tertulia.services.arguments import (
     Place,
     check_amount,
     check_client_id,
+    check_context_options,
     check_options,
     check_results,
+    check_target,
     check_text,
     check_type,
     id_of,
@@ -32,7 +35,7 @@ from tertulia.services.branching import Branching
 from tertulia.services.budgets import Spending
 from tertulia.services.comparing import ComparisonStream, compare
 from tertulia.services.core import Core
-from tertulia.services.estimating import estimate_next
+from tertulia.services.estimating import estimate_next, look_ahead
 from tertulia.services.questions import (
     AnsweredCalls,
     EditedQuestion,
@@ -76,6 +79,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> Reply:
         """
@@ -98,6 +102,8 @@ class Conversation(Branching):
                 that breaks off; None for what is configured.
             budget: US dollars that all calls of this send may cost together, also as a text; None for no
                 limit besides the configured ones.
+            context: How the context is chosen; what it does not say is as the conversation's own options say,
+                else as it is configured.
             client_id: A name for this message, at most 200 characters: sent again with the same name, in
                 this conversation, it returns the stored answer instead of asking again.
 
@@ -118,7 +124,7 @@ class Conversation(Branching):
             InvalidOutputError: The answer has not the shape of the schema; it is stored.
         """
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, stream=False)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, context, stream=False)
         return await self._ask(self._say(text, attach, client_id), outgoing, plan).read()
 
     def stream(
@@ -134,6 +140,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> ReplyStream:
         """
@@ -142,7 +149,7 @@ class Conversation(Branching):
         Nothing happens before the stream is read. Arguments and errors are those of :meth:`send`.
         """
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, context)
         return self._ask(self._say(text, attach, client_id), outgoing, plan)
 
     def edit(
@@ -159,6 +166,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> ReplyStream:
         """
@@ -183,7 +191,9 @@ class Conversation(Branching):
             client_id=check_client_id(client_id),
         )
         plan = make_plan(tools, max_steps, schema)
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
+        return self._ask(
+            question, self._outgoing(plan, options, fallback, timeouts, routing, budget, context), plan
+        )
 
     def regenerate(
         self,
@@ -197,6 +207,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         """
         Ask for another answer to the same user message.
@@ -220,7 +231,9 @@ class Conversation(Branching):
         answer = None if message is None else id_of(message)
         question = RepeatedQuestion(*self._here(), answer=answer)
         plan = make_plan(tools, max_steps, schema)
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
+        return self._ask(
+            question, self._outgoing(plan, options, fallback, timeouts, routing, budget, context), plan
+        )
 
     def resume(
         self,
@@ -233,6 +246,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         """
         Go on where an answer broke off, or ask again what nobody answered.
@@ -251,7 +265,7 @@ class Conversation(Branching):
         """
         question = ResumedQuestion(*self._here())
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, context)
         return self._ask(question, outgoing, plan, resumes=True)
 
     def retry(
@@ -265,6 +279,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         """
         Ask the newest message once more, from the first word of its answer, after nobody answered it whole.
@@ -282,7 +297,7 @@ class Conversation(Branching):
         """
         question = RetriedQuestion(*self._here())
         plan = make_plan(tools, max_steps, schema)
-        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget)
+        outgoing = self._outgoing(plan, options, fallback, timeouts, routing, budget, context)
         return self._ask(question, outgoing, plan, resumes=True)
 
     def compare(
@@ -297,6 +312,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ComparisonStream:
         """
         Say something once, and have it answered by several targets at the same time.
@@ -332,7 +348,9 @@ class Conversation(Branching):
             attached=attach,
             targets=targets,
             plan=plan,
-            outgoing_for=lambda target: self._outgoing_to([target], plan, options, timeouts, routing, budget),
+            outgoing_for=lambda target: self._outgoing_to(
+                [target], plan, options, timeouts, routing, budget, context
+            ),
         )
 
     def submit_results(
@@ -347,6 +365,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         """
         Say what the calls of the newest answer returned, and have the answer to that.
@@ -370,7 +389,9 @@ class Conversation(Branching):
         """
         plan = make_plan(tools, max_steps, schema)
         question = AnsweredCalls(*self._here(), results=check_results(results))
-        return self._ask(question, self._outgoing(plan, options, fallback, timeouts, routing, budget), plan)
+        return self._ask(
+            question, self._outgoing(plan, options, fallback, timeouts, routing, budget, context), plan
+        )
 
     async def append(
         self, message: Message, *, expected_head: UUID | Literal["any"] | None = "any"
@@ -406,6 +427,7 @@ class Conversation(Branching):
         tools: Sequence[AnyTool] = (),
         schema: Schema | None = None,
         options: Options = Options(),
+        context: ContextOptions | None = None,
     ) -> CostEstimate:
         """
         Estimate between what and what it would cost to say something now, with all that goes along with it.
@@ -415,8 +437,48 @@ class Conversation(Branching):
         """
         check_text(text, attach)
         plan = make_plan(tools, MAX_STEPS, schema)
-        outgoing = self._outgoing(plan, options, (), None, None, None, stream=False)
+        outgoing = self._outgoing(plan, options, (), None, None, None, context, stream=False)
         return await estimate_next(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
+
+    async def preview_context(
+        self,
+        text: str | None = None,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        provider: str | None = None,
+        model: str | None = None,
+        tools: Sequence[AnyTool] = (),
+        schema: Schema | None = None,
+        options: Options = Options(),
+        context: ContextOptions | None = None,
+    ) -> Context:
+        """
+        Show what a provider would get to see, and why; nothing is stored and no provider is asked.
+
+        Args:
+            text: What would be said next; None for the newest user message, as if it were asked again.
+            provider: Who would be asked; None for the conversation's own.
+            model: None for the provider's default, or the conversation's own.
+
+        Returns:
+            The messages as they would be sent, and the report on them.
+
+        Raises:
+            BranchError: Nobody has said anything yet, and nothing is said now.
+            ContextOverflowError: What must be sent does not fit.
+        """
+        if text is not None:
+            check_text(text, attach)
+        check_target(provider, model)
+        plan = make_plan(tools, MAX_STEPS, schema)
+        outgoing = self._outgoing(plan, options, (), None, None, None, context, stream=False)
+        if provider is not None or model is not None:
+            name = provider or self.provider
+            target = Target(name, model or self._core.plugins.get_provider(name).default_model)
+            outgoing = attrs.evolve(outgoing, targets=(target,))
+        looking = look_ahead(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
+        _, chosen, _ = await looking
+        return chosen
 
     def _ask(
         self, question: Question, outgoing: Outgoing, plan: Plan, *, resumes: bool = False
@@ -443,13 +505,14 @@ class Conversation(Branching):
         timeouts: Timeouts | None,
         routing: Routing | None,
         budget: Amount | None,
+        context: ContextOptions | None,
         *,
         stream: bool = True,
     ) -> Outgoing:
         own = Target(self.provider, self.model)
         targets, notes = make_targets(own, fallback, self._core.config, self._core.plugins)
         outgoing = self._outgoing_to(
-            targets, plan, options, timeouts, routing, budget, stream=stream, notes=tuple(notes)
+            targets, plan, options, timeouts, routing, budget, context, stream=stream, notes=tuple(notes)
         )
         return outgoing if own in targets else attrs.evolve(outgoing, own=own)
 
@@ -461,6 +524,7 @@ class Conversation(Branching):
         timeouts: Timeouts | None,
         routing: Routing | None,
         budget: Amount | None,
+        context: ContextOptions | None,
         *,
         stream: bool = True,
         notes: tuple[str, ...] = (),
@@ -471,6 +535,8 @@ class Conversation(Branching):
             check_type("timeouts", timeouts, Timeouts)
         if routing is not None:
             check_type("routing", routing, Routing)
+        if context is not None:
+            check_context_options(context, core.plugins)
         limit = check_amount(budget)
         return Outgoing(
             targets,
@@ -482,6 +548,7 @@ class Conversation(Branching):
             make_routing(routing, core.config.routing),
             Spending(core, self.id, limit) if limit is not None or core.config.budgets else None,
             notes,
+            context=self._tree.context if context is None else context.over(self._tree.context),
         )
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -34,6 +34,14 @@ T = TypeVar("T")
 _log = logging.getLogger("tertulia")
 
 
+@attrs.define(eq=False)
+class SharedWork:
+    """Work that is done once for all who wait for it."""
+
+    task: asyncio.Task[Any]
+    waiting: int = 0
+
+
 # Compared by identity: there is one for each client.
 @attrs.define(eq=False)
 class Core:
@@ -55,6 +63,8 @@ class Core:
         draw: A random number from 0 to 1.
 
         tasks: Work that goes on beside its callers; the client waits for it before it closes.
+
+        shared: Work that several callers wait for, by what it is.
     """
 
     config: Config
@@ -68,7 +78,9 @@ class Core:
     begun: set[AsyncGenerator[Any]] = attrs.field(factory=set[AsyncGenerator[Any]], repr=False)
     streams: weakref.WeakSet[Any] = attrs.field(factory=weakref.WeakSet[Any], repr=False)
     tasks: set[asyncio.Task[Any]] = attrs.field(factory=set[asyncio.Task[Any]], repr=False)
+    shared: dict[object, SharedWork] = attrs.field(factory=dict[object, SharedWork], repr=False)
     _recalling: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    _recalling_tokens: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     _home: tuple[int, asyncio.AbstractEventLoop] = attrs.field(
         factory=lambda: (os.getpid(), asyncio.get_running_loop()), init=False, repr=False
     )
@@ -129,6 +141,27 @@ class Core:
         if not self._recalling.done():
             await asyncio.shield(self._recalling)
 
+    async def recall_calibration(self) -> None:
+        """Learn, once, from the store how models were found to count tokens."""
+        if self._recalling_tokens is None:
+            self._recalling_tokens = self.start(self._recall_calibration())
+        if not self._recalling_tokens.done():
+            await asyncio.shield(self._recalling_tokens)
+
+    async def _recall_calibration(self) -> None:
+        try:
+            self.calibration.recall(await self.store.get_calibrations(self.owner))
+        except StoreError as error:
+            _log.warning("how models count tokens is not known from before: %s", error)
+
+    async def save_calibration(self) -> None:
+        """Keep what was learned of how models count tokens; where it cannot be kept, it is learned again."""
+        if changed := self.calibration.take_changed():
+            try:
+                await self._store.save_calibrations(self.owner, changed)
+            except StoreError as error:
+                _log.warning("how models count tokens could not be stored: %s", error)
+
     async def _recall_health(self) -> None:
         try:
             recent = await self.store.get_recent_attempts(self.owner, since=self.clock.now() - RECENT)
@@ -147,6 +180,21 @@ class Core:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
+
+    async def share(self, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do work once for all who want it at once; it is given up when nobody waits for it any more."""
+        shared = self.shared.get(key)
+        if shared is None:
+            shared = self.shared[key] = SharedWork(self.start(work()))
+        shared.waiting += 1
+        try:
+            return cast("T", await asyncio.shield(shared.task))
+        finally:
+            shared.waiting -= 1
+            if self.shared.get(key) is shared and (shared.task.done() or not shared.waiting):
+                del self.shared[key]
+            if not shared.waiting and not shared.task.done():
+                shared.task.cancel()
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
         """

@@ -14,7 +14,7 @@ from tertulia.domain.message import Message, Role
 from tertulia.domain.tokens import TokenCount, TokenSource
 from tertulia.domain.tool import HostedTool
 from tertulia.errors import ContextLengthError, ContextOverflowError, TertuliaError
-from tertulia.services.context.tokens import count_rest
+from tertulia.runtime.counting.tokens import count_rest
 from tertulia.services.core import Core
 
 _MEDIA = frozenset(get_args(Media))
@@ -77,10 +77,10 @@ def fit_window(
     Raises:
         ContextOverflowError: What must be sent does not fit beside the tools and the schema.
     """
-    limit, beside = window.max_tokens, _estimate_tools(core, request)
+    limit, beside = window.max_tokens, estimate_tools(core, request)
     if limit is None:
         return window
-    if beside and limit - beside < (needed := count_needed()) <= limit:
+    if beside and limit - beside < (needed := count_needed()) and (needed <= limit or beside >= limit):
         raise _no_room(request, limit, needed, beside)
     corrected = core.calibration.uncorrect(request.target, limit, has_media=has_media) - beside
     if corrected < limit - beside:
@@ -88,7 +88,7 @@ def fit_window(
     return attrs.evolve(window, max_tokens=min(corrected, limit - beside))
 
 
-def _estimate_tools(core: Core, request: Request) -> int:
+def estimate_tools(core: Core, request: Request) -> int:
     """Estimate what tools and schema take, which most requests have not."""
     if not request.tools and request.response_schema is None:
         return 0
@@ -124,6 +124,8 @@ def _learn(core: Core, request: Request, context: Context, reported: int | None)
     estimated = context.report.tokens + estimate_rest(core, request)
     has_media = _has_media(request)
     core.calibration.learn(request.target, estimated=estimated, reported=reported, has_media=has_media)
+    if core.calibration.is_due:
+        core.spawn(core.save_calibration())
 
 
 def _has_media(request: Request) -> bool:

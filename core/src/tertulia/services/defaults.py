@@ -13,9 +13,10 @@ from tertulia.domain.exchange import Request
 from tertulia.domain.message import Message
 from tertulia.domain.tokens import TokenWeights
 from tertulia.runtime.clock import Clock
+from tertulia.runtime.counting.tokens import count_messages
 from tertulia.runtime.plugins import CoreDefaults
-from tertulia.services.context.format import format_context
-from tertulia.services.context.tokens import count_messages
+from tertulia.services.context.default import format_context
+from tertulia.services.context.view import PathView
 
 
 class Defaults(CoreDefaults):
@@ -33,7 +34,8 @@ class Defaults(CoreDefaults):
     def format_context(
         self, view: ContextView, request: Request, window: Window
     ) -> Coroutine[Any, Any, Context]:
-        """Keep everything, or the newest that fits."""
+        """Keep everything, or what the chosen strategy does."""
+        assert isinstance(view, PathView)  # noqa: S101  # there is no other
         return format_context(view, request, window)
 
     @hookimpl(trylast=True)

@@ -10,21 +10,31 @@ from datetime import datetime
 import attrs
 
 from tertulia.contracts.provider import Provider
+from tertulia.domain.context import Context
+from tertulia.domain.conversation import Attempt
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.message import Message, Role, Text
 from tertulia.domain.options import Options
 from tertulia.domain.usage import Billing, Cost, Usage
-from tertulia.errors import ConfigurationError, DriverNotInstalledError, PluginError, PluginRejectedError
+from tertulia.errors import (
+    BranchError,
+    ConfigurationError,
+    DriverNotInstalledError,
+    PluginError,
+    PluginRejectedError,
+)
 from tertulia.runtime.attachments import Attachable, load_attachments
 from tertulia.services.asking import Outgoing, find_timeouts, make_request
 from tertulia.services.core import Core
 from tertulia.services.counting import correct_estimate
 from tertulia.services.pricing import compute_cost, is_amount
-from tertulia.services.questions import NewQuestion
+from tertulia.services.questions import NewQuestion, Question
 from tertulia.services.tree import Line, Tree
 
 _log = logging.getLogger("tertulia")
+
+_LOOK_BACK = 32
 
 TYPICAL_ANSWER = 1_000
 """Tokens of an answer, to compare prices by."""
@@ -44,17 +54,71 @@ async def estimate_next(
 
     Errors are those of a send before its socket: an option that is unknown, what does not fit.
     """
-    target = outgoing.targets[0]
-    patience = find_timeouts(core, outgoing, target).total
-    # A line of its own: what a send under way remembers of the branch stays as it is.
-    question = NewQuestion(core, tree, Line(line.branch), _stay, text=text, attached=attached)
-    await question.place()
-    deadline = asyncio.get_running_loop().time() + patience
-    request, context, warnings = await make_request(
-        core, outgoing, question, target=target, deadline=deadline
-    )
+    looking = look_ahead(core, tree, line, outgoing, text=text, attached=attached)
+    request, context, warnings = await looking
     estimate = price_prompt(core, request, context.report.tokens)
     return attrs.evolve(estimate, warnings=tuple(warnings))
+
+
+async def look_ahead(
+    core: Core,
+    tree: Tree,
+    line: Line,
+    outgoing: Outgoing,
+    *,
+    text: str | None,
+    attached: Attachable | Sequence[Attachable],
+) -> tuple[Request, Context, list[str]]:
+    """
+    Make the request that would be sent next on a branch; nothing is stored, no provider is asked.
+
+    What a send under way remembers of the branch stays as it is.
+
+    Args:
+        text: What would be said; None for the newest user message, which would be asked again.
+
+    Raises:
+        BranchError: Nobody has said anything, and nothing is said now.
+    """
+    target = outgoing.targets[0]
+    patience = find_timeouts(core, outgoing, target).total
+    async with line.looking:
+        here = Line(line.branch, path=line.aside)
+        question: Question
+        if text is None:
+            question = _Asked(core, tree, here, _stay)
+        else:
+            question = NewQuestion(core, tree, here, _stay, text=text, attached=attached)
+        await question.place()
+        deadline = asyncio.get_running_loop().time() + patience
+        looking = attrs.evolve(outgoing, may_ask=False)
+        return await make_request(core, looking, question, target=target, deadline=deadline)
+
+
+class _Asked(Question):
+    """The newest user message of a branch, as if it were asked again."""
+
+    async def place(self) -> None:
+        """Find it."""
+        core, limit = self.core, _LOOK_BACK
+        while True:
+            found = await core.store.get_messages(core.owner, self.tree.id, self.line.name, limit=limit)
+            said = [message for message in found if message.role is Role.USER]
+            if said:
+                self.message = said[-1]
+                return
+            if len(found) < limit:
+                break
+            limit *= 2
+        raise BranchError(
+            f"nobody has said anything on branch {self.line.name!r} yet, so there is nothing to look at",
+            branch=self.line.name,
+            next_step="say what would be asked",
+        )
+
+    async def write_ahead(self, attempt: Attempt) -> Attempt:
+        """Nothing is asked."""
+        return attempt
 
 
 async def estimate_first(

@@ -123,9 +123,13 @@ def _recount(core: Core, context: Context, target: Target, messages: tuple[Messa
     changed = [pair for pair in zip(context.messages, messages, strict=True) if pair[0] is not pair[1]]
     if not changed:
         return context
-    before, after = (core.plugins.count_tokens(target, each) for each in zip(*changed, strict=True))
-    tokens = max(0, context.report.tokens + after - before)
-    return Context(messages, attrs.evolve(context.report, tokens=tokens))
+    parts, total = dict(context.report.parts), 0
+    for old, new in changed:
+        more = core.plugins.count_tokens(target, (new,)) - core.plugins.count_tokens(target, (old,))
+        name = "newest message" if new is messages[-1] else "window"
+        parts[name], total = parts.get(name, 0) + more, total + more
+    tokens = max(0, context.report.tokens + total)
+    return Context(messages, attrs.evolve(context.report, tokens=tokens, parts=parts))
 
 
 def _check_budget(context: Context, target: Target) -> None:

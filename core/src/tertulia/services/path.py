@@ -8,20 +8,49 @@ from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import Context, Outline
 from tertulia.domain.exchange import Target
 from tertulia.domain.media import Media
-from tertulia.domain.message import Message, MessageStatus, Role, ToolResult
+from tertulia.domain.message import NO_MARK, Message, MessageStatus, Role, ToolResult
+from tertulia.domain.tokens import TokenWeights
+from tertulia.runtime.counting.tokens import count_messages
+from tertulia.services.context.recall import Recall
 from tertulia.services.core import Core
 from tertulia.services.keeping_back import find_states
 
 KEPT_BACK = "This result is not shown any more."
+
+WHOLE = 1000
+"""Messages up to which a branch is read whole; of a longer one only what is needed is."""
+
 _UNANSWERED = frozenset({MessageStatus.FAILED, MessageStatus.PENDING})
+_GENERIC = TokenWeights()
+_MOST_COUNTED = 20_000
+_FIRST = 32
+
+
+@attrs.frozen(eq=False)
+class Turn:
+    """
+    What was chosen for a turn: its later steps begin with the same.
+
+    Attributes:
+        opening_id: The user message that opened it.
+
+        target: For whom it was chosen.
+
+        context: What was chosen, without what followed.
+    """
+
+    opening_id: UUID | None
+    target: Target
+    context: Context
 
 
 @attrs.define(eq=False)
 class Path:
     """
-    The messages of a branch as models see them, read once and then extended.
+    The messages of a branch as models see them, read as far as they are needed and then extended.
 
     Messages do not change once they are complete, so what was read for a head holds as long as the head
     is the same: another process that appends moves the head, and the path is read again.
@@ -29,24 +58,48 @@ class Path:
     Attributes:
         system: The system messages.
 
-        messages: The others, oldest first, without what nobody answered: that never reached a model.
+        messages: The newest of the others, oldest first, without what nobody answered, which never reached a
+            model, and without what is hidden or has expired.
 
-        has_media: Whether anything is attached to any of them.
+        is_whole: Whether those are all there are.
 
-        has_calls: Whether one of them calls tools, or says what they returned.
+        marked: Messages of the branch of which anything is said, wherever they are; those aside that are
+            hidden or have expired.
 
-        states: The providers that left state of their own in any of them.
+        tokens: The stored tokens of everything on the branch that models may see, the system's aside.
+
+        depth: How many places there are before the newest message.
+
+        recall: What was learned of the words of its messages.
+
+        has_media: Whether anything is attached to any message that was read.
+
+        has_calls: Whether a message that was read calls tools, or says what they returned.
+
+        states: The providers that left state of their own in any message that was read.
+
+        turn: What was chosen when the newest turn was opened.
     """
 
     system: tuple[Message, ...] = ()
     messages: tuple[Message, ...] = ()
+    is_whole: bool = True
+    marked: tuple[Message, ...] = ()
+    tokens: int = 0
+    depth: int = 0
+    recall: Recall = attrs.field(factory=Recall, repr=False)
     has_media: bool = False
     has_calls: bool = False
     states: frozenset[str] = frozenset()
+    turn: Turn | None = None
     _head_id: UUID | None = None
     _is_read: bool = False
     _holds_until: datetime | None = None
-    _tokens: dict[Target, dict[int, int]] = attrs.field(factory=dict[Target, dict[int, int]])
+    _read_tokens: int = 0
+    _stored: dict[UUID, int] = attrs.field(factory=dict[UUID, int], repr=False)
+    _counted: dict[Target, dict[int, tuple[Message, int]]] = attrs.field(
+        factory=dict[Target, dict[int, tuple[Message, int]]], repr=False
+    )
 
     @property
     def last_provider(self) -> str | None:
@@ -57,19 +110,92 @@ class Path:
         """Know what was said before the newest message, which has its parent and depth."""
         now = core.clock.now()
         is_fresh = self._holds_until is None or now < self._holds_until
-        if is_fresh and newest.parent_id is not None and newest.parent_id == self._head_id:
+        depth, parent_id = newest.depth, newest.parent_id
+        if depth is None:  # it is not stored, and would be next
+            head = await core.store.get_branch(core.owner, conversation_id, branch)
+            depth, parent_id = head.head_depth + 1, head.head_id
+        if is_fresh and parent_id is not None and parent_id == self._head_id:
             return
-        found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=newest.depth)
-        answered = list(_keep_back(filter(_was_answered, found), now))
-        self.system = tuple(message for message in answered if message.role is Role.SYSTEM)
-        self.messages = tuple(message for message in answered if message.role is not Role.SYSTEM)
+        outline = None
+        if depth > WHOLE:
+            outline = await core.store.get_outline(core.owner, conversation_id, branch, before_depth=depth)
+        if outline is None:
+            found = await core.store.get_messages(core.owner, conversation_id, branch, before_depth=depth)
+            self._take_whole(found, now)
+        else:
+            self._take_outline(outline, now)
+        self.depth, self._head_id, self._is_read = depth, parent_id, True
+        self._counted.clear()
+
+    def _take_whole(self, found: Sequence[Message], now: datetime) -> None:
+        visible = list(_keep_back(filter(_was_answered, found), now))
+        self.system = tuple(message for message in visible if message.role is Role.SYSTEM)
+        self.messages = tuple(message for message in visible if message.role is not Role.SYSTEM)
+        self.marked = tuple(message for message in self.messages if message.mark != NO_MARK)
+        self.tokens = sum(map(self.count_stored, self.messages))
+        self.is_whole, self._read_tokens = True, self.tokens
+        self._look_through()
+        self._hold_until(found, now)
+
+    def _take_outline(self, outline: Outline, now: datetime) -> None:
+        self.system = tuple(message for message in outline.system if may_be_sent(message, now))
+        marked = [message for message in outline.marked if message.role is not Role.SYSTEM]
+        self.marked = tuple(message for message in marked if may_be_sent(message, now))
+        unseen = [*outline.system, *(message for message in marked if not may_be_sent(message, now))]
+        self.tokens = max(0, outline.tokens - sum(map(self.count_stored, unseen)))
+        self.messages, self.is_whole, self._read_tokens = (), False, 0
+        self._look_through()
+        self._hold_until((*outline.system, *outline.marked), now)
+
+    def _look_through(self) -> None:
         self.has_media = any(map(holds_media, self.messages))
-        self.has_calls = any(map(_concerns_tools, self.messages))
+        self.has_calls = any(map(concerns_tools, (*self.messages, *self.marked)))
         self.states = find_states(self.messages)
-        ends = (message.mark.expires_at for message in found)
+
+    def _hold_until(self, messages: Iterable[Message], now: datetime) -> None:
+        ends = (message.mark.expires_at for message in messages)
         self._holds_until = min((end for end in ends if end is not None and now < end), default=None)
-        self._head_id, self._is_read = newest.parent_id, True
-        self._tokens.clear()
+
+    async def read_back(self, core: Core, conversation_id: UUID, branch: str, tokens: int) -> None:
+        """Have the newest messages of so many stored tokens at least, or all there are."""
+        if self.is_whole or self._read_tokens >= tokens:
+            return
+        unseen = 0
+        while True:
+            found = await core.store.get_recent(
+                core.owner, conversation_id, branch, before_depth=self.depth, tokens=tokens + unseen
+            )
+            self._take_newest(found, core.clock.now())
+            shown = sum(map(self.count_stored, self.show(found, core.clock.now())))
+            in_vain = sum(map(self.count_stored, filter(_was_answered, found))) - shown
+            if not found or found[0].depth == 0 or in_vain <= unseen:
+                break
+            unseen = 2 * in_vain
+        self._read_tokens = max(self._read_tokens, tokens)
+
+    async def read_messages(self, core: Core, conversation_id: UUID, branch: str, count: int | None) -> None:
+        """Have so many of the newest messages, or all there are; None for all."""
+        limit = None if count is None else max(_FIRST, count)
+        while not self.is_whole and (count is None or len(self.messages) < count):
+            limit = None if limit is None else 2 * limit
+            found = await core.store.get_messages(
+                core.owner, conversation_id, branch, before_depth=self.depth, limit=limit
+            )
+            self._take_newest(found, core.clock.now())
+
+    def _take_newest(self, found: Sequence[Message], now: datetime) -> None:
+        messages = tuple(self.show(found, now))
+        if len(messages) < len(self.messages):
+            return  # somebody has read more meanwhile
+        self.messages = messages
+        self._read_tokens = sum(map(self.count_stored, self.messages))
+        self.is_whole = not found or found[0].depth == 0
+        self._look_through()
+
+    def show(self, found: Sequence[Message], now: datetime) -> Sequence[Message]:
+        """Return messages that were read as models see them, the system's aside."""
+        visible = _keep_back(filter(_was_answered, found), now)
+        return [message for message in visible if message.role is not Role.SYSTEM]
 
     def extend(self, question: Message, answer: Message | None) -> None:
         """Go on after a send: with both when it was answered, else past the question that was not."""
@@ -78,24 +204,41 @@ class Path:
         if answer is None and question.role is Role.TOOL:
             self._head_id = None  # what tools returned stays in the history, answered or not
         elif answer is None:
-            self._head_id = question.id
+            self._head_id, self.depth = question.id, question.depth + 1
         elif answer.parent_id == question.id:
             asked = attrs.evolve(question, status=MessageStatus.COMPLETE)
             self.messages = (*self.messages, asked, answer)
+            added = self.count_stored(asked) + self.count_stored(answer)
+            self.tokens, self._read_tokens = self.tokens + added, self._read_tokens + added
             self.has_media = self.has_media or holds_media(asked) or holds_media(answer)
-            self.has_calls = self.has_calls or _concerns_tools(asked) or _concerns_tools(answer)
+            self.has_calls = self.has_calls or concerns_tools(asked) or concerns_tools(answer)
             self.states |= find_states([answer])
-            self._head_id = answer.id
+            self._head_id, self.depth = answer.id, question.depth + 2
+            if self.is_whole and len(self.messages) > 2 * WHOLE:
+                self._head_id = None  # it has become long: from now on it is read in part
+
+    def count_stored(self, message: Message) -> int:
+        """The tokens that were stored with a message; they are estimated where no store did."""
+        if message.tokens is not None:
+            return message.tokens
+        if message.id is None:
+            return count_messages((message,), _GENERIC)
+        if (tokens := self._stored.get(message.id)) is None:
+            tokens = self._stored[message.id] = count_messages((message,), _GENERIC)
+        return tokens
 
     def count_tokens(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
-        """Estimate the tokens of messages for a target; those of the path are counted once."""
-        known = self._tokens.setdefault(target, {})
-        for message in self.messages[len(known) :]:
-            known[id(message)] = core.plugins.count_tokens(target, (message,))
-        counted = list(map(known.get, map(id, messages)))
-        others = [message for message, tokens in zip(messages, counted, strict=True) if tokens is None]
-        total = sum(filter(None, counted))
-        return total + core.plugins.count_tokens(target, others) if others else total
+        """Estimate the tokens of messages for a target, of each message once."""
+        known = self._counted.setdefault(target, {})
+        total = 0
+        for message in messages:
+            found = known.get(id(message))
+            if found is None:
+                found = known[id(message)] = message, core.plugins.count_tokens(target, (message,))
+            total += found[1]
+        if len(known) > _MOST_COUNTED:
+            known.clear()
+        return total
 
 
 def _was_answered(message: Message) -> bool:
@@ -113,12 +256,11 @@ def _keep_back(messages: Iterable[Message], now: datetime) -> Iterator[Message]:
     for message in messages:
         if may_be_sent(message, now):
             yield message
-            is_called = _concerns_tools(message)
+            is_called = concerns_tools(message)
         elif message.role is Role.TOOL and is_called:
             results = (part for part in message.parts if isinstance(part, ToolResult))
-            yield attrs.evolve(
-                message, parts=tuple(ToolResult(each.call_id, each.name, KEPT_BACK) for each in results)
-            )
+            parts = tuple(ToolResult(each.call_id, each.name, KEPT_BACK) for each in results)
+            yield attrs.evolve(message, parts=parts, mark=NO_MARK, tokens=None)
         else:
             is_called = False
 
@@ -129,7 +271,8 @@ def may_be_sent(message: Message, now: datetime) -> bool:
     return not mark.hidden and (mark.expires_at is None or now < mark.expires_at)
 
 
-def _concerns_tools(message: Message) -> bool:
+def concerns_tools(message: Message) -> bool:
+    """Whether a message calls tools, or says what they returned."""
     return message.role is Role.TOOL or (message.role is Role.ASSISTANT and bool(message.tool_calls))
 
 

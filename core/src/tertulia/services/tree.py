@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions
 from tertulia.domain.conversation import Branch
 from tertulia.services.path import Path
 from tertulia.services.stream import Gate
@@ -20,11 +22,15 @@ class Line:
 
     Attributes:
         branch: As it was last read or changed; its head may have moved since.
+
+        aside: What was read of it by those who only look; they do so one at a time, as ``looking`` says.
     """
 
     branch: Branch
     gate: Gate = attrs.field(factory=Gate)
     path: Path = attrs.field(factory=Path)
+    aside: Path = attrs.field(factory=Path, repr=False)
+    looking: asyncio.Lock = attrs.field(factory=asyncio.Lock, repr=False)
 
     @property
     def name(self) -> str:
@@ -39,10 +45,13 @@ class Tree:
 
     Attributes:
         title: None when untitled.
+
+        context: How its contexts are chosen.
     """
 
     id: UUID
     title: str | None
+    context: ContextOptions = NO_CONTEXT_OPTIONS
     _is_titled: bool = False
     _lines: weakref.WeakValueDictionary[str, Line] = attrs.field(
         factory=weakref.WeakValueDictionary[str, Line], repr=False
@@ -64,7 +73,7 @@ class Tree:
     def forget(self) -> None:
         """Let everything that was read of its branches be read again."""
         for line in self._lines.values():
-            line.path = Path()
+            line.path, line.aside = Path(), Path()
 
     def rename(self, name: str, new_name: str) -> None:
         """Let whoever holds a branch know it under its new name."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from tertulia.contracts.store import Settlement
+from tertulia.domain.context import ContextOptions
 from tertulia.domain.conversation import (
     Attempt,
     AttemptOutcome,
@@ -23,7 +24,7 @@ from tertulia.domain.message import Mark, Message, MessageStatus
 from tertulia.domain.statistics import Statistics
 from tertulia.errors import MessageNotFoundError
 from tertulia.services.analysis import derive_sessions, report_costs
-from tertulia.services.arguments import Place, check_title, id_of
+from tertulia.services.arguments import Place, check_context_options, check_title, id_of
 from tertulia.services.checking import (
     check_kind,
     check_mark,
@@ -248,6 +249,23 @@ class Upkeep:
     async def unhide(self, message: Place) -> Mark:
         """Let requests hold a message again."""
         return await self.mark(message, hidden=False)
+
+    @property
+    def context(self) -> ContextOptions:
+        """How its contexts are chosen, where a call does not say otherwise."""
+        return self._tree.context
+
+    async def set_context(self, options: ContextOptions) -> None:
+        """
+        Choose how its contexts are chosen from now on, on all branches; kept with the conversation.
+
+        Args:
+            options: Instead of those it had; ``ContextOptions()`` for what is configured.
+        """
+        core = self._core
+        check_context_options(options, core.plugins)
+        await core.store.update_context_options(core.owner, self.id, options, core.clock.now())
+        self._tree.context = options
 
     async def merge(self, source: str) -> MergeReport:
         """

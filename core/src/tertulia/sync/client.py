@@ -13,6 +13,7 @@ from uuid import UUID
 from tertulia.client import Client as AsyncClient
 from tertulia.domain.budget import Budget, BudgetState
 from tertulia.domain.catalogue import SyncReport, Verification
+from tertulia.domain.context import ContextOptions
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
 from tertulia.domain.health import ProviderHealth
@@ -52,6 +53,7 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
     prices: Sequence[Price | Mapping[str, Any]] | None = None,
     routing: Routing | Mapping[str, Any] | None = None,
     budgets: Sequence[Budget | Mapping[str, Any]] | None = None,
+    context: ContextOptions | Mapping[str, Any] | None = None,
     plugins: Iterable[object] = (),
     config: ConfigFile = None,
     environ: Mapping[str, str] | None = None,
@@ -76,6 +78,7 @@ def open(  # noqa: A001  # as in `with tertulia.sync.open()`
             prices=prices,
             routing=routing,
             budgets=budgets,
+            context=context,
             plugins=plugins,
             config=config,
             environ=environ,
@@ -137,10 +140,10 @@ class Client(Library):
         provider: str | None = None,
         model: str | None = None,
         system: str | None = None,
+        context: ContextOptions | None = None,
     ) -> Conversation:
-        return self._conversation(
-            self._thread.run(self._twin.start(title, provider=provider, model=model, system=system))
-        )
+        starting = self._twin.start(title, provider=provider, model=model, system=system, context=context)
+        return self._conversation(self._thread.run(starting))
 
     def get(self, conversation_id: UUID | str, *, branch: str | None = None) -> Conversation:
         return self._conversation(self._thread.run(self._twin.get(conversation_id, branch=branch)))
@@ -164,6 +167,7 @@ class Client(Library):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> Reply:
         return self._thread.run(
             self._twin.ask(
@@ -180,6 +184,7 @@ class Client(Library):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
             )
         )
 

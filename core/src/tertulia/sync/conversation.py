@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal, Self
 from uuid import UUID
 
+from tertulia.domain.context import Context, ContextOptions
 from tertulia.domain.estimate import CostEstimate
 from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
@@ -54,6 +55,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> Reply:
         return self._thread.run(
@@ -68,6 +70,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
                 client_id=client_id,
             )
         )
@@ -85,6 +88,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> ReplyStream:
         return self._stream(
@@ -99,6 +103,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
                 client_id=client_id,
             )
         )
@@ -117,6 +122,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
         client_id: str | None = None,
     ) -> ReplyStream:
         return self._stream(
@@ -132,6 +138,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
                 client_id=client_id,
             )
         )
@@ -148,6 +155,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.regenerate(
@@ -160,6 +168,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
             )
         )
 
@@ -174,6 +183,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.resume(
@@ -185,6 +195,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
             )
         )
 
@@ -199,6 +210,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.retry(
@@ -210,6 +222,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
             )
         )
 
@@ -225,6 +238,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ComparisonStream:
         begin = partial(
             self._twin.compare,
@@ -237,6 +251,7 @@ class Conversation(Upkeep):
             timeouts=timeouts,
             routing=routing,
             budget=budget,
+            context=context,
         )
         return ComparisonStream(self._thread, self._thread.call(begin))
 
@@ -252,6 +267,7 @@ class Conversation(Upkeep):
         timeouts: Timeouts | None = None,
         routing: Routing | None = None,
         budget: Amount | None = None,
+        context: ContextOptions | None = None,
     ) -> ReplyStream:
         return self._stream(
             lambda: self._twin.submit_results(
@@ -264,6 +280,7 @@ class Conversation(Upkeep):
                 timeouts=timeouts,
                 routing=routing,
                 budget=budget,
+                context=context,
             )
         )
 
@@ -278,9 +295,37 @@ class Conversation(Upkeep):
         tools: Sequence[AnyTool] = (),
         schema: Schema | None = None,
         options: Options = Options(),
+        context: ContextOptions | None = None,
     ) -> CostEstimate:
         return self._thread.run(
-            self._twin.estimate_cost(text, attach=attach, tools=tools, schema=schema, options=options)
+            self._twin.estimate_cost(
+                text, attach=attach, tools=tools, schema=schema, options=options, context=context
+            )
+        )
+
+    def preview_context(
+        self,
+        text: str | None = None,
+        *,
+        attach: Attachable | Sequence[Attachable] = (),
+        provider: str | None = None,
+        model: str | None = None,
+        tools: Sequence[AnyTool] = (),
+        schema: Schema | None = None,
+        options: Options = Options(),
+        context: ContextOptions | None = None,
+    ) -> Context:
+        return self._thread.run(
+            self._twin.preview_context(
+                text,
+                attach=attach,
+                provider=provider,
+                model=model,
+                tools=tools,
+                schema=schema,
+                options=options,
+                context=context,
+            )
         )
 
     def switch(self, provider: str, model: str | None = None) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from tertulia.domain.context import ContextOptions
 from tertulia.domain.conversation import (
     Attempt,
     Branch,
@@ -134,6 +135,13 @@ class Upkeep:
 
     def unhide(self, message: Place) -> Mark:
         return self._thread.run(self._upkeep.unhide(message))
+
+    @property
+    def context(self) -> ContextOptions:
+        return self._upkeep.context
+
+    def set_context(self, options: ContextOptions) -> None:
+        self._thread.run(self._upkeep.set_context(options))
 
     def merge(self, source: str) -> MergeReport:
         return self._thread.run(self._upkeep.merge(source))

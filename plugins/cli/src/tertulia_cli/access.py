@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tertulia_simulator import Simulator
 
 
+_CONTEXT = ("strategy", "recall", "max_recall_tokens", "reserve_tokens", "optimise")
+
+
 @attrs.frozen
 class Access:
     """
@@ -43,6 +46,10 @@ class Access:
         budget: What one answer may cost; None for any amount.
 
         max_output_tokens: How long one may be; None for as long as the model makes them.
+
+        context: How what is sent is chosen; None for what is set.
+
+        explains: Whether to say what was sent.
     """
 
     provider: str | None = None
@@ -55,6 +62,8 @@ class Access:
     on_interrupt: str | None = None
     budget: tertulia.Money | None = None
     max_output_tokens: int | None = None
+    context: tertulia.ContextOptions | None = None
+    explains: bool = False
 
     def asking(self) -> dict[str, Any]:
         """The keywords with which a conversation is asked for an answer."""
@@ -64,10 +73,11 @@ class Access:
         return asked
 
     def bounds(self) -> dict[str, Any]:
-        """Those of them that say how much an answer may cost, and how long it may be."""
+        """Those of them that say how much an answer may cost, how long it may be, and what is sent."""
         return {
             "budget": self.budget,
             "options": tertulia.Options(max_output_tokens=self.max_output_tokens),
+            "context": self.context,
         }
 
     @property
@@ -195,6 +205,8 @@ def _open_simulated(
         owner=values["owner"],
         max_context_tokens=values["conversation.max_context_tokens"],
         context_window=values["conversation.context_window"],
+        # Not what is set for the real models, nor which of them writes summaries.
+        context={name: values[f"context.{name}"] for name in _CONTEXT},
         routing={name: values[f"routing.{name}"] for name in attrs.fields_dict(tertulia.Routing)},
         environ={} if plugins is None else {"TERTULIA_PLUGINS": ",".join(plugins)},
     )

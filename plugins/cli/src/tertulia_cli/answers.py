@@ -131,13 +131,30 @@ def _reason(kind: tertulia.ErrorKind) -> str:
     return "" if kind is tertulia.ErrorKind.INTERRUPTED else f" ({_words(kind)})"
 
 
-def note_end(reply: tertulia.Reply) -> None:
-    """Say who answered, what it cost, and whatever was unusual about it."""
+def note_end(reply: tertulia.Reply, *, explains: bool = False) -> None:
+    """
+    Say who answered, what it cost, and whatever was unusual about it.
+
+    Args:
+        explains: Whether to say what was sent, too.
+    """
     for warning in reply.warnings:
         note(warning, label="note")
     if reply.was_stored:
         note("that message was sent before, so nobody was asked; this is its answer", label="note")
+    if explains and reply.context is not None:
+        note(describe_context(reply.context), label="context")
     note(", ".join([f"{reply.provider}/{reply.model}", *_describe_end(reply)]))
+
+
+def describe_context(report: tertulia.ContextReport) -> str:
+    """What was sent and what was left out, in one line."""
+    budget = "" if report.budget is None else f" of {report.budget:,}"
+    quoted = f"{len(report.recalled):,} of the past quoted" if report.recalled else ""
+    left_out = (f"{left.count:,} left out ({left.reason})" for left in report.dropped)
+    messages = "1 message" if report.kept_count == 1 else f"{report.kept_count:,} messages"
+    pieces = [f"{messages} with {report.tokens:,}{budget} tokens", quoted, *left_out]
+    return f"{report.strategy}, {', '.join(filter(None, pieces))}"
 
 
 def _describe_end(reply: tertulia.Reply) -> Iterator[str]:

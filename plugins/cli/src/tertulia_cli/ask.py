@@ -79,7 +79,7 @@ def ask_question(question: Question) -> int:
         asking.screen.end_line()
     if question.as_json:
         write_json(_render(reply, asking.conversation_id))
-    note_end(reply)
+    note_end(reply, explains=question.access.explains)
     if asking.new_branch is not None:
         note(f"on the new branch {asking.new_branch}")
     return 0

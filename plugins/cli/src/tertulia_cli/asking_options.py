@@ -45,6 +45,13 @@ _BOUNDS = (
         help="The longest answer. Default: as long as the model makes them.",
     ),
 )
+_CONTEXT = click.option(
+    "--context",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="How what is sent is chosen: strategy, max_tokens, max_messages, recall, … Can be repeated.",
+)
+_EXPLAIN = click.option("-v", "--explain", is_flag=True, help="Say what was sent, and what was left out.")
 _SIMULATOR = click.option(
     "--simulator",
     is_flag=True,
@@ -64,17 +71,19 @@ branch_option = click.option(
 
 def asking(command: C) -> C:
     """Add the options of who answers; the command is called with an ``Access`` in their place."""
-    return _add_options(command, (_PROVIDER, _MODEL, _FALLBACK, *_ROUTING))
+    return _add_options(command, (_PROVIDER, _MODEL, _FALLBACK, *_ROUTING), (_EXPLAIN,))
 
 
 def asking_those(command: C) -> C:
     """The same for a command that names whoever answers in a way of its own."""
-    return _add_options(command, ())
+    return _add_options(command, (), ())
 
 
-def _add_options(command: C, options: Sequence[Callable[[Any], Any]]) -> C:
+def _add_options(
+    command: C, first: Sequence[Callable[[Any], Any]], last: Sequence[Callable[[Any], Any]]
+) -> C:
     called: Any = _take_access(command)
-    for option in reversed((*options, *_BOUNDS, store_option, _SIMULATOR)):
+    for option in reversed((*first, *_BOUNDS, _CONTEXT, *last, store_option, _SIMULATOR)):
         called = option(called)
     return cast("C", called)
 
@@ -87,6 +96,8 @@ def _take_access(command: Callable[..., Any]) -> Callable[..., Any]:
         simulator: bool,
         budget: str | None,
         max_output_tokens: int | None,
+        context: Sequence[str],
+        explain: bool = False,
         provider: str | None = None,
         model: str | None = None,
         fallback: Sequence[str] = (),
@@ -96,6 +107,7 @@ def _take_access(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         from tertulia_cli.access import Access, read_budget
+        from tertulia_cli.context_options import read_options
 
         if conversation is not None and simulator and store is None:
             raise click.UsageError("A conversation with --simulator needs --store: where is it kept?")
@@ -110,6 +122,8 @@ def _take_access(command: Callable[..., Any]) -> Callable[..., Any]:
             on_interrupt=on_interrupt,
             budget=read_budget(budget),
             max_output_tokens=max_output_tokens,
+            context=read_options("--context", context),
+            explains=explain,
         )
         return command(access=access, **others)
 

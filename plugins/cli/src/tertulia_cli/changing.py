@@ -6,10 +6,8 @@ import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-import click
-
 import tertulia
-from tertulia_cli.finding import KEPT, States, find_conversation
+from tertulia_cli.finding import KEPT, States, find_conversation, find_messages
 from tertulia_cli.loop import run
 from tertulia_cli.opening import open_existing
 from tertulia_cli.terminal import note, one_line, shorten, write, write_json
@@ -127,14 +125,5 @@ async def _fork(
 ) -> tertulia.Conversation:
     async with open_existing(store) as client:
         conversation = await client.get(await find_conversation(client, conversation_id), branch=branch)
-        place = None if at is None else await _find_message(conversation, at)
+        place = None if at is None else (await find_messages(conversation, [at]))[0]
         return await conversation.fork(name, at=place)
-
-
-async def _find_message(conversation: tertulia.Conversation, number: int) -> tertulia.Message:
-    messages = await conversation.history()
-    if number > len(messages):
-        raise click.UsageError(
-            f"Branch {conversation.branch!r} has no message {number}: it has {len(messages)}."
-        )
-    return messages[number - 1]

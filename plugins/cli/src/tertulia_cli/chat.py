@@ -140,7 +140,7 @@ class _Chat:
             return
         finally:
             screen.end_line()
-        note_end(reply)
+        note_end(reply, explains=self._dialogue.explains)
         if conversation.branch != before:
             note(f"on the new branch {conversation.branch}; /branch {before} goes back")
 

@@ -14,6 +14,7 @@ import attrs
 
 import tertulia
 from tertulia_cli.answers import describe_bill
+from tertulia_cli.context import describe_seen, look
 from tertulia_cli.dialogue import Dialogue
 from tertulia_cli.health import read_health, tabulate_health
 from tertulia_cli.lines import Command
@@ -131,6 +132,17 @@ async def _providers(dialogue: Dialogue, argument: str) -> Result:
     return None
 
 
+async def _context(dialogue: Dialogue, argument: str) -> Result:
+    return describe_seen(
+        await look(
+            dialogue.conversation,
+            argument or None,
+            attached=dialogue.attached if argument else (),
+            options=dialogue.context,
+        )
+    )
+
+
 async def _regenerate(dialogue: Dialogue, argument: str) -> Result:
     _no("regenerate", argument)
     return dialogue.regenerate()
@@ -182,6 +194,7 @@ COMMANDS = {
         "/compare TARGET… : TEXT", "ask several at once, each on a branch of its own", _compare
     ),
     "providers": _Entry("/providers [reset [NAME]]", "show how providers do, or forget it", _providers),
+    "context": _Entry("/context [TEXT]", "show what would be sent with a text, and why", _context),
     "history": _Entry("/history [N]", f"show the newest N messages, else {NEWEST}", _history),
     "title": _Entry("/title TEXT", "call the conversation something", _title),
     "help": _Entry("/help", "show this", _help),

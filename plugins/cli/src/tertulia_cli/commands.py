@@ -11,8 +11,10 @@ from tertulia_cli.asking_commands import ask, chat, compare, resume, retry
 from tertulia_cli.command_parts import help_alone as _help_alone
 from tertulia_cli.command_parts import json_option as _json
 from tertulia_cli.command_parts import show_examples as _examples
+from tertulia_cli.context_commands import context as _context
 from tertulia_cli.conversation_commands import branches, conversations
 from tertulia_cli.ledger_commands import budgets, costs
+from tertulia_cli.marking_commands import MARKING
 from tertulia_cli.model_commands import models, providers
 from tertulia_cli.upkeep_commands import doctor
 
@@ -45,6 +47,8 @@ for _command in (ask, chat, resume, retry, compare):
     cli.add_command(_command)
 cli.add_command(conversations)
 cli.add_command(branches)
+for _command in (_context, *MARKING):
+    cli.add_command(_command)
 cli.add_command(costs)
 cli.add_command(budgets)
 cli.add_command(models)

@@ -25,6 +25,10 @@ class Dialogue:
 
         attached: What goes with the next message.
 
+        context: How what is sent is chosen; None for what is set.
+
+        explains: Whether to say what was sent for an answer.
+
         kept: What the store holds of what was asked for and interrupted, in words; None where an answer says
             so itself.
     """
@@ -35,6 +39,8 @@ class Dialogue:
         self.title: str | None = None
         self.attached: tuple[tertulia.Media, ...] = ()
         self.kept: str | None = None
+        self.explains = access.explains
+        self.context = access.context
         self._provider = access.provider
         self._model = access.model
         self._asking = access.asking()

@@ -48,6 +48,24 @@ async def find_conversation(client: tertulia.Client, text: str, *, states: State
     return found[0]
 
 
+async def find_messages(
+    conversation: tertulia.Conversation, numbers: Sequence[int]
+) -> list[tertulia.Message]:
+    """
+    Find messages of a branch by their places.
+
+    Raises:
+        click.UsageError: It has no message there.
+    """
+    messages = await conversation.history()
+    for number in numbers:
+        if number > len(messages):
+            raise click.UsageError(
+                f"Branch {conversation.branch!r} has no message {number}: it has {len(messages)}."
+            )
+    return [messages[number - 1] for number in numbers]
+
+
 async def _find_last(client: tertulia.Client, states: States) -> UUID:
     records = await client.list(where=tertulia.ConversationFilter(states=tuple(states)), limit=1)
     if not records:

@@ -39,6 +39,22 @@ def read_moment(option: str, text: str | None, zone: tzinfo | None = None) -> da
         ) from error
 
 
+def read_coming(option: str, text: str) -> datetime:
+    """
+    Read a date, a date with a time, or how long from now as in ``30d``.
+
+    Raises:
+        click.UsageError: It is none of these.
+    """
+    try:
+        said = text.strip().lower()
+        return datetime.now(UTC) + _to_span(said) if _SPAN.fullmatch(said) else _read(said, None)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(
+            f"{option} {text!r} is no date: write 2026-11-22, 2026-11-22T14:30, or 12h, 30d or 2w from now."
+        ) from error
+
+
 def _read(text: str, zone: tzinfo | None) -> datetime:
     now = datetime.now(UTC)
     if text in ("today", "yesterday"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tertulia
 from tertulia_cli.answers import describe_costs, render_cost
+
+WHEN = "%Y-%m-%d %H:%M"
 
 
 def describe_messages(messages: Iterable[tertulia.Message]) -> str:
@@ -35,7 +37,7 @@ def render_message(message: tertulia.Message) -> dict[str, Any]:
     """A message for JSON, with what is attached named and left out."""
     is_answer = message.role is tertulia.Role.ASSISTANT
     return {
-        "number": _number(message),
+        "number": number_of(message),
         "id": str(message.id),
         "role": message.role,
         "status": message.status,
@@ -53,17 +55,8 @@ def render_message(message: tertulia.Message) -> dict[str, Any]:
     }
 
 
-def _describe(message: tertulia.Message) -> str:
-    head = [_speaker(message)]
-    if message.role is tertulia.Role.ASSISTANT:
-        head.append(describe_costs([message.cost]))
-    if message.status is not tertulia.MessageStatus.COMPLETE:
-        head.append(message.status)
-    text = textwrap.indent(describe_parts(message), "   ")
-    return f"{_number(message)} {', '.join(head)}\n{text}"
-
-
-def _speaker(message: tertulia.Message) -> str:
+def speaker_of(message: tertulia.Message) -> str:
+    """Who said a message, as a person is told."""
     match message.role:
         case tertulia.Role.USER:
             return "you"
@@ -73,8 +66,42 @@ def _speaker(message: tertulia.Message) -> str:
             return role
 
 
-def _number(message: tertulia.Message) -> int:
+def number_of(message: tertulia.Message) -> int:
+    """The place of a message in its conversation, the first being 1."""
     return 1 + (message.depth or 0)
+
+
+def describe_mark(mark: tertulia.Mark) -> str:
+    """
+    What is said of a message, in words.
+
+    Example:
+        >>> describe_mark(tertulia.Mark(pinned=True, importance=0.5)), describe_mark(tertulia.Mark())
+        ('pinned, of importance 0.5', 'without a mark')
+    """
+    return ", ".join(_describe_mark(mark)) or "without a mark"
+
+
+def _describe(message: tertulia.Message) -> str:
+    head = [speaker_of(message)]
+    if message.role is tertulia.Role.ASSISTANT:
+        head.append(describe_costs([message.cost]))
+    if message.status is not tertulia.MessageStatus.COMPLETE:
+        head.append(message.status)
+    head.extend(_describe_mark(message.mark))
+    text = textwrap.indent(describe_parts(message), "   ")
+    return f"{number_of(message)} {', '.join(head)}\n{text}"
+
+
+def _describe_mark(mark: tertulia.Mark) -> Iterator[str]:
+    if mark.pinned:
+        yield "pinned"
+    if mark.hidden:
+        yield "hidden"
+    if mark.importance is not None:
+        yield f"of importance {mark.importance:g}"
+    if mark.expires_at is not None:
+        yield f"sent until {mark.expires_at.astimezone().strftime(WHEN)}"
 
 
 def _join_texts(parts: Sequence[tertulia.Part]) -> list[tertulia.Part]:

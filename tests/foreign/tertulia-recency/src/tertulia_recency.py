@@ -1,4 +1,4 @@
-"""A plugin by somebody else: sends the last two messages only, and signs every answer."""
+"""A plugin by somebody else: sends the last two messages and what is pinned, and signs every answer."""
 
 import tertulia
 
@@ -9,7 +9,9 @@ class Recency:
     @tertulia.hookimpl
     async def format_context(self, view, request):
         *system, newest = request.messages
-        return [*system, *(await view.history(limit=2)), newest]
+        outline, last = await view.outline(), await view.history(limit=2)
+        pinned = [each for each in outline.marked if each.mark.pinned and each not in last]
+        return [*system, *pinned, *last, newest]
 
     @tertulia.hookimpl(wrapper=True)
     def send_message(self):

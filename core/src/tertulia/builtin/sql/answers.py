@@ -13,7 +13,8 @@ from tertulia.builtin.sql.blobs import add_blobs
 from tertulia.builtin.sql.branches import explain_duplicate, explain_moved
 from tertulia.builtin.sql.database import Database, Values
 from tertulia.builtin.sql.leases import keep_partials, make_way
-from tertulia.builtin.sql.rows import own_cost, render_attempt, render_message
+from tertulia.builtin.sql.path_tokens import change_status
+from tertulia.builtin.sql.rows import own_cost, render_attempt, render_message, with_tokens
 from tertulia.builtin.sql.tree import (
     add_attempt_row,
     append,
@@ -47,6 +48,7 @@ def add_message(
         raise explain_moved(branch, expected_head, head["head_id"], "the message was not added")
     if head["is_pending"]:
         make_way(database, keys, head["head_id"], now)
+        head = get_open_head(database, keys, branch)  # what was left there counts as what it is now
     placed = append(database, keys, branch, head, message)
     if attempt is not None:
         add_attempt_row(database, keys, branch, attempt)
@@ -71,8 +73,8 @@ def add_attempt(database: Database, keys: Values, branch: str, attempt: Attempt,
     assert last is not None  # noqa: S101  # it is a maximum
     numbered = attrs.evolve(attempt, number=last["number"] + 1)
     numbered = add_attempt_row(database, keys, branch, numbered)
-    pending = {"message_id": attempt.message_id, "status": MessageStatus.PENDING.value}
-    database.run(statements.REOPEN_MESSAGE, {**keys, **pending})
+    pending = MessageStatus.PENDING.value
+    change_status(database, keys, attempt.message_id, statements.REOPEN_MESSAGE, pending)
     count(database, keys, at=now)
     return numbered
 
@@ -205,6 +207,7 @@ def _append_after(
 
 def _complete(database: Database, keys: Values, answer: Message, parent_id: UUID) -> Message | None:
     """Put an answer in the place of what was checkpointed of it; None where that is nothing any more."""
+    answer = with_tokens(answer)
     row, blobs = render_message(answer, segment=None)
     values = {**keys, **row, **render_path_cost(own_cost(answer))}
     completed = database.first(statements.COMPLETE_MESSAGE, values)
@@ -219,5 +222,4 @@ def _complete(database: Database, keys: Values, answer: Message, parent_id: UUID
 
 def _update_status(database: Database, keys: Values, message_id: UUID, status: MessageStatus | None) -> None:
     if status is not None:
-        values = {"message_id": message_id, "status": status.value}
-        database.run(statements.UPDATE_STATUS, {**keys, **values})
+        change_status(database, keys, message_id, statements.UPDATE_STATUS, status.value)

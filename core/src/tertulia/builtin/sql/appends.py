@@ -17,7 +17,8 @@ import attrs
 from tertulia.builtin.sql import answers, search, statements
 from tertulia.builtin.sql.blobs import add_blobs
 from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.rows import Blob, own_cost, render_attempt, render_message
+from tertulia.builtin.sql.path_tokens import PathEnd, end_of
+from tertulia.builtin.sql.rows import Blob, own_cost, render_attempt, render_message, with_tokens
 from tertulia.builtin.sql.tree import NO_TOKENS, add_costs, is_open, path_cost, place, render_path_cost
 from tertulia.domain.conversation import Attempt
 from tertulia.domain.message import Message
@@ -38,7 +39,7 @@ class Append:
 
     keys: Values
     branch: str
-    message: Message
+    message: Message = attrs.field(converter=with_tokens)
     clock: Clock
     expected_head: UUID | Literal["any"] | None = "any"
     attempt: Attempt | None = None
@@ -78,6 +79,7 @@ class _Head:
     id: UUID | None
     depth: int
     cost: CostTotal
+    end: PathEnd
     first_id: UUID | None
     is_left: bool = False
     added: int = 0
@@ -125,8 +127,9 @@ def _append(database: Database, append: Append, batch: _Batch) -> Message | None
         return None
     message = place(append.message, head.id, head.depth + 1)
     row, blobs = render_message(message, head.segment)
-    head.cost = add_costs(head.cost, own_cost(message))
-    batch.messages.append({**append.keys, **row, **render_path_cost(head.cost)})
+    head.cost, head.end = add_costs(head.cost, own_cost(message)), head.end.follow(message)
+    sums = {**render_path_cost(head.cost), "path_tokens": head.end.tokens}
+    batch.messages.append({**append.keys, **row, **sums})
     batch.indexed.append((append.keys, message))
     if blobs:
         batch.blobs.append((append.keys, message.id, blobs))
@@ -154,6 +157,7 @@ def _read_head(database: Database, append: Append) -> _Head | None:
         id=row["head_id"],
         depth=row["head_depth"],
         cost=path_cost(row),
+        end=end_of(row),
         first_id=row["head_id"],
     )
 

@@ -18,7 +18,7 @@ from tertulia.builtin.sql import recount, schema, search, statements
 from tertulia.builtin.sql.binding import Selection, bind, is_, number, of
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.findings import RECOUNT, REINDEX, RESTORE, Findings, is_fault_of_a_row
-from tertulia.builtin.sql.recount import PAGE, add_to_path
+from tertulia.builtin.sql.recount import PAGE, sums_of
 from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
 from tertulia.builtin.sql.schema import moment_of
 from tertulia.builtin.sql.tree import path_cost
@@ -158,9 +158,11 @@ def _examine_place(database: Database, keys: Values, row: Row, walk: _Walk, foun
             found.add("tree", f"message {row['id']} does not follow the one above it", RESTORE)
     else:
         return
-    expected = add_to_path(CostTotal() if before is None else path_cost(before), row)
-    if expected != path_cost(row):
+    expected, stored = sums_of(before).add(row), sums_of(row)
+    if expected.cost != stored.cost:
         found.add("counters", f"what the path to message {row['id']} costs is wrong", RECOUNT)
+    if expected.end != stored.end:
+        found.add("counters", f"how many tokens the path to message {row['id']} has is wrong", RECOUNT)
 
 
 def _examine_beginning(

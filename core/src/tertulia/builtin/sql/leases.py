@@ -17,10 +17,11 @@ import attrs
 
 from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.database import Database, Row, Values
-from tertulia.builtin.sql.rows import ENDED, render_parts
+from tertulia.builtin.sql.path_tokens import change_status
+from tertulia.builtin.sql.rows import ENDED, count_tokens, render_parts
 from tertulia.builtin.sql.tree import count
 from tertulia.domain.conversation import AttemptOutcome
-from tertulia.domain.message import MessageStatus, Part, Reasoning, Role, Text
+from tertulia.domain.message import Message, MessageStatus, Part, Reasoning, Role, Text
 from tertulia.errors import ConversationBusyError, ErrorKind
 
 
@@ -115,7 +116,7 @@ def make_way(
         return
     is_answered = keep_partials(database, keys, asked)
     status = MessageStatus.COMPLETE if is_answered else MessageStatus.FAILED
-    database.run(statements.UPDATE_STATUS, {**keys, "message_id": asked, "status": status.value})
+    change_status(database, keys, asked, statements.UPDATE_STATUS, status.value)
     count(database, keys, at=now, unknown_costs=attempts)
 
 
@@ -125,7 +126,9 @@ def keep_partials(database: Database, keys: Values, message_id: UUID | None) -> 
     for partial in partials:
         text, parts, _ = render_parts(partial.parts)
         values = {**keys, "message_id": partial.id}
-        kept = {"text": text, "parts": parts, "status": MessageStatus.INTERRUPTED.value}
+        tokens = count_tokens(Message(Role.ASSISTANT, partial.parts))
+        status = MessageStatus.INTERRUPTED.value
+        kept = {"text": text, "parts": parts, "status": status, "tokens": tokens}
         database.run(statements.INTERRUPT_MESSAGE, {**values, **kept})
         database.run(statements.REMOVE_PIECES, values)
         search.index_stored(database, keys, partial.id)

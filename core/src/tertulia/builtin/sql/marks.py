@@ -22,7 +22,8 @@ MOST_AT_ONCE = 200
 
 _MARK = schema.message_mark.c
 _FIELDS = tuple(field.name for field in attrs.fields(Mark))
-_COLUMNS: list[Column[Any]] = [_MARK.message_id, *(_MARK[name] for name in _FIELDS)]
+MARK_COLUMNS: tuple[Column[Any], ...] = tuple(_MARK[name] for name in _FIELDS)
+_COLUMNS: list[Column[Any]] = [_MARK.message_id, *MARK_COLUMNS]
 
 GET_MARKS = select(*_COLUMNS).where(of(schema.message_mark)).limit(number("limit"))
 GET_MARKS_BETWEEN = GET_MARKS.where(
@@ -42,7 +43,7 @@ def update_mark(database: Database, keys: Values, message_id: UUID, change: Mark
         raise explain_no_message(keys["conversation_id"], message_id)
     row = database.first(GET_MARK, {**values, "limit": 1})
     changes = {name: value for name in _FIELDS if (value := getattr(change, name)) != "keep"}
-    mark = attrs.evolve(NO_MARK if row is None else _parse(row), **changes)
+    mark = attrs.evolve(NO_MARK if row is None else parse_mark(row), **changes)
     database.run(REMOVE_MARK, values)
     if mark != NO_MARK:
         database.run(ADD_MARK, {**values, **{name: getattr(mark, name) for name in _FIELDS}})
@@ -67,7 +68,7 @@ def add_marks(
         rows = database.all(GET_MARKS_BETWEEN, {**keys, **bounds})
     marks = {row["message_id"]: row for row in rows}
     return [
-        attrs.evolve(message, mark=_parse(marks[message.id])) if message.id in marks else message
+        attrs.evolve(message, mark=parse_mark(marks[message.id])) if message.id in marks else message
         for message in messages
     ]
 
@@ -75,5 +76,6 @@ def add_marks(
 _EVERY = 2**31
 
 
-def _parse(row: Row) -> Mark:
+def parse_mark(row: Row) -> Mark:
+    """What a row says of its message, also one that holds nothing of it."""
     return Mark(bool(row["pinned"]), bool(row["hidden"]), row["importance"], row["expires_at"])

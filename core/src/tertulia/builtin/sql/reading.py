@@ -17,9 +17,6 @@ from tertulia.builtin.sql.tree import get_branch as find_branch
 from tertulia.domain.conversation import Attempt, Branch, ConversationRecord, ConversationState
 from tertulia.domain.message import Message
 
-_EVERYTHING = 2**31
-"""More messages than a path has."""
-
 
 def get_conversation(database: Database, keys: Values, *, deleted: bool = False) -> ConversationRecord:
     """One conversation with its active branch and its tags."""
@@ -56,8 +53,8 @@ def get_messages(
     path = {
         **keys,
         "branch": branch,
-        "limit": _EVERYTHING if limit is None else limit,
-        "before_depth": _EVERYTHING if before_depth is None else before_depth,
+        "limit": statements.EVERYTHING if limit is None else limit,
+        "before_depth": statements.EVERYTHING if before_depth is None else before_depth,
     }
     rows = database.all(statements.GET_PATH, path)
     if not rows:

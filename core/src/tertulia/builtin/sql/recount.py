@@ -12,6 +12,7 @@ from sqlalchemy import Column, ColumnElement, func, select, tuple_, update
 from tertulia.builtin.sql import schema, statements, tree
 from tertulia.builtin.sql.binding import Selection, bind, is_, number, of, of_conversation
 from tertulia.builtin.sql.database import LARGEST, Database, Row, Values
+from tertulia.builtin.sql.path_tokens import ROOT, PathEnd, end_of
 from tertulia.builtin.sql.rows import TOKEN_COLUMNS
 from tertulia.builtin.sql.schema import PENDING
 from tertulia.domain.usage import CostTotal, Money
@@ -68,6 +69,10 @@ _PATH_COLUMNS: tuple[Column[Any], ...] = (
     _MESSAGE.cost_pico,
     _MESSAGE.path_cost_pico,
     _MESSAGE.path_cost_unknown_count,
+    _MESSAGE.role,
+    _MESSAGE.status,
+    _MESSAGE.tokens,
+    _MESSAGE.path_tokens,
 )
 _FIND_ON_SEGMENT = (
     select(*_PATH_COLUMNS)
@@ -79,10 +84,11 @@ _FIND_ON_SEGMENT = (
     .order_by(_MESSAGE.depth)
     .limit(number("limit"))
 )
-_SET_PATH_COST = (
+_SET_PATH_SUMS = (
     update(schema.message)
     .where(of(schema.message), is_(_MESSAGE.id, "message_id"))
     .values(
+        path_tokens=bind(_MESSAGE.path_tokens),
         path_cost_pico=bind(_MESSAGE.path_cost_pico),
         path_cost_unknown_count=bind(_MESSAGE.path_cost_unknown_count),
     )
@@ -163,7 +169,7 @@ def rebuild(database: Database, keys: Values) -> bool:
     counted = recount(database, keys)
     wrong = [
         not counted.agrees(stored),
-        _rebuild_paths(database, keys),
+        rebuild_paths(database, keys),
         _rebuild_branches(database, keys),
         _rebuild_targets(database, keys),
     ]
@@ -178,12 +184,30 @@ def find_missing_targets(database: Database, keys: Values) -> list[Row]:
     return database.all(_MISSING_TARGETS, keys)
 
 
-def add_to_path(before: CostTotal, row: Row) -> CostTotal:
-    """What a path costs with one message more; one that no provider was asked for adds nothing."""
-    if row["provider"] is None:
-        return before
-    pico = row["cost_pico"]
-    return tree.add_costs(before, CostTotal(unknown_count=1) if pico is None else CostTotal(Money(pico)))
+@attrs.frozen
+class PathSums:
+    """What a path costs, and what it holds."""
+
+    cost: CostTotal = CostTotal()
+    end: PathEnd = ROOT
+
+    def add(self, row: Row) -> PathSums:
+        """The same with one message more; one that no provider was asked for costs nothing."""
+        end = self.end.follow_row(row)
+        if row["provider"] is None:
+            return PathSums(self.cost, end)
+        pico = row["cost_pico"]
+        own = CostTotal(unknown_count=1) if pico is None else CostTotal(Money(pico))
+        return PathSums(tree.add_costs(self.cost, own), end)
+
+    def render(self) -> Row:
+        """The columns that say it of a path's newest message."""
+        return {**tree.render_path_cost(self.cost), "path_tokens": self.end.tokens}
+
+
+def sums_of(row: Row | None) -> PathSums:
+    """What the row of a path's newest message says of the path; None where there is none."""
+    return PathSums() if row is None else PathSums(tree.path_cost(row), end_of(row))
 
 
 def _find_ended(database: Database, keys: Values) -> Iterator[Row]:
@@ -193,21 +217,22 @@ def _find_ended(database: Database, keys: Values) -> Iterator[Row]:
         sequence = rows[-1]["sequence"]
 
 
-def _rebuild_paths(database: Database, keys: Values) -> bool:
+def rebuild_paths(database: Database, keys: Values) -> bool:
+    """Add up again what the paths of a conversation cost and hold, and say whether anything was wrong."""
     segments = database.all(_FIND_SEGMENTS, keys)
     return sum(_rebuild_segment(database, keys, segment["id"]) for segment in segments) > 0
 
 
 def _rebuild_segment(database: Database, keys: Values, segment: UUID) -> bool:
     wrong: list[Row] = []
-    cost: CostTotal | None = None
+    sums: PathSums | None = None
     for row in _find_on_segment(database, keys, segment):
-        before = _get_path_cost(database, keys, row["parent_id"]) if cost is None else cost
-        cost = add_to_path(before, row)
-        if cost != tree.path_cost(row):
-            wrong.append({**keys, "message_id": row["id"], **tree.render_path_cost(cost)})
+        before = _get_sums(database, keys, row["parent_id"]) if sums is None else sums
+        sums = before.add(row)
+        if sums != sums_of(row):
+            wrong.append({**keys, "message_id": row["id"], **sums.render()})
     if wrong:
-        database.run_many(_SET_PATH_COST, wrong)
+        database.run_many(_SET_PATH_SUMS, wrong)
     return bool(wrong)
 
 
@@ -222,7 +247,7 @@ def _find_on_segment(database: Database, keys: Values, segment: UUID) -> Iterato
 def _rebuild_branches(database: Database, keys: Values) -> bool:
     wrong: list[Row] = []
     for branch in database.all(statements.FIND_BRANCHES, keys):
-        cost = _get_path_cost(database, keys, branch["head_id"])
+        cost = _get_sums(database, keys, branch["head_id"]).cost
         if cost != tree.path_cost(branch):
             wrong.append({**keys, "branch": branch["name"], **tree.render_path_cost(cost)})
     if wrong:
@@ -230,9 +255,8 @@ def _rebuild_branches(database: Database, keys: Values) -> bool:
     return bool(wrong)
 
 
-def _get_path_cost(database: Database, keys: Values, message_id: UUID | None) -> CostTotal:
-    place = database.first(statements.GET_PLACE, {**keys, "message_id": message_id})
-    return CostTotal() if place is None else tree.path_cost(place)
+def _get_sums(database: Database, keys: Values, message_id: UUID | None) -> PathSums:
+    return sums_of(database.first(statements.GET_PLACE, {**keys, "message_id": message_id}))
 
 
 def _rebuild_targets(database: Database, keys: Values) -> bool:

@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 
 from tertulia.builtin.sql.database import Row
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions
 from tertulia.domain.conversation import (
     Attempt,
     AttemptOutcome,
@@ -28,10 +29,12 @@ from tertulia.domain.message import (
     Part,
     Role,
     Text,
-    join_text,
+    join_searchable,
 )
+from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ErrorKind
+from tertulia.runtime.counting.tokens import count_messages
 from tertulia.runtime.serialization import Find, decode_parts, encode_json, encode_parts
 
 _BRANCH_FIELDS = tuple(field.name for field in attrs.fields(Branch) if field.name != "cost")
@@ -39,6 +42,7 @@ BRANCH_COLUMNS = (*_BRANCH_FIELDS, "path_cost_pico", "path_cost_unknown_count")
 """A branch's row has a column for each of its fields, in their order, and two for the last, its cost."""
 _PREFIXED = tuple(f"branch_{name}" for name in BRANCH_COLUMNS)
 _NO_COST = CostTotal()
+_WEIGHTS = TokenWeights()
 
 TOKEN_COLUMNS = tuple(field.name for field in attrs.fields(Usage))
 """The classes of tokens, as they are called in every table."""
@@ -47,6 +51,8 @@ TOKEN_COLUMNS = tuple(field.name for field in attrs.fields(Usage))
 _ROLES = {role.value: role for role in Role}
 _STATUSES = {status.value: status for status in MessageStatus}
 _STATES = {state.value: state for state in ConversationState}
+
+_OPTIONS = frozenset(field.name for field in attrs.fields(ContextOptions))
 
 ENDED = "the process that made it ended"
 """What is said of an attempt whose lease has run out."""
@@ -70,6 +76,7 @@ def render_message(message: Message, segment: UUID | None) -> tuple[Row, list[Bl
     """
     text, parts, blobs = render_parts(message.parts)
     row = {
+        "tokens": count_tokens(message),
         "id": message.id,
         "parent_id": message.parent_id,
         "segment": segment,
@@ -90,13 +97,23 @@ def render_message(message: Message, segment: UUID | None) -> tuple[Row, list[Bl
     return row, blobs
 
 
+def count_tokens(message: Message) -> int:
+    """The tokens of a message, counted where nobody has."""
+    return count_messages((message,), _WEIGHTS) if message.tokens is None else message.tokens
+
+
+def with_tokens(message: Message) -> Message:
+    """The message with its tokens."""
+    return message if message.tokens is not None else attrs.evolve(message, tokens=count_tokens(message))
+
+
 def own_cost(message: Message) -> CostTotal:
     """What a message adds to the cost of its path; one that no provider was asked for adds nothing."""
     return CostTotal() if message.provider is None else CostTotal.of((message.cost,))
 
 
 def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
-    """The words of a message, its parts as JSON unless they are one plain text, and their bytes."""
+    """What a message is found by, its parts as JSON unless they are one plain text, and their bytes."""
     if len(parts) == 1 and type(part := parts[0]) is Text and part.opaque is None and "\0" not in part.text:
         return part.text, None, []
     blobs: list[Blob] = []
@@ -105,8 +122,12 @@ def render_parts(parts: tuple[Part, ...]) -> tuple[str, str | None, list[Blob]]:
         blobs.append(Blob(hashlib.sha256(data).digest(), data, media_type))
         return blobs[-1].sha256.hex()
 
-    words = join_text(parts).replace("\0", "?")  # not every database holds it; in JSON it is escaped
-    return words, encode_parts(parts, keep).decode(), blobs
+    return render_words(parts), encode_parts(parts, keep).decode(), blobs
+
+
+def render_words(parts: tuple[Part, ...]) -> str:
+    """What a message is found by; not every database holds a null character, which in JSON is escaped."""
+    return join_searchable(parts).replace("\0", "?")
 
 
 def parse_message(row: Row, find: Find) -> Message:
@@ -136,6 +157,7 @@ def parse_message(row: Row, find: Find) -> Message:
         row["created_at"],
         NO_MARK,
         row["client_id"],
+        row["tokens"],
     )
 
 
@@ -201,6 +223,7 @@ def render_conversation(record: ConversationRecord, message_count: int) -> Row:
         "metadata": encode_json(record.metadata).decode() if record.metadata else None,
         "deleted_at": record.deleted_at,
         "purge_after": record.purge_after,
+        "context": render_options(record.context),
         "version": 0,
         "active_branch": record.branch.name,
         "created_at": record.created_at,
@@ -229,7 +252,19 @@ def parse_conversation(row: Row, tags: tuple[str, ...] = ()) -> ConversationReco
         usage=_parse_usage(row),
         deleted_at=row["deleted_at"],
         purge_after=row["purge_after"],
+        context=NO_CONTEXT_OPTIONS if row["context"] is None else _parse_options(row["context"]),
     )
+
+
+def render_options(options: ContextOptions) -> str | None:
+    """How contexts are chosen, as JSON; None where nothing was said of it."""
+    said = attrs.asdict(options, filter=lambda _, value: value is not None)
+    return encode_json(said).decode() if said else None
+
+
+def _parse_options(text: str) -> ContextOptions:
+    """What a later version may say is passed over."""
+    return ContextOptions(**{name: value for name, value in json.loads(text).items() if name in _OPTIONS})
 
 
 def render_branch(branch: Branch) -> Row:

@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest revision in ``migrations``: what a database must be at to be used."""
 
 VERSION_TABLE = "tertulia_version"
@@ -172,6 +172,7 @@ conversation = Table(
     Column("purge_after", Moment),
     Column("version", Integer, nullable=False, server_default="0"),  # grows with whatever is written in it
     *_token_columns(),
+    Column("context", Text),  # JSON; null: nothing was said of it
     PrimaryKeyConstraint("owner_id", "id"),
 )
 _SHELF = (conversation.c.owner_id, conversation.c.state)
@@ -202,7 +203,10 @@ message = Table(
     Column("depth", Integer, nullable=False),
     Column("role", String(20), nullable=False),
     Column("status", String(20), nullable=False),
-    Column("text", Text, nullable=False),
+    # Before the text: what stands after a long one SQLite finds only by going through it.
+    Column("tokens", BigInteger, nullable=False, server_default="0"),
+    Column("path_tokens", BigInteger, nullable=False, server_default="0"),  # from the root to it
+    Column("text", Text, nullable=False),  # where there are parts, what it is found by
     Column("parts", Text),  # null: exactly one plain text part
     Column("provider", String(200)),
     Column("model", String(200)),
@@ -225,6 +229,16 @@ Index(
     unique=True,
     sqlite_where=message.c.client_id.is_not(None),
     postgresql_where=message.c.client_id.is_not(None),
+)
+
+SYSTEM = literal_column("'system'", String)
+"""Written into statements, so that the planner knows what the index of system messages holds."""
+Index(
+    "message_system",
+    message.c.owner_id,
+    message.c.conversation_id,
+    sqlite_where=message.c.role == SYSTEM,
+    postgresql_where=message.c.role == SYSTEM,
 )
 
 branch = Table(
@@ -370,6 +384,31 @@ checkpoint = Table(
     Column("thoughts", Text, nullable=False),
     PrimaryKeyConstraint("owner_id", "conversation_id", "message_id", "number"),
     _belongs_to_message(),
+)
+
+summary = Table(
+    "summary",
+    metadata,
+    *_keys(),
+    Column("kind", String(200), nullable=False),
+    Column("message_id", UUIDBytes, nullable=False),  # the last one it covers
+    Column("text", Text, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    PrimaryKeyConstraint("owner_id", "conversation_id", "kind", "message_id"),
+    _belongs_to_message(),
+)
+Index("summary_of", summary.c.owner_id, summary.c.conversation_id, summary.c.message_id)
+
+calibration = Table(
+    "calibration",
+    metadata,
+    Column("owner_id", String(200), nullable=False),
+    Column("provider", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("has_media", Boolean, nullable=False),
+    Column("facts", Text, nullable=False),
+    PrimaryKeyConstraint("owner_id", "provider", "model", "has_media"),
 )
 
 model = Table(

@@ -73,7 +73,7 @@ def make_entries(messages: Iterable[tuple[Values, Message]]) -> list[Row]:
     return [
         _make_entry(keys, message.id, message.role, text, message.created_at)
         for keys, message in messages
-        if _is_settled(message.role, message.status) and (text := message.text)
+        if _is_settled(message.role, message.status) and (text := message.searchable_text)
     ]
 
 
@@ -96,7 +96,7 @@ def index_trees(database: Database, owner: str, trees: Iterable[ConversationTree
         keys, begun = {"owner_id": owner, "conversation_id": tree.record.id}, tree.record.created_at
         entries.append(_make_entry(keys, None, TITLE, tree.record.title or "", begun))
         entries += (
-            _make_entry(keys, message.id, message.role, message.text, message.created_at or begun)
+            _make_entry(keys, message.id, message.role, message.searchable_text, message.created_at or begun)
             for message in tree.messages
         )
     _add(database, entries)

@@ -29,12 +29,16 @@ from tertulia.domain.terms import render_terms
 _ENTRY, _WORDS = numbered_entry.c, words.c
 _MESSAGE, _CONVERSATION = schema.message.c, schema.conversation.c
 
-_MATCH: ColumnElement[bool] = _WORDS.search_words.op("MATCH", is_comparison=True)(
-    bindparam("b_match", type_=String())
-)
+
+def matches() -> ColumnElement[bool]:
+    """Whether a row of the index is what is looked for."""
+    return _WORDS.search_words.op("MATCH", is_comparison=True)(bindparam("b_match", type_=String()))
+
+
+_MATCH = matches()
 _IS_ENTRY = _ENTRY.number == _WORDS.rowid
 _OWN_CONVERSATION = (_CONVERSATION.owner_id == _ENTRY.owner_id) & (_CONVERSATION.id == _ENTRY.conversation_id)
-_OWN_MESSAGE = (
+OWN_MESSAGE = (
     (_MESSAGE.owner_id == _ENTRY.owner_id)
     & (_MESSAGE.conversation_id == _ENTRY.conversation_id)
     & (_MESSAGE.id == _ENTRY.message_id)
@@ -45,7 +49,7 @@ _TEXT = func.coalesce(_MESSAGE.text, _CONVERSATION.title)
 _FOUND = (
     words.join(numbered_entry, _IS_ENTRY)
     .join(schema.conversation, _OWN_CONVERSATION)
-    .outerjoin(schema.message, _OWN_MESSAGE)
+    .outerjoin(schema.message, OWN_MESSAGE)
 )
 
 GET_LAST_NUMBER = select(func.coalesce(func.max(_ENTRY.number), 0).label("number"))
@@ -92,7 +96,7 @@ GET_HIT = (
         _TEXT.label("text"),
     )
     .select_from(
-        numbered_entry.join(schema.conversation, _OWN_CONVERSATION).outerjoin(schema.message, _OWN_MESSAGE)
+        numbered_entry.join(schema.conversation, _OWN_CONVERSATION).outerjoin(schema.message, OWN_MESSAGE)
     )
     .where(is_(_ENTRY.owner_id), is_(_ENTRY.number))
 )

@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
+    FromClause,
     Insert,
     ScalarSelect,
     Select,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -47,7 +50,7 @@ _CHECKPOINT = schema.checkpoint.c
 _MODEL = schema.model.c
 
 
-def _same(table: Table, other: Table) -> ColumnElement[bool]:
+def _same(table: FromClause, other: FromClause) -> ColumnElement[bool]:
     """Rows of the same owner's conversation."""
     return and_(table.c.owner_id == other.c.owner_id, table.c.conversation_id == other.c.conversation_id)
 
@@ -131,22 +134,36 @@ COUNT = (
 
 # Asked along with the head: whether another branch's message stands where the next one would, since
 # (segment, depth) is the arbiter; and whether an attempt is pending in the conversation, as mostly none is.
-GET_HEAD = select(
-    _BRANCH.segment,
-    _BRANCH.head_id,
-    _BRANCH.head_depth,
-    _BRANCH.path_cost_pico,
-    _BRANCH.path_cost_unknown_count,
-    _CONVERSATION.state,
-    exists()
-    .where(
-        _same(schema.message, schema.branch),
-        _MESSAGE.segment == _BRANCH.segment,
-        _MESSAGE.depth == _BRANCH.head_depth + 1,
+_NEWEST = schema.message.alias("newest")
+GET_HEAD = (
+    select(
+        _BRANCH.segment,
+        _BRANCH.head_id,
+        _BRANCH.head_depth,
+        _BRANCH.path_cost_pico,
+        _BRANCH.path_cost_unknown_count,
+        _CONVERSATION.state,
+        exists()
+        .where(
+            _same(schema.message, schema.branch),
+            _MESSAGE.segment == _BRANCH.segment,
+            _MESSAGE.depth == _BRANCH.head_depth + 1,
+        )
+        .label("is_taken"),
+        exists().where(_same(schema.attempt, schema.branch), _ATTEMPT.outcome == PENDING).label("is_pending"),
+        _NEWEST.c.role,
+        _NEWEST.c.status,
+        _NEWEST.c.tokens,
+        _NEWEST.c.path_tokens,
     )
-    .label("is_taken"),
-    exists().where(_same(schema.attempt, schema.branch), _ATTEMPT.outcome == PENDING).label("is_pending"),
-).where(_IS_BRANCH, _CONVERSATION.owner_id == _BRANCH.owner_id, _CONVERSATION.id == _BRANCH.conversation_id)
+    .select_from(
+        schema.branch.join(
+            schema.conversation,
+            (_CONVERSATION.owner_id == _BRANCH.owner_id) & (_CONVERSATION.id == _BRANCH.conversation_id),
+        ).outerjoin(_NEWEST, _same(_NEWEST, schema.branch) & (_NEWEST.c.id == _BRANCH.head_id))
+    )
+    .where(_IS_BRANCH)
+)
 GET_BRANCH = select(schema.branch).where(_IS_BRANCH)
 FIND_BRANCHES = select(schema.branch).where(of(schema.branch)).order_by(_BRANCH.sequence)
 UPDATE_TARGET = (
@@ -273,10 +290,12 @@ _NOT_READ = (
     "segment",
     "path_cost_pico",
     "path_cost_unknown_count",
+    "path_tokens",
 )
 # Asked along with the messages: whether anything is said of any in the conversation, as mostly nothing is.
 _IS_MARKED = exists().where(of(schema.message_mark)).label("is_marked")
-MESSAGES = select(*(column for column in schema.message.c if column.name not in _NOT_READ), _IS_MARKED)
+MESSAGE_COLUMNS = tuple(column for column in schema.message.c if column.name not in _NOT_READ)
+MESSAGES = select(*MESSAGE_COLUMNS, _IS_MARKED)
 GET_MESSAGE = MESSAGES.where(_IS_MESSAGE, _IS_THERE)
 _IS_OF_CLIENT = and_(of(schema.message), is_(_MESSAGE.client_id))
 GET_ID_OF_CLIENT = select(_MESSAGE.id).where(_IS_OF_CLIENT)
@@ -289,16 +308,39 @@ GET_PLACE = select(
     _MESSAGE.status,
     _MESSAGE.path_cost_pico,
     _MESSAGE.path_cost_unknown_count,
+    _MESSAGE.tokens,
+    _MESSAGE.path_tokens,
 ).where(_IS_MESSAGE)
+_NEXT, _FORK = schema.message.alias("next"), schema.segment.alias("fork")
+_IS_ANSWER = and_(of(_NEXT), _NEXT.c.depth == _MESSAGE.depth + 1, _NEXT.c.role == Role.ASSISTANT.value)
+_IS_FORKED = and_(of(_FORK), _FORK.c.parent_segment == _MESSAGE.segment, _FORK.c.fork_depth == _MESSAGE.depth)
+# Whether anything but one answer follows. Nothing forks before the place below is taken: mostly the first
+# question is the only one. In words of its own, for SQLAlchemy leaves the tables out behind RETURNING.
+_BELOW = """
+EXISTS (
+    SELECT 1 FROM message AS next
+    WHERE next.owner_id = message.owner_id AND next.conversation_id = message.conversation_id
+    AND next.segment = message.segment AND next.depth = message.depth + 1 {}
+)
+"""
+_FORKED = """
+EXISTS (
+    SELECT 1 FROM segment AS fork
+    WHERE fork.owner_id = message.owner_id AND fork.conversation_id = message.conversation_id
+    AND fork.parent_segment = message.segment AND fork.fork_depth = message.depth
+)
+"""
+_NO_ANSWER = "AND next.role <> 'assistant'"
+_IS_FOLLOWED = literal_column(
+    f"{_BELOW.format('')} AND ({_BELOW.format(_NO_ANSWER)} OR {_FORKED})", Boolean
+).label("is_followed")
 # A message that failed may still be answered, and what is complete stays so.
 UPDATE_STATUS = (
     update(schema.message)
     .where(_IS_MESSAGE, _MESSAGE.status != MessageStatus.COMPLETE.value)
     .values(status=bind(_MESSAGE.status))
+    .returning(_IS_FOLLOWED)
 )
-_NEXT, _FORK = schema.message.alias("next"), schema.segment.alias("fork")
-_IS_ANSWER = and_(of(_NEXT), _NEXT.c.depth == _MESSAGE.depth + 1, _NEXT.c.role == Role.ASSISTANT.value)
-_IS_FORKED = and_(of(_FORK), _FORK.c.parent_segment == _MESSAGE.segment, _FORK.c.fork_depth == _MESSAGE.depth)
 # A message that has an answer is complete, whatever becomes of another one. The first that followed it
 # stands on its segment, and each other one begins a segment.
 REOPEN_MESSAGE = (
@@ -309,19 +351,23 @@ REOPEN_MESSAGE = (
         ~exists().where(_IS_FORKED, _IS_ANSWER, _NEXT.c.segment == _FORK.c.id),
     )
     .values(status=bind(_MESSAGE.status))
+    .returning(_IS_FOLLOWED)
 )
+_PATH_WITH_TOKENS = _MESSAGE.path_tokens - _MESSAGE.tokens + bind(_MESSAGE.tokens)
+_KEPT_PLACE = ("owner_id", "conversation_id", "id", "parent_id", "segment", "depth", "path_tokens")
 _PATH_FITS = _MESSAGE.path_cost_pico <= literal(LARGEST, BigInteger) - bind(_MESSAGE.path_cost_pico)
 COMPLETE_MESSAGE = (
     update(schema.message)
     .where(of(schema.message), is_(_MESSAGE.id), _MESSAGE.status == PENDING)
     .values(
         {
-            **_set(schema.message, "owner_id", "conversation_id", "id", "parent_id", "segment", "depth"),
+            **_set(schema.message, *_KEPT_PLACE),
             # Until now its cost counted as unknown.
             "path_cost_pico": _MESSAGE.path_cost_pico
             + case((_PATH_FITS, bind(_MESSAGE.path_cost_pico)), else_=0),
             "path_cost_unknown_count": _MESSAGE.path_cost_unknown_count
             + case((_PATH_FITS, bind(_MESSAGE.path_cost_unknown_count) - 1), else_=0),
+            "path_tokens": _PATH_WITH_TOKENS,
         }
     )
     .returning(_MESSAGE.depth, _MESSAGE.path_cost_pico, _MESSAGE.path_cost_unknown_count)
@@ -329,7 +375,13 @@ COMPLETE_MESSAGE = (
 INTERRUPT_MESSAGE = (
     update(schema.message)
     .where(_IS_MESSAGE)
-    .values(text=bind(_MESSAGE.text), parts=bind(_MESSAGE.parts), status=bind(_MESSAGE.status))
+    .values(
+        text=bind(_MESSAGE.text),
+        parts=bind(_MESSAGE.parts),
+        status=bind(_MESSAGE.status),
+        tokens=bind(_MESSAGE.tokens),
+        path_tokens=_PATH_WITH_TOKENS,
+    )
 )
 
 _PIECE: tuple[Column[Any], ...] = tuple(schema.checkpoint.c)
@@ -376,6 +428,10 @@ def _climb(start: Select[*tuple[Any, ...]]) -> CTE:
     )
 
 
+EVERYTHING = 2**31
+"""More messages than a path has."""
+
+
 def _make_path() -> CTE:
     end, before = _BRANCH.head_depth + 1, number("before_depth")
     below = case((end < before, end), else_=before)
@@ -383,15 +439,15 @@ def _make_path() -> CTE:
     return _climb(start.where(_IS_BRANCH))
 
 
-_PATH = _make_path()
-_ON_PATH = and_(
+PATH = _make_path()
+ON_PATH = and_(
     of(schema.message),
-    _MESSAGE.segment == _PATH.c.segment,
-    _MESSAGE.depth < _PATH.c.below,
-    _MESSAGE.depth >= _PATH.c.bottom,
+    _MESSAGE.segment == PATH.c.segment,
+    _MESSAGE.depth < PATH.c.below,
+    _MESSAGE.depth >= PATH.c.bottom,
 )
 # Depths have no gaps, so the newest so many are a range of depths, however many segments it runs over.
-GET_PATH = MESSAGES.join(_PATH, _ON_PATH).order_by(_MESSAGE.depth)
+GET_PATH = MESSAGES.join(PATH, ON_PATH).order_by(_MESSAGE.depth)
 GET_SEGMENTS = select(
     _climb(
         select(bind(_SEGMENT.id, "segment").label("segment"), number("below").label("below")).add_columns(
@@ -402,9 +458,9 @@ GET_SEGMENTS = select(
 
 _BLOBS = select(_BLOB.sha256, _BLOB.bytes).where(is_(_BLOB.owner_id))
 _HELD = select(_MESSAGE_BLOB.sha256).where(of(schema.message_blob))
-_IDS_ON_PATH = select(_MESSAGE.id).join(_PATH, _ON_PATH)
+_IDSON_PATH = select(_MESSAGE.id).join(PATH, ON_PATH)
 GET_MESSAGE_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(is_(_MESSAGE_BLOB.message_id))))
-GET_PATH_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_MESSAGE_BLOB.message_id.in_(_IDS_ON_PATH))))
+GET_PATH_BLOBS = _BLOBS.where(_BLOB.sha256.in_(_HELD.where(_MESSAGE_BLOB.message_id.in_(_IDSON_PATH))))
 
 ADD_MODEL = insert(schema.model).values(_set(schema.model))
 UPDATE_MODEL = (

@@ -13,6 +13,7 @@ from tertulia.builtin.sql.sqlite_engine import SQLiteEngine
 from tertulia.builtin.sql.stores.branches import Branches
 from tertulia.builtin.sql.stores.budgets import Budgets
 from tertulia.builtin.sql.stores.catalogue import Catalogue
+from tertulia.builtin.sql.stores.context import Contexts
 from tertulia.builtin.sql.stores.conversations import Conversations
 from tertulia.builtin.sql.stores.ledger import Ledger
 from tertulia.builtin.sql.stores.messages import Messages
@@ -25,7 +26,7 @@ from tertulia.runtime.clock import Clock
 
 
 class SQLStore(
-    Conversations, Search, Messages, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store
+    Conversations, Search, Messages, Contexts, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store
 ):
     """
     Conversations in a SQL database.

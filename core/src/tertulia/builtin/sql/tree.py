@@ -16,8 +16,10 @@ import attrs
 from tertulia.builtin.sql import search, statements
 from tertulia.builtin.sql.blobs import add_blobs
 from tertulia.builtin.sql.database import LARGEST, Database, Row, Values
+from tertulia.builtin.sql.path_tokens import ROOT, end_of
 from tertulia.builtin.sql.rows import (
     TOKEN_COLUMNS,
+    count_tokens,
     own_cost,
     render_attempt,
     render_branch,
@@ -47,8 +49,12 @@ def add_conversation(database: Database, record: ConversationRecord, messages: S
     first = attrs.evolve(branch, created_at=branch.created_at or record.created_at, cost=CostTotal())
     database.run(statements.ADD_CONVERSATION, {**keys, **render_conversation(record, len(messages))})
     database.run(statements.ADD_SEGMENT, {**keys, **root})
+    end = ROOT
     for message in messages:
-        first = attrs.evolve(first, cost=add_row(database, keys, message, branch.segment, first.cost))
+        end = end.follow(message)
+        first = attrs.evolve(
+            first, cost=add_row(database, keys, message, branch.segment, first.cost, end.tokens)
+        )
     database.run(statements.ADD_BRANCH, {**keys, **render_branch(first)})
     add_tags(database, keys, record.tags)
     search.index_title(database, keys, record.title, record.created_at)
@@ -97,7 +103,8 @@ def append(database: Database, keys: Values, branch: str, head: Row, message: Me
     segment = head["segment"]
     if head["is_taken"]:
         segment = _begin_segment(database, keys, segment, placed)
-    cost = add_row(database, keys, placed, segment, path_cost(head))
+    tokens = end_of(head).follow(placed).tokens
+    cost = add_row(database, keys, placed, segment, path_cost(head), tokens)
     moved = {"branch": branch, "segment": segment, "id": message.id, "depth": depth, "parent_id": parent_id}
     changed = database.run(statements.MOVE_HEAD, {**keys, **moved, "added": 1, **render_path_cost(cost)})
     assert changed == 1  # noqa: S101  # nobody else writes between reading and moving the head
@@ -125,7 +132,8 @@ def append_beside(
     placed = place(answer, parent_id, question["depth"] + 1)
     segment = _begin_segment(database, keys, question["segment"], placed)
     suffix = f"-late-{answer.id}"
-    cost = add_row(database, keys, placed, segment, path_cost(question))
+    tokens = end_of(question).follow(placed).tokens
+    cost = add_row(database, keys, placed, segment, path_cost(question), tokens)
     late = {
         "name": branch[: LONGEST_NAME - len(suffix)] + suffix,
         "segment": segment,
@@ -144,9 +152,10 @@ def append_beside(
 
 
 def place(message: Message, parent_id: UUID | None, depth: int) -> Message:
-    """The message as it will be read: what an assistant says has a usage, if only an unknown one."""
+    """The message as it will be read: counted, and with a usage, if only an unknown one, for an answer."""
     usage = message.usage or (Usage() if message.role is Role.ASSISTANT else None)
-    return attrs.evolve(message, parent_id=parent_id, depth=depth, usage=usage)
+    tokens = count_tokens(message)
+    return attrs.evolve(message, parent_id=parent_id, depth=depth, usage=usage, tokens=tokens)
 
 
 def _begin_segment(database: Database, keys: Values, parent_segment: UUID, first: Message) -> UUID:
@@ -163,20 +172,27 @@ def _begin_segment(database: Database, keys: Values, parent_segment: UUID, first
 
 
 def add_row(
-    database: Database, keys: Values, message: Message, segment: UUID, before: CostTotal
+    database: Database,
+    keys: Values,
+    message: Message,
+    segment: UUID,
+    before: CostTotal,
+    path_tokens: int,
 ) -> CostTotal:
     """
     Store a message at its place, and the bytes it holds.
 
     Args:
         before: What the path to it cost.
+        path_tokens: What the path holds with it.
 
     Returns:
         What the path costs with it.
     """
     row, blobs = render_message(message, segment)
     cost = add_costs(before, own_cost(message))
-    database.run(statements.ADD_MESSAGE, {**keys, **row, **render_path_cost(cost)})
+    sums = {**render_path_cost(cost), "path_tokens": path_tokens}
+    database.run(statements.ADD_MESSAGE, {**keys, **row, **sums})
     add_blobs(database, keys, message.id, blobs)
     search.index_messages(database, [(keys, message)])
     return cost

@@ -21,6 +21,7 @@ from tertulia.builtin.sql.branches import explain_no_message
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.leases import resolve
 from tertulia.builtin.sql.marks import add_marks
+from tertulia.builtin.sql.path_tokens import ROOT, PathEnd
 from tertulia.builtin.sql.rows import (
     TOKEN_COLUMNS,
     own_cost,
@@ -151,13 +152,16 @@ def _refuse_faults(trees: Sequence[ConversationTree]) -> None:
 def _render_tree(rows: dict[Insert, list[Row]], owner: str, tree: ConversationTree) -> None:
     keys, layout = make_keys(owner, tree.record.id), lay_out(tree.messages)
     costs: dict[UUID | None, CostTotal] = {None: CostTotal()}
+    ends: dict[UUID | None, PathEnd] = {None: ROOT}
     for message in tree.messages:
         segment, depth = layout.places[message.id]
         cost = costs[message.parent_id]
         # Messages come by the thousand, so no second value is made of each.
         costs[message.id] = cost if message.provider is None else add_costs(cost, own_cost(message))
-        where = {"depth": depth, "created_at": message.created_at or tree.record.created_at}
-        _render_message(rows, keys, message, segment, where | render_path_cost(costs[message.id]))
+        row = _render_message(rows, keys, message, segment)
+        end = ends[message.id] = ends[message.parent_id].follow_row(row)
+        row |= {"depth": depth, "created_at": message.created_at or tree.record.created_at}
+        row |= {**render_path_cost(costs[message.id]), "path_tokens": end.tokens}
     for sequence, branch in enumerate(tree.branches, 1):
         segment, depth = layout.places.get(branch.head_id) or (layout.begin(), -1)
         placed_branch = attrs.evolve(
@@ -174,11 +178,10 @@ def _render_tree(rows: dict[Insert, list[Row]], owner: str, tree: ConversationTr
     _render_attempts(rows, keys, tree.attempts)
 
 
-def _render_message(
-    rows: dict[Insert, list[Row]], keys: Values, message: Message, segment: UUID, where: Row
-) -> None:
+def _render_message(rows: dict[Insert, list[Row]], keys: Values, message: Message, segment: UUID) -> Row:
     row, blobs = render_message(message, segment)
-    rows[_ADD_MESSAGE].append({**row, **keys, **where})
+    row |= keys
+    rows[_ADD_MESSAGE].append(row)
     for ordinal, blob in enumerate(blobs):
         content = {"size": len(blob.data), "media_type": blob.media_type, "bytes": blob.data}
         held = {**keys, "message_id": message.id, "ordinal": ordinal, "sha256": blob.sha256}
@@ -186,6 +189,7 @@ def _render_message(
         rows[_ADD_MESSAGE_BLOB].append(held)
     if message.mark != NO_MARK:
         rows[_ADD_MARK].append({**keys, "message_id": message.id, **attrs.asdict(message.mark)})
+    return row
 
 
 def _render_attempts(rows: dict[Insert, list[Row]], keys: Values, attempts: Sequence[Attempt]) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from tertulia.runtime.configuration.contexts import OLDER_NAMES, SUMMARY_MODEL
 from tertulia.runtime.configuration.tables import Given, KeyPath, Table, plant, write_key
 from tertulia.runtime.plugins import restriction
 
 _TOP = {"TERTULIA_STORE": "store", "TERTULIA_PROVIDER": "default_provider"}
+_CONTEXT = {
+    f"TERTULIA_CONTEXT_{key.upper()}": ("context", key)
+    for key in ("strategy", "recall", "max_recall_tokens", "reserve_tokens", "optimise", SUMMARY_MODEL)
+} | {f"TERTULIA_CONTEXT_{key.upper()}": ("conversation", older) for key, older in OLDER_NAMES.items()}
 _PROVIDER_KEYS = ("api_key", "base_url", "model", "api")
 
 
@@ -51,6 +56,8 @@ def find_variable(path: KeyPath) -> str | None:
             return "TERTULIA_FALLBACK"
         case ("plugins",):
             return "TERTULIA_PLUGINS"
+        case ("context" | "conversation", _):
+            return next((name for name, sets in _CONTEXT.items() if sets == path), None)
         case (key,):
             return next((name for name, sets in _TOP.items() if sets == key), None)
         case _:
@@ -75,12 +82,21 @@ def _variables(environ: Mapping[str, str], names: Iterable[str]) -> Iterator[Giv
     for path, name in paths.items():
         if value := environ.get(name, "").strip():
             yield _given(path, name, value)
+    for name, path in _CONTEXT.items():
+        if value := environ.get(name, "").strip():
+            is_count = name.endswith(("_TOKENS", "_MESSAGES"))
+            yield _given(path, name, _read_count(value) if is_count else value)
     fallback = [name.strip() for name in environ.get("TERTULIA_FALLBACK", "").split(",") if name.strip()]
     if fallback:
         yield _given(("fallback",), "TERTULIA_FALLBACK", fallback)
     plugins = restriction(environ)
     if plugins is not None:  # an empty one too: it means none
         yield _given(("plugins",), "TERTULIA_PLUGINS", sorted(plugins))
+
+
+def _read_count(value: str) -> object:
+    """A variable is a text; what is no number is told so where the others are."""
+    return int(value) if re.fullmatch("[+-]?[0-9]{1,18}", value) else value
 
 
 def _given(path: KeyPath, name: str, value: object) -> Given:

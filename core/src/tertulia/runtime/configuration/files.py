@@ -17,6 +17,7 @@ import attrs
 
 from tertulia.domain.config import default_database
 from tertulia.errors import ConfigurationError
+from tertulia.runtime.configuration.contexts import SUMMARY_MODEL
 from tertulia.runtime.configuration.environment import find_variable
 from tertulia.runtime.configuration.schema import PROVIDER_KEYS, TOP_KEYS
 from tertulia.runtime.configuration.tables import Given, Table, locate, refuse, suggest, write_key
@@ -30,7 +31,7 @@ PROJECT_PROVIDER_KEYS = frozenset({"model", "timeouts", "limits"})
 What a project may set of a provider. None of its driver's own settings: only the driver knows which of them
 is an address.
 """
-_PROJECT_KEYS = frozenset({"conversation", "routing", "providers"})
+_PROJECT_KEYS = frozenset({"conversation", "context", "routing", "providers"})
 _REPOSITORIES = (".git", ".hg", ".jj")
 _NOTHING: Table[Given] = Table((), "", "", {})
 
@@ -174,6 +175,17 @@ def _distrust(project: Given | Table[Given], own_file: Path) -> None:
         for key, node in table.entries.items() if isinstance(table, Table) else ():
             if key not in PROJECT_PROVIDER_KEYS:
                 raise _not_a_projects(node, own_file)
+    for node in _summary_models(project):
+        raise _not_a_projects(node, own_file)
+
+
+def _summary_models(project: Table[Given]) -> Iterator[Given | Table[Given]]:
+    """Where it is said who writes summaries, and so is sent what was said."""
+    context = project.entries.get("context")
+    models = context.entries.get("models") if isinstance(context, Table) else None
+    for table in (context, *(models.entries.values() if isinstance(models, Table) else ())):
+        if isinstance(table, Table) and SUMMARY_MODEL in table.entries:
+            yield table.entries[SUMMARY_MODEL]
 
 
 def _not_a_projects(node: Given | Table[Given], own_file: Path) -> ConfigurationError:

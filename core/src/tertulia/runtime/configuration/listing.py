@@ -12,18 +12,21 @@ from typing import Any
 import attrs
 
 from tertulia.domain.config import Config, ProviderConfig, Secret, Setting, hide_password
+from tertulia.domain.context import STRATEGIES, ContextOptions
 from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
 from tertulia.domain.routing import USUAL_ROUTING
 from tertulia.errors import DriverNotInstalledError, PluginRejectedError
 from tertulia.runtime.configuration.budgets import show_budgets
+from tertulia.runtime.configuration.contexts import OLDER_NAMES
 from tertulia.runtime.configuration.drivers import find_driver, find_key
 from tertulia.runtime.configuration.environment import Environment
 from tertulia.runtime.configuration.files import ConfigFile, own_database
 from tertulia.runtime.configuration.sources import Arguments, make_provider_config, read_sources
 from tertulia.runtime.configuration.tables import DEFAULT, KeyPath, Table, flatten, get_table, write_key
 
+_USUAL_CONTEXT = ContextOptions(strategy=STRATEGIES[0], recall="auto", optimise="lossless")
 _SECRET = re.compile("key|token|secret|password|credential|auth|cookie", re.IGNORECASE)
 
 
@@ -67,6 +70,7 @@ def _list_common(table: Table[Setting]) -> Iterator[Setting]:
         ("conversation", "context_window"): default.context_window,
         ("conversation", "max_context_tokens"): default.max_context_tokens,
         ("conversation", "auto_title"): default.auto_title,
+        **{("context", name): value for name, value in _usual_context()},
         **{("routing", name): value for name, value in attrs.asdict(USUAL_ROUTING).items()},
     }
     said = {path: setting for path, setting in flatten(table) if path[0] != "providers"}
@@ -103,6 +107,12 @@ def _list_provider(
     for path, setting in {**defaults, **dict(flatten(table))}.items():
         shown = attrs.evolve(setting, value=_SHOWN.get(path, _as_it_is)(setting.value))
         yield _hide_secret(shown, path) if path[0] in config.settings else shown
+
+
+def _usual_context() -> Iterator[tuple[str, Any]]:
+    for name, value in attrs.asdict(_USUAL_CONTEXT).items():
+        if name not in OLDER_NAMES:
+            yield name, value
 
 
 def _as_it_is(value: Any) -> Any:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 import attrs
 
 from tertulia.domain.config import Setting
+from tertulia.domain.context import ContextOptions, OptimiseMode, RecallMode
 from tertulia.domain.limits import Limits
 from tertulia.domain.options import Timeouts
 from tertulia.domain.routing import FALL_BACK_ON_DEMAND, OnInterrupt, Routing, Strategy
 from tertulia.errors import ErrorKind
 from tertulia.runtime.configuration.budgets import read_budgets
+from tertulia.runtime.configuration.contexts import OLDER_NAMES, SUMMARY_MODEL
 from tertulia.runtime.configuration.prices import read_amount, read_prices
 from tertulia.runtime.configuration.tables import Given, Table, make_table, refuse, suggest, write_key
 from tertulia.runtime.configuration.values import (
@@ -84,6 +86,39 @@ def _read_providers(node: Node) -> Table[Setting]:
     return tables
 
 
+def _read_contexts(node: Node) -> Table[Setting]:
+    tables = _read_table(
+        node,
+        readers={},
+        others=partial(_read_record, ContextOptions, _CONTEXT_OF, " of options", others=_refuse_of_model),
+        advice='write a table for each: context.models."provider/model"',
+    )
+    for name, table in tables.entries.items():
+        provider, slash, model = name.partition("/")
+        if not provider.strip() or (slash and not model.strip()):
+            raise refuse(
+                cast("Table[Setting]", table),
+                "names no provider or model",
+                value=name,
+                next_step="write it as provider, or as provider/model",
+            )
+    return tables
+
+
+def _refuse_in_context(node: Node) -> Entry:
+    key = node.path[-1]
+    older = OLDER_NAMES.get(key)
+    advice = suggest(key, _CONTEXT) if older is None else f"it is conversation.{older}"
+    raise refuse(node, "is no setting", value=key, next_step=advice)
+
+
+def _refuse_of_model(node: Node) -> Entry:
+    key = node.path[-1]
+    is_model = isinstance(node, Table)
+    advice = 'name a model as in context.models."provider/model"' if is_model else suggest(key, _CONTEXT_OF)
+    raise refuse(node, "is no setting", value=key, next_step=advice)
+
+
 def _read_provider(node: Node) -> Table[Setting]:
     known = ", ".join(_PROVIDER)
     return _read_table(
@@ -130,7 +165,7 @@ def _read_kinds(given: Given) -> tuple[ErrorKind, ...]:
 
 
 def _read_record(
-    kind: type[Any], readers: Mapping[str, Reader], what: str, node: Node
+    kind: type[Any], readers: Mapping[str, Reader], what: str, node: Node, *, others: Reader | None = None
 ) -> Table[Setting] | None:
     """Read a table that may be given as a value, too, which says all that it holds."""
     match node:
@@ -143,7 +178,7 @@ def _read_record(
             raise refuse(node, f"must be a table{what}", value=node.value)
         case _:
             pass
-    return _read_table(node, readers=readers)
+    return _read_table(node, readers=readers, others=others)
 
 
 def _as_value(node: Node) -> Given:
@@ -181,6 +216,20 @@ _CONVERSATION: Mapping[str, Reader] = {
     "max_context_tokens": partial(_read, read_count),
     "auto_title": partial(_read, read_yes_or_no),
 }
+_CHOICE: Mapping[str, Reader] = {
+    "strategy": partial(_read_optional, read_text),
+    "recall": partial(_read_optional, partial(read_word, get_args(RecallMode))),
+    "max_recall_tokens": partial(_read, partial(read_count, least=0)),
+    "reserve_tokens": partial(_read, partial(read_count, least=0)),
+    "optimise": partial(_read_optional, partial(read_word, get_args(OptimiseMode))),
+    SUMMARY_MODEL: partial(_read_optional, read_text),
+}
+_CONTEXT_OF: Mapping[str, Reader] = {
+    "max_tokens": partial(_read, read_count),
+    "max_messages": partial(_read, read_count),
+    **_CHOICE,
+}
+_CONTEXT: Mapping[str, Reader] = {**_CHOICE, "models": _read_contexts}
 _ROUTING: Mapping[str, Reader] = {
     "strategy": partial(_read_optional, partial(read_word, tuple(Strategy))),
     "sticky": partial(_read, read_yes_or_no),
@@ -200,6 +249,7 @@ _TOP: Mapping[str, Reader] = {
     "budgets": partial(_read, read_budgets),
     "routing": partial(_read_record, Routing, _ROUTING, f": its keys are {', '.join(_ROUTING)}"),
     "conversation": partial(_read_table, readers=_CONVERSATION),
+    "context": partial(_read_table, readers=_CONTEXT, others=_refuse_in_context),
     "providers": _read_providers,
 }
 

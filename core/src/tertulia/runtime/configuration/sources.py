@@ -15,6 +15,15 @@ from tertulia.domain.options import Timeouts
 from tertulia.domain.price import Price
 from tertulia.domain.routing import Routing
 from tertulia.errors import ConfigurationError
+from tertulia.runtime.configuration.contexts import (
+    ContextTable,
+    make_contexts,
+    name_providers,
+    provider_of,
+    refuse_twice,
+    restrict_context,
+    split_argument,
+)
 from tertulia.runtime.configuration.drivers import driver_names
 from tertulia.runtime.configuration.environment import read_environment
 from tertulia.runtime.configuration.files import ConfigFile, read_files
@@ -57,6 +66,7 @@ class Arguments:
     auto_title: bool | None = None
     prices: Sequence[Price | Mapping[str, Any]] | None = None
     routing: Routing | Mapping[str, Any] | None = None
+    context: ContextTable | None = None
     budgets: Sequence[Budget | Mapping[str, Any]] | None = None
     config: ConfigFile = None
 
@@ -106,7 +116,7 @@ def read_sources(
     _check_project(project, {*found, *known})
     over = merge(environment, said)
     user = _keep_keys_at_home(_restrict(user, names, known), over)
-    settings = merge(user, project, over)
+    settings = merge(user, restrict_context(project, known), over)
     _check_cycles(get_table(settings, "providers"))
     return Sources(names, settings)
 
@@ -116,11 +126,14 @@ def make_config(sources: Sources) -> Config:
     values = get_values(sources.settings)
     conversation = values.pop("conversation", {})
     routing = Routing(**values.pop("routing", {}))
+    context, context_of = make_contexts(values.pop("context", {}), conversation)
     values.pop("providers", None)
     tables = get_table(sources.settings, "providers")
     return Config(
         providers={name: make_provider_config(name, get_table(tables, name)) for name in sources.names},
         routing=routing,
+        context=context,
+        context_of=context_of,
         **values,
         **conversation,
     )
@@ -148,39 +161,46 @@ def make_provider_config(name: str, table: Table[Setting]) -> ProviderConfig:
 def _read_arguments(arguments: Arguments) -> Table[Given]:
     said = {key: value for key, value in attrs.asdict(arguments, recurse=False).items() if value is not None}
     said.pop("config", None)
+    older: dict[str, Given] = {}
+    if "context" in said:
+        said["context"], older = split_argument(said["context"])
+        refuse_twice(said, older)
     conversation: dict[str, Given | Table[Given]] = {
         key: Given(("conversation", key), key, ARGUMENT, said.pop(key))
         for key in ("context_window", "max_context_tokens", "auto_title")
         if key in said
     }
+    conversation.update(older)
     table = make_table(said, origin=lambda _: ARGUMENT)
     below = Table(("conversation",), "conversation", ARGUMENT, conversation)
     return attrs.evolve(table, entries={**table.entries, "conversation": below})
 
 
 def _check_names(table: Table[Setting], known: Collection[str]) -> None:
-    for setting, name in _named(table):
+    for origin, name in _named(table):
         if name not in known:
             error = unknown_provider(name, known)
-            error.message = f"{locate(setting.origin)}{error.message}"
+            error.message = f"{locate(origin)}{error.message}"
             raise error
 
 
-def _named(table: Table[Setting]) -> Iterator[tuple[Setting, str]]:
-    """Every name of a provider that is a value, with its setting."""
+def _named(table: Table[Setting]) -> Iterator[tuple[str, str]]:
+    """Yield where each provider is named, and its name."""
     default = table.entries.get("default_provider")
     if isinstance(default, Setting):
-        yield default, default.value
+        yield default.origin, default.value
     for below in (table, *_provider_tables(table).values()):
         fallback = below.entries.get("fallback")
         if isinstance(fallback, Setting):
-            yield from ((fallback, target.partition("/")[0]) for target in fallback.value)
+            yield from ((fallback.origin, provider_of(target)) for target in fallback.value)
     prices = table.entries.get("prices")
     if isinstance(prices, Setting):
-        yield from ((prices, price.model.partition("/")[0]) for price in prices.value)
+        yield from ((prices.origin, provider_of(price.model)) for price in prices.value)
     budgets = table.entries.get("budgets")
     if isinstance(budgets, Setting):
-        yield from ((budgets, budget.provider) for budget in budgets.value if budget.provider is not None)
+        named = (budget.provider for budget in budgets.value)
+        yield from ((budgets.origin, name) for name in named if name is not None)
+    yield from name_providers(table)
 
 
 def _provider_tables(table: Table[Setting]) -> dict[str, Table[Setting]]:
@@ -193,18 +213,24 @@ def _check_project(project: Table[Setting], known: Collection[str]) -> None:
     for name, table in _provider_tables(project).items():
         if name not in known and difflib.get_close_matches(name, known, n=1):
             raise refuse(table, "is no configured provider", value=name, next_step=suggest(name, known))
+    for target, options in get_table(project, "context", "models").entries.items():
+        name = provider_of(target)
+        if name not in known and difflib.get_close_matches(name, known, n=1):
+            raise refuse(
+                options, "is of no configured provider", value=target, next_step=suggest(name, known)
+            )
 
 
 def _restrict(table: Table[Setting], names: Collection[str], known: Collection[str]) -> Table[Setting]:
     """Leave out the providers that are not configured, and whatever leads to one that is not there."""
-    table = _restrict_fallback(table, known)
+    table = restrict_context(_restrict_fallback(table, known), known)
     entries = dict(table.entries)
     default = entries.get("default_provider")
     if isinstance(default, Setting) and default.value not in known:
         del entries["default_provider"]
     prices = entries.get("prices")
     if isinstance(prices, Setting):
-        left_prices = tuple(price for price in prices.value if price.model.partition("/")[0] in known)
+        left_prices = tuple(price for price in prices.value if provider_of(price.model) in known)
         entries["prices"] = attrs.evolve(prices, value=left_prices)
     budgets = entries.get("budgets")
     if isinstance(budgets, Setting):
@@ -220,7 +246,7 @@ def _restrict_fallback(table: Table[Setting], known: Collection[str]) -> Table[S
     fallback = table.entries.get("fallback")
     if not isinstance(fallback, Setting):
         return table
-    left = tuple(target for target in fallback.value if target.partition("/")[0] in known)
+    left = tuple(target for target in fallback.value if provider_of(target) in known)
     return attrs.evolve(table, entries={**table.entries, "fallback": attrs.evolve(fallback, value=left)})
 
 

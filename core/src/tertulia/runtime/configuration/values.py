@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from tertulia.runtime.configuration.tables import Given, refuse, suggest
 MAX_OWNER = 200
 _URL_FORM = "write it as https://HOST/PATH"
 
-Word = TypeVar("Word", bound=StrEnum)
+Word = TypeVar("Word", bound=str)
 
 
 def is_blank(value: object) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from math import floor, sqrt
+from collections.abc import Iterable
+from math import floor, inf, isfinite, sqrt
 
 import attrs
 
 from tertulia.domain.exchange import Target
+from tertulia.domain.tokens import CalibrationRecord
 
 LEAST_FACTOR, MOST_FACTOR = 0.5, 2.0
 MOST_OFFSET = 4096.0
@@ -47,6 +49,11 @@ class Correction:
         """How much the factor is in doubt, as a share of what it was before anything was reported."""
         return sqrt(self._factor_doubt) / _FACTOR_DOUBT
 
+    @property
+    def doubts(self) -> tuple[float, float, float]:
+        """How much the offset, the factor and both together are in doubt, as variances."""
+        return self._offset_doubt, self._factor_doubt, self._common_doubt
+
     def learn(self, estimated: int, reported: int) -> None:
         """Take in that what was estimated was really so many tokens."""
         of_offset = self._offset_doubt + self._common_doubt * estimated
@@ -69,6 +76,21 @@ class Correction:
         self._offset_doubt *= of_offset**2
         self._factor_doubt *= of_factor**2
         self._common_doubt *= of_offset * of_factor
+
+
+def _is_power_of_two(count: int) -> bool:
+    return count & (count - 1) == 0
+
+
+def _is_sound(record: CalibrationRecord) -> bool:
+    """Whether it can have been learned: what is stored may be anybody's."""
+    doubts = (record.offset_doubt, record.factor_doubt)
+    return (
+        LEAST_FACTOR <= record.factor <= MOST_FACTOR
+        and abs(record.offset) <= MOST_OFFSET
+        and all(0 < doubt < inf for doubt in doubts)
+        and isfinite(record.common_doubt)
+    )
 
 
 def _is_count(tokens: object) -> bool:
@@ -101,11 +123,44 @@ class Calibration:
 
     def __init__(self) -> None:
         self._corrections: dict[tuple[Target, bool], Correction] = {}
+        self._changed: set[tuple[Target, bool]] = set()
 
     def learn(self, target: Target, *, estimated: int, reported: int | None, has_media: bool = False) -> None:
         """Compare an uncorrected estimate of a whole request with the report; None is no report."""
         if reported is not None and _is_count(estimated) and _is_count(reported):
-            self._corrections.setdefault((target, has_media), Correction()).learn(estimated, reported)
+            key = target, has_media
+            self._corrections.setdefault(key, Correction()).learn(estimated, reported)
+            self._changed.add(key)
+
+    def recall(self, records: Iterable[CalibrationRecord]) -> None:
+        """Begin with what was learned before, except of targets that have reported since."""
+        for each in records:
+            key = Target(each.provider, each.model), each.has_media
+            if key not in self._corrections and _is_sound(each):
+                self._corrections[key] = Correction(
+                    each.offset,
+                    each.factor,
+                    each.count,
+                    each.offset_doubt,
+                    each.factor_doubt,
+                    each.common_doubt,
+                )
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much was learned that it is to be kept now, and not only when the client closes."""
+        return any(_is_power_of_two(self._corrections[key].count) for key in self._changed)
+
+    def take_changed(self) -> list[CalibrationRecord]:
+        """Return what was learned since it was last taken."""
+        changed, self._changed = self._changed, set()
+        return [self._record(*key) for key in changed]
+
+    def _record(self, target: Target, has_media: bool) -> CalibrationRecord:
+        found = self._corrections[target, has_media]
+        return CalibrationRecord(
+            target.provider, target.model, has_media, found.offset, found.factor, found.count, *found.doubts
+        )
 
     def knows(self, target: Target, *, has_media: bool = False) -> bool:
         """Whether the target has ever reported."""

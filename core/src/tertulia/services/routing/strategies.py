@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from tertulia.contracts.provider import Provider
+from tertulia.domain.context import NO_CONTEXT_OPTIONS
 from tertulia.domain.conversation import Attempt, AttemptPurpose
 from tertulia.domain.exchange import Request, Target
 from tertulia.domain.media import Audio, Document, Image, Video
@@ -14,7 +15,7 @@ from tertulia.domain.message import Message, Role
 from tertulia.domain.model import Capability
 from tertulia.domain.routing import Strategy
 from tertulia.services.asking import Outgoing
-from tertulia.services.context.format import make_window
+from tertulia.services.context.window import make_window
 from tertulia.services.core import Core
 from tertulia.services.estimating import TYPICAL_ANSWER, price_prompt
 from tertulia.services.path import holds_media
@@ -124,8 +125,7 @@ def _has_room(core: Core, target: Target, outgoing: Outgoing, messages: Sequence
     """Whether all of the messages would be sent, with room left for the answer."""
     window = make_window(
         core.plugins.get_provider(target.provider).find_model(target.model),
-        max_tokens=None,
-        max_messages=None,
+        NO_CONTEXT_OPTIONS,
         max_output_tokens=outgoing.options.max_output_tokens,
         margin=core.calibration.margin(target, has_media=any(map(holds_media, messages))),
     )

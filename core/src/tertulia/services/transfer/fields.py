@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 from uuid import UUID
 
 import attrs
 
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions, OptimiseMode, RecallMode
 from tertulia.domain.conversation import AttemptOutcome, AttemptPurpose, ConversationState
 from tertulia.domain.message import NO_MARK, FinishReason, Mark, MessageStatus, Role
 from tertulia.domain.usage import Cost, CostSource, Money, Usage
@@ -131,6 +132,15 @@ def _whole(least: int, most: int = _MOST) -> Field[int]:
     return Field(int, parse)
 
 
+def _choice(words: object) -> Field[str]:
+    def parse(value: object) -> str:
+        if value not in get_args(words):
+            raise FormatError(f"{show(value)} is none of {', '.join(get_args(words))}")
+        return cast("str", value)
+
+    return Field(str, parse)
+
+
 def _number(most: float) -> Field[float]:
     def parse(value: object) -> float:
         if type(value) not in (int, float) or not isfinite(number := float(cast("float", value))):
@@ -193,6 +203,19 @@ _SECONDS = _number(_LONGEST_SECONDS)
 _USAGE = _nested(Usage, {field.name: _whole(0) for field in attrs.fields(Usage)})
 _COST: Field[Cost] = Field(_render_cost, lambda value: _parse_cost(parse_object(value)))
 _MARK = _nested(Mark, {"pinned": _FLAG, "hidden": _FLAG, "importance": _number(1), "expires_at": _MOMENT})
+_CONTEXT = _nested(
+    ContextOptions,
+    {
+        "strategy": _TEXT,
+        "max_tokens": _whole(1),
+        "max_messages": _whole(1),
+        "reserve_tokens": _whole(0),
+        "recall": _choice(RecallMode),
+        "max_recall_tokens": _whole(0),
+        "optimise": _choice(OptimiseMode),
+        "summary_model": _TEXT,
+    },
+)
 
 CONVERSATION: Fields = {
     "id": _ID,
@@ -204,6 +227,9 @@ CONVERSATION: Fields = {
     "updated_at": _MOMENT,
     "deleted_at": _MOMENT,
     "purge_after": _MOMENT,
+    "context": Field(
+        lambda options: None if options == NO_CONTEXT_OPTIONS else _CONTEXT.render(options), _CONTEXT.parse
+    ),
 }
 BRANCH: Fields = {
     "name": _TEXT,

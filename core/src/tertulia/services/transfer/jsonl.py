@@ -63,6 +63,8 @@ class Writer:
         # Somebody may have renamed it between the one reading and the other.
         active = record.branch.name if record.branch.name in names else names[0]
         head = {**render_fields(record, CONVERSATION), "branch": active}
+        if head.get("context") is None:
+            del head["context"]
         rows = [self._count("conversation", head)]
         rows += [self._count("branch", render_fields(branch, BRANCH)) for branch in branches]
         return b"".join(map(_line, rows))

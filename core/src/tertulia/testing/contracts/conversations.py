@@ -24,7 +24,7 @@ from tertulia.domain.message import (
 from tertulia.domain.usage import CostTotal, Money
 from tertulia.errors import BranchNotFoundError, ConversationNotFoundError, MessageNotFoundError
 from tertulia.testing.clock import StandingClock
-from tertulia.testing.contracts.talk import MAIN, OWNER, STRANGER, Talk, make_record
+from tertulia.testing.contracts.talk import MAIN, OWNER, STRANGER, Talk, counted, make_record
 
 PICTURE = Image(b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image/png", detail="low")
 
@@ -50,7 +50,7 @@ class ConversationContract:
 
         messages = await talk.history()
         assert ["Be brief.", "Hello"] == [message.text for message in messages]
-        assert (system, system.id) == (messages[0], messages[1].parent_id)
+        assert (counted(system), system.id) == (messages[0], messages[1].parent_id)
 
     async def test_what_belongs_to_another_owner_is_not_found(
         self, store: Store, clock: StandingClock

@@ -21,7 +21,7 @@ from tertulia.errors import (
     StoreError,
 )
 from tertulia.testing.clock import StandingClock
-from tertulia.testing.contracts.talk import MAIN, OWNER, STRANGER, Talk, end
+from tertulia.testing.contracts.talk import MAIN, OWNER, STRANGER, Talk, counted, end
 
 
 class RepeatContract:
@@ -36,7 +36,7 @@ class RepeatContract:
         stored = await store.add_user_message(OWNER, talk.id, MAIN, message, attempt)
         assert message.id is not None
 
-        assert attrs.evolve(message, parent_id=stored.parent_id, depth=1) == stored
+        assert counted(attrs.evolve(message, parent_id=stored.parent_id, depth=1)) == stored
         assert stored == await store.find_message(OWNER, talk.id, "a")
         assert stored == (await talk.history())[1]
         for owner, conversation_id, name in (

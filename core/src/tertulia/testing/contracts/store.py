@@ -10,6 +10,7 @@ from tertulia.testing.contracts.branches import BranchContract
 from tertulia.testing.contracts.budgets import BudgetContract
 from tertulia.testing.contracts.catalogue import CatalogueContract
 from tertulia.testing.contracts.checkpoints import CheckpointContract
+from tertulia.testing.contracts.contexts import ContextContract
 from tertulia.testing.contracts.conversations import ConversationContract
 from tertulia.testing.contracts.fast_forward import FastForwardContract
 from tertulia.testing.contracts.ledger import LedgerContract
@@ -41,6 +42,7 @@ class StoreContract(
     TransferContract,
     SearchContract,
     TextContract,
+    ContextContract,
 ):
     """
     What every store promises.

@@ -12,8 +12,10 @@ import attrs
 from tertulia.contracts.store import Checkpoint, Settlement, Store
 from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch, ConversationRecord
 from tertulia.domain.message import FinishReason, Message, MessageStatus, Part, Role
+from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Cost, CostTotal, Money, Usage
 from tertulia.runtime.clock import Clock
+from tertulia.runtime.counting.tokens import count_messages
 from tertulia.testing.clock import StandingClock
 
 OWNER = "ann"
@@ -235,6 +237,11 @@ def make_record(
         created_at=clock.now(),
         updated_at=clock.now(),
     )
+
+
+def counted(message: Message) -> Message:
+    """A message as it is stored, with its tokens."""
+    return attrs.evolve(message, tokens=count_messages((message,), TokenWeights()))
 
 
 def end(attempt: Attempt, outcome: AttemptOutcome) -> Attempt:

@@ -36,7 +36,7 @@ from tertulia.domain.transfer import ConversationTree
 from tertulia.domain.usage import Cost, CostSource, CostTotal, Money, Usage
 from tertulia.errors import ConversationNotFoundError, ErrorKind, MessageNotFoundError, StoreError
 from tertulia.testing.clock import StandingClock
-from tertulia.testing.contracts.talk import CENT, MAIN, OWNER, STRANGER, Talk, make_record
+from tertulia.testing.contracts.talk import CENT, MAIN, OWNER, STRANGER, Talk, counted, make_record
 
 Change = Callable[[ConversationTree], ConversationTree]
 
@@ -79,7 +79,7 @@ class TransferContract:
         assert [_strip(branch) for branch in tree.branches] == [
             _strip(branch) for branch in await store.find_branches(OWNER, talk.id)
         ]
-        question, answer, again, other = tree.messages
+        question, answer, again, other = map(counted, tree.messages)
         assert [question, answer, again] == await talk.history()
         assert [question, answer, other] == await talk.history("other")
         assert list(tree.attempts) == await talk.attempts()
@@ -204,7 +204,7 @@ class TransferContract:
         assert [parts, (Text("answer"),), result] == [
             message.parts for message in await store.get_messages(OWNER, tree.record.id, MAIN)
         ]
-        assert tree.messages[0] in await store.find_messages(OWNER, tree.record.id)
+        assert counted(tree.messages[0]) in await store.find_messages(OWNER, tree.record.id)
 
     async def test_what_was_under_way_is_interrupted(self, store: Store, clock: StandingClock) -> None:
         """Nobody settles in the copy what is settled elsewhere: nothing stays pending for ever."""

@@ -16,8 +16,9 @@ def find_texts(kept: Kept) -> Iterator[tuple[str, Message | None]]:
     if kept.record.title:
         yield kept.record.title, None
     for message in kept.messages.values():
-        if message.status is not MessageStatus.PENDING or message.role is not Role.ASSISTANT:
-            yield message.text, message
+        is_settled = message.status is not MessageStatus.PENDING or message.role is not Role.ASSISTANT
+        if is_settled and (text := message.searchable_text):
+            yield text, message
 
 
 def holds_words(kept: Kept, query: str) -> bool:

@@ -14,6 +14,7 @@ from uuid import UUID
 import attrs
 
 from tertulia.contracts.store import Checkpoint
+from tertulia.domain.context import Summary
 from tertulia.domain.conversation import (
     Attempt,
     AttemptOutcome,
@@ -52,6 +53,8 @@ class Kept:
 
         pieces: By the id of an answer that is not settled, what was written down of it.
 
+        summaries: By kind and the last message that they cover.
+
         state_before: Where a deleted one goes when it is restored.
     """
 
@@ -61,6 +64,7 @@ class Kept:
     messages: dict[UUID, Message] = attrs.field(factory=dict[UUID, Message])
     attempts: dict[UUID, Attempt] = attrs.field(factory=dict[UUID, Attempt])
     pieces: dict[UUID, list[Checkpoint]] = attrs.field(factory=dict[UUID, list[Checkpoint]])
+    summaries: dict[tuple[str, UUID], Summary] = attrs.field(factory=dict[tuple[str, UUID], Summary])
     state_before: ConversationState = ConversationState.ACTIVE
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from tertulia.domain.model import ModelInfo
+from tertulia.domain.tokens import CalibrationRecord
 from tertulia.runtime.clock import Clock
 from tertulia.testing.memory.kept import Kept
 from tertulia.testing.memory.refusals import explain_no_conversation
@@ -28,6 +29,7 @@ class Part:
         self._clock = clock
         self._owners: dict[str, dict[UUID, Kept]] = {}
         self._models: dict[str, dict[str, dict[str, ModelInfo]]] = {}
+        self._calibrations: dict[str, dict[tuple[str, str, bool], CalibrationRecord]] = {}
 
     def _find_all(self, owner: str | None) -> list[Kept]:
         """Every conversation of an owner, deleted ones included, or everybody's."""

@@ -7,6 +7,7 @@ from tertulia.runtime.clock import Clock, SystemClock
 from tertulia.testing.memory.branches import Branches
 from tertulia.testing.memory.budgets import Budgets
 from tertulia.testing.memory.catalogue import Catalogue
+from tertulia.testing.memory.context import Contexts
 from tertulia.testing.memory.conversations import Conversations
 from tertulia.testing.memory.ledger import Ledger
 from tertulia.testing.memory.messages import Messages
@@ -15,7 +16,9 @@ from tertulia.testing.memory.transfer import Transfer
 from tertulia.testing.memory.upkeep import Upkeep
 
 
-class MemoryStore(Conversations, Messages, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store):
+class MemoryStore(
+    Conversations, Messages, Contexts, Branches, Ledger, Budgets, Transfer, Catalogue, Upkeep, Store
+):
     """
     Conversations in dictionaries, for one event loop and as long as the process lives.
 

@@ -40,7 +40,7 @@ _GIVEN: dict[str, Column[Any]] = {
     "place": schema.message.c.depth,  # in the order they are given in: ids may be equal in two conversations
     **{
         f"m_{name}": schema.message.c[name]
-        for name in ("id", "role", "status", "text", "parts", "created_at")
+        for name in ("id", "role", "status", "tokens", "text", "parts", "created_at")
     },
     "words": schema.message.c.text,
 }
@@ -159,7 +159,12 @@ WITH given AS MATERIALIZED (
     FOR UPDATE OF conversation SKIP LOCKED
 ), head AS MATERIALIZED (
     SELECT given.*, branch.segment, branch.head_id, branch.head_depth, branch.version AS head_version,
-        branch.path_cost_pico, branch.path_cost_unknown_count
+        branch.path_cost_pico, branch.path_cost_unknown_count, coalesce((
+            SELECT newest.path_tokens - CASE WHEN newest.role = 'user' AND given.m_role <> 'assistant'
+                AND newest.status IN ('failed', 'pending') THEN newest.tokens ELSE 0 END
+            FROM message AS newest WHERE newest.owner_id = given.owner_id
+            AND newest.conversation_id = given.conversation_id AND newest.id = branch.head_id
+        ), 0) + given.m_tokens AS path_tokens
     FROM given
     JOIN locked ON locked.owner_id = given.owner_id AND locked.id = given.conversation_id
     JOIN conversation AS seen
@@ -185,9 +190,9 @@ WITH given AS MATERIALIZED (
 ), added AS (
     INSERT INTO message
         (owner_id, conversation_id, parent_id, segment, depth, path_cost_pico, path_cost_unknown_count,
-        id, role, status, text, parts, created_at)
+        path_tokens, id, role, status, tokens, text, parts, created_at)
     SELECT owner_id, conversation_id, head_id, segment, depth, path_cost_pico, path_cost_unknown_count,
-        m_id, m_role, m_status, m_text, m_parts, m_created_at
+        path_tokens, m_id, m_role, m_status, m_tokens, m_text, m_parts, m_created_at
     FROM moved
 ){attempts}, indexed AS (
     INSERT INTO search_entry (owner_id, conversation_id, id, message_id, created_at, words)

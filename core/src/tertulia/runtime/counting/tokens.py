@@ -12,7 +12,7 @@ from tertulia.domain.message import Message, Part, Reasoning, Refusal, Text, Too
 from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.runtime.serialization import encode_json
-from tertulia.services.context.estimate import estimate_text
+from tertulia.runtime.counting.estimate import estimate_text
 
 CountText: TypeAlias = Callable[[str], float]
 """Counts, or estimates, the tokens of a text on its own."""

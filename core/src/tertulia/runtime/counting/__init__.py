@@ -1,0 +1,1 @@
+"""Tokens, without asking a provider."""

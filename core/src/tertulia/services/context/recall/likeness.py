@@ -1,0 +1,56 @@
+"""Words that are like one another: other forms of a word in any language, compounds, slips of the pen."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from heapq import nlargest
+
+_RUN = 3  # characters
+_LEAST_LENGTH = 4  # of a word that others can be like: shorter ones are like too many
+_LEAST_SHARED = 0.6
+_MOST = 5
+
+
+class Vocabulary:
+    """
+    The words of a conversation by the runs of characters they have.
+
+    Example:
+        >>> vocabulary = Vocabulary()
+        >>> vocabulary.add(["education", "dedication", "школа"])
+        >>> [word for word, _ in vocabulary.find_like("educaton")], vocabulary.find_like("школу")
+        (['education'], [('школа', 0.75)])
+    """
+
+    def __init__(self) -> None:
+        self._words: set[str] = set()
+        self._having: defaultdict[str, list[str]] = defaultdict(list)
+
+    def add(self, words: Iterable[str]) -> None:
+        """Take in words."""
+        new = [word for word in words if word not in self._words]
+        self._words.update(new)
+        for word in new:
+            for run in _find_runs(word):
+                self._having[run].append(word)
+
+    def find_like(self, word: str) -> Sequence[tuple[str, float]]:
+        """Return the words most like another, with the share of their runs that both have."""
+        if len(word) < _LEAST_LENGTH and word.isascii():
+            return []
+        runs = _find_runs(word)
+        shared = Counter(other for run in runs for other in self._having.get(run, ()))
+        shared.pop(word, None)
+        likenesses = (
+            (2 * count / (len(runs) + max(1, len(other) - 1)), other) for other, count in shared.items()
+        )
+        best = nlargest(_MOST, (each for each in likenesses if each[0] >= _LEAST_SHARED))
+        return [(other, likeness) for likeness, other in best]
+
+
+def _find_runs(word: str) -> set[str]:
+    """The runs of a word, whose beginning counts as a character."""
+    length = _RUN - ("\uac00" <= word[:1] <= "\ud7af")  # a syllable of Korean is two or three letters
+    word = "^" + word
+    return {word[start : start + length] for start in range(max(1, len(word) - length + 1))}

@@ -1,0 +1,108 @@
+"""The strategy ``recall``: what was said last, and what of the past the newest message asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tertulia.domain.context import Candidate, Context, Recalled, Window
+from tertulia.domain.exchange import Request
+from tertulia.domain.message import Text
+from tertulia.services.context.layout import (
+    OVER_TOKENS,
+    Recent,
+    Room,
+    compose,
+    find_recent,
+    fit,
+    make_recent,
+    say_before,
+)
+from tertulia.services.context.optimise import optimise_window
+from tertulia.services.context.quoting import quote
+from tertulia.services.context.view import PathView
+from tertulia.services.context.window import MOST_RECALL
+
+USUAL_RECALL = 4_000
+"""Tokens that recalled messages take at most, where the newest message does not plainly look back."""
+
+_LOOKS_BACK = 0.1  # whoever looks back less than that needs nothing of the past
+_PLAINLY = 0.3  # whoever looks back more than that gets all there is room for
+_LEAST_SHARE = 0.25  # of the room: what is stored with messages may be less than a target counts
+_FAINT = 0.05  # of the best score: what has less was hardly asked for
+_TRIES = 4
+
+
+async def choose_recall(view: PathView, request: Request, window: Window, room: Room) -> Context:
+    """What was said last, and of what was said before what is asked for."""
+    recent = await find_recent(view, window, room)
+    block, recalled = await _recall(view, window, room, recent)
+    if block is not None and room.left is not None:
+        used = count_before(view, block)
+        if used > room.left - recent.tokens:
+            kept = fit(view, recent.messages, room, room.left - used)
+            recent = await make_recent(view, kept, room, OVER_TOKENS)
+    messages, saved = optimise_window(view, recent.messages, window)
+    return compose(
+        view,
+        request,
+        window,
+        room,
+        messages,
+        dropped=recent.dropped,
+        block=block,
+        recalled=recalled,
+        optimised_tokens=saved,
+    )
+
+
+async def _recall(
+    view: PathView, window: Window, room: Room, recent: Recent
+) -> tuple[Text | None, tuple[Recalled, ...]]:
+    if window.options.recall == "never" or not recent.dropped:
+        return None, ()
+    found = await view.recall(recent.begins_at)
+    sent = {message.id for message in room.pinned}
+    found = [each for each in found if each.score > _FAINT * found[0].score and each.message.id not in sent]
+    budget = _find_budget(view, window, room, recent) if found else 0
+    return quote_within(view, found, budget)
+
+
+def _find_budget(view: PathView, window: Window, room: Room, recent: Recent) -> int:
+    """Say how much may be recalled: what is free beside the window, so that the window stays."""
+    looks_back = view.looks_back or 0.0
+    if window.options.recall != "always" and looks_back < _LOOKS_BACK:
+        return 0
+    budget = MOST_RECALL if looks_back >= _PLAINLY else USUAL_RECALL
+    if window.options.max_recall_tokens is not None:
+        budget = window.options.max_recall_tokens
+    if room.left is None:
+        return budget
+    return min(budget, max(room.left - recent.tokens, int(room.left * _LEAST_SHARE)))
+
+
+def quote_within(
+    view: PathView, found: Sequence[Candidate], budget: int
+) -> tuple[Text | None, tuple[Recalled, ...]]:
+    """
+    Quote what there is room for, as it will be counted: before the newest message's own parts.
+
+    Returns:
+        None and nothing where there is no room for anything.
+    """
+    allowed = budget
+    for _ in range(_TRIES):
+        if allowed <= 0:
+            break
+        block, recalled = quote(found, allowed, view.count_text, question=view.question)
+        if not recalled:
+            break
+        over = count_before(view, block) - budget
+        if over <= 0:
+            return block, recalled
+        allowed -= over  # the tokens of two texts are not always those of both together
+    return None, ()
+
+
+def count_before(view: PathView, block: Text) -> int:
+    """The tokens that a block adds to the newest message."""
+    return view.count_tokens((say_before(view.newest, block),)) - view.count_tokens((view.newest,))

@@ -1,0 +1,274 @@
+"""The conversation behind a request, as strategies see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from uuid import UUID
+
+import attrs
+
+from tertulia.domain.context import Candidate, Context, Outline, Related
+from tertulia.domain.exchange import Request
+from tertulia.domain.message import Message, Role
+from tertulia.services.budgets import Spending
+from tertulia.services.context.guard import is_in_order
+from tertulia.services.context.recall import Corpus, Query, make_query
+from tertulia.services.core import Core
+from tertulia.services.path import KEPT_BACK, Path, concerns_tools, may_be_sent
+
+MOST_CANDIDATES = 400
+_LAST_SAID = 3
+_GROUP = 16
+
+
+@attrs.define(eq=False)
+class PathView:
+    """
+    See :class:`tertulia.ContextView`.
+
+    Attributes:
+        core: The client's parts.
+
+        conversation_id: Which conversation it is.
+
+        branch: On which branch.
+
+        path: What was read of it.
+
+        request: What is going to be sent, with the messages that must be.
+
+        before: The depth of the message that opened the turn: what is there and below is seen.
+
+        looks_back: How much of what is asked is known only from before the window; None while nobody looked.
+
+        question: What was looked for; empty while nobody looked.
+
+        is_elliptical: Whether the newest message says too little to be understood on its own.
+
+        warnings: What there is to say of the choice, a sentence each.
+
+        spending: What may be spent; None where nobody minds.
+
+        may_ask: Whether a model may be asked about it, which costs money.
+    """
+
+    core: Core
+    conversation_id: UUID
+    branch: str
+    path: Path
+    request: Request
+    before: int
+    looks_back: float | None = None
+    question: str = ""
+    is_elliptical: bool = False
+    warnings: list[str] = attrs.field(factory=list[str])
+    spending: Spending | None = None
+    may_ask: bool = True
+    _own: Context | None = None
+    _since: int | None = None
+    _groups: dict[UUID, Sequence[Message]] = attrs.field(factory=dict[UUID, Sequence[Message]])
+
+    @property
+    def newest(self) -> Message:
+        """The message that opened the turn."""
+        return self.request.messages[-1]
+
+    async def outline(self) -> Outline:
+        """What there is before the newest user message."""
+        path = self.path
+        return Outline(
+            path.system,
+            tuple(message for message in path.marked if self._is_before(message)),
+            self.before,
+            max(0, path.tokens - self._count_since()),
+        )
+
+    async def history(self, limit: int | None = None) -> Sequence[Message]:
+        """What was said before the newest user message, oldest first."""
+        path = self.path
+        wanted = None if limit is None else limit + self._later
+        await path.read_messages(self.core, self.conversation_id, self.branch, wanted)
+        messages = self._loaded()
+        return messages if limit is None else messages[max(0, len(messages) - limit) :]
+
+    async def recent(self, tokens: int) -> Sequence[Message]:
+        """The newest messages that have so many stored tokens together."""
+        since = self._count_since()
+        await self.path.read_back(self.core, self.conversation_id, self.branch, tokens + since)
+        messages = self._loaded()
+        start, left = len(messages), tokens
+        while start and (left := left - self.path.count_stored(messages[start - 1])) >= 0:
+            start -= 1
+        return messages[start:]
+
+    async def recall(self, before: int) -> Sequence[Candidate]:
+        """What was said before a depth and answers to the newest user message, the best first."""
+        said = await self._find_said()
+        query = make_query([message.text for message in said])
+        if query.is_empty:
+            return ()
+        related = await self._find_candidates(query, before)
+        if not related.messages:
+            return ()
+        corpus = None if related.counts == () else Corpus(related.message_count, related.counts)
+        found = self.path.recall.rank(query, related.messages, corpus=corpus)
+        found = await self._rank(query, found)
+        recent = [message for message in self._loaded() if (message.depth or 0) >= before]
+        self.looks_back = self.path.recall.measure_pull(query, found, recent)
+        self.question, self.is_elliptical = query.question, query.question != query.text
+        return found
+
+    async def _find_said(self) -> Sequence[Message]:
+        """The user's last messages, the newest last."""
+        recent = await self.history(4 * _LAST_SAID)
+        said = [message for message in recent if message.role is Role.USER]
+        return (*said[-_LAST_SAID + 1 :], self.newest)
+
+    async def _find_candidates(self, query: Query, before: int) -> Related:
+        path, core = self.path, self.core
+        if not path.is_whole:
+            related = await core.store.find_related(
+                core.owner,
+                self.conversation_id,
+                self.branch,
+                query.alternatives,
+                before_depth=before,
+                limit=MOST_CANDIDATES,
+            )
+            if related is not None:
+                return attrs.evolve(related, messages=tuple(self._choose_shown(related.messages, before)))
+        earlier = tuple(self._choose_shown(await self.history(), before))
+        return Related(earlier, (), len(earlier))
+
+    def _choose_shown(self, messages: Iterable[Message], before: int) -> Iterator[Message]:
+        """Those that may be quoted: what is pinned is sent anyway."""
+        now = self.core.clock.now()
+        for message in messages:
+            is_stub = (
+                message.role is Role.TOOL and message.tokens is None and KEPT_BACK in message.searchable_text
+            )
+            if (
+                (message.depth or 0) < before
+                and not message.mark.pinned
+                and not is_stub
+                and may_be_sent(message, now)
+            ):
+                yield message
+
+    async def _rank(self, query: Query, found: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Let plugins have their say about the order."""
+        if not found:
+            return found
+        scores = await self.core.plugins.rank_messages(self.request, query.text, found)
+        if scores is None:
+            return found
+        ranked = [
+            attrs.evolve(candidate, score=score)
+            for candidate, score in zip(found, scores, strict=True)
+            if score > 0
+        ]
+        return sorted(ranked, key=lambda candidate: candidate.score, reverse=True)
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Estimate the tokens of some messages for the request's target."""
+        return self.path.count_tokens(self.core, self.request.target, messages)
+
+    def count_text(self, text: str) -> int:
+        """Estimate the tokens of words in one of the request's messages."""
+        said, nothing = Message.of(Role.USER, text), Message(Role.USER, ())
+        count = self.core.plugins.count_tokens
+        return count(self.request.target, (said,)) - count(self.request.target, (nothing,))
+
+    def count_stored(self, message: Message) -> int:
+        """The tokens that were stored with a message."""
+        return self.path.count_stored(message)
+
+    async def hold_together(self, messages: Iterable[Message]) -> Sequence[Message]:
+        """
+        Messages with what they are not to be sent without, oldest first.
+
+        That are calls and their results, whichever is asked for, and for an answer what it answers.
+        """
+        held: dict[UUID, Message] = {}
+        for message in messages:
+            for each in await self._find_group(message):
+                if each.id is not None:
+                    held[each.id] = each
+        return sorted(held.values(), key=lambda message: message.depth or 0)
+
+    async def _find_group(self, message: Message) -> Sequence[Message]:
+        if message.role is Role.USER:
+            return (message,)
+        assert message.id is not None and message.depth is not None  # noqa: PT018, S101  # it is stored
+        if message.id not in self._groups:
+            around = await self._read_around(message.depth)
+            at = next((place for place, each in enumerate(around) if each.id == message.id), None)
+            self._groups[message.id] = (message,) if at is None else _find_group(around, at)
+        return self._groups[message.id]
+
+    async def _read_around(self, depth: int) -> Sequence[Message]:
+        """The messages around a depth, as far as a turn usually goes."""
+        loaded = self._loaded()
+        if self.path.is_whole or (loaded and (loaded[0].depth or 0) <= max(0, depth - _GROUP)):
+            return loaded
+        core = self.core
+        found = await core.store.get_messages(
+            core.owner,
+            self.conversation_id,
+            self.branch,
+            before_depth=min(self.before, depth + _GROUP),
+            limit=2 * _GROUP,
+        )
+        return self.path.show(found, core.clock.now())
+
+    def make(self, context: Context) -> Context:
+        """Remember a context as one of ours: what was changed in it, was changed by us."""
+        self._own = context
+        return context
+
+    def is_own(self, found: object) -> bool:
+        """Whether a context is the one that was made here."""
+        return found is self._own
+
+    def is_known(self, chosen: Sequence[Message]) -> bool:
+        """Whether chosen messages are the conversation's, as they are there and in their order."""
+        given = (
+            *self._loaded(),
+            *self.path.marked,
+            *(each for group in self._groups.values() for each in group),
+        )
+        return is_in_order(chosen, {message.id: message for message in given if message.id is not None})
+
+    def _is_before(self, message: Message) -> bool:
+        return message.depth is not None and message.depth < self.before
+
+    def _loaded(self) -> Sequence[Message]:
+        messages = self.path.messages
+        return messages[: len(messages) - self._later] if self._later else messages
+
+    @property
+    def _later(self) -> int:
+        """How many of the messages that were read came after the one that opened the turn."""
+        if self._since is None:
+            since = 0
+            for message in reversed(self.path.messages):
+                if self._is_before(message):
+                    break
+                since += 1
+            self._since = since
+        return self._since
+
+    def _count_since(self) -> int:
+        messages = self.path.messages
+        later = messages[len(messages) - self._later :] if self._later else ()
+        return sum(map(self.path.count_stored, later))
+
+
+def _find_group(around: Sequence[Message], at: int) -> Sequence[Message]:
+    start, end = at, at + 1
+    while start > 0 and around[start].role is Role.TOOL:
+        start -= 1
+    while concerns_tools(around[start]) and end < len(around) and around[end].role is Role.TOOL:
+        end += 1
+    opening = next((each for each in reversed(around[:start]) if each.role is Role.USER), None)
+    return (*((opening,) if opening is not None else ()), *around[start:end])
