@@ -24,11 +24,12 @@ check: .venv/dev
 
 # What a test repeats, many times over: mutated bytes by the million, searches by the ten thousand,
 # a thousand processes killed, the power cut at hundreds of moments, a hundred thousand worlds in which anything
-# fails at any time. It takes about an hour and a half on two cores; name another number for more:
-# make torture TIMES=400 kills ten thousand.
+# fails at any time, and as many contexts of conversations made by chance. It takes about two hours on two cores;
+# name another number for more: make torture TIMES=400 kills ten thousand.
 TIMES ?= 40
 torture: .venv/dev
-	TERTULIA_TORTURE=$(TIMES) $(BIN)/pytest -n auto tests/wire/test_wire_fuzz.py tests/store tests/simulation
+	TERTULIA_TORTURE=$(TIMES) $(BIN)/pytest -n auto tests/wire/test_wire_fuzz.py tests/store tests/simulation \
+		tests/context/test_context_invariants.py
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

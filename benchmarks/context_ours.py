@@ -180,6 +180,7 @@ async def _preview(
         newest.text.endswith(question.text),
         seconds,
         house.counter.count_tokens("counter-1", context.messages, TokenWeights()),
+        frozenset(names[each.message_id] for each in context.report.recalled if not each.is_whole),
     )
 
 

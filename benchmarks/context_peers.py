@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.context_scores import Select, Selection, count_question, count_turn
 from benchmarks.context_talks import Talk
@@ -16,19 +19,37 @@ VARIABLE = "TERTULIA_BENCHMARK_CONTEXT_PEERS"
 
 PEERS = {"LangChain trim_messages": "langchain", "litellm trim_messages": "litellm"}
 _SCRIPT = Path(__file__).with_name("context_peers_alone.py")
+_LONGEST = 2**26
 
 
-async def find_peers() -> dict[str, Select]:
-    """Say who is installed where the environment variable points to, each by its name."""
+@asynccontextmanager
+async def open_peers() -> AsyncIterator[dict[str, Select]]:
+    """Start those who are installed where the environment variable points to, each by its name."""
     python = os.environ.get(VARIABLE)
-    if python is None:
-        return {}
-    return {title: make_peer(python, name) for title, name in PEERS.items() if await _has(python, name)}
+    async with AsyncExitStack() as stack:
+        found: dict[str, Select] = {}
+        for title, name in PEERS.items() if python else ():
+            process = await stack.enter_async_context(_run(python or "", name))
+            if await _ask(process, {"messages": [], "questions": [], "budget": 1}) is not None:
+                found[title] = _make_select(process)
+        yield found
 
 
-def make_peer(python: str, name: str) -> Select:
-    """Let one of the others cut conversations, in the environment of another Python."""
+@asynccontextmanager
+async def _run(python: str, name: str) -> AsyncIterator[Process]:
+    """Run one of them in a process of its own, which ends when nothing more is asked."""
+    process = await asyncio.create_subprocess_exec(
+        python, _SCRIPT, name, stdin=PIPE, stdout=PIPE, limit=_LONGEST
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
 
+
+def _make_select(process: Process) -> Select:
     async def select(talk: Talk, budget: int) -> Sequence[Selection]:
         task = {
             "messages": [
@@ -37,28 +58,22 @@ def make_peer(python: str, name: str) -> Select:
             "questions": [{"text": each.text, "tokens": count_question(each)} for each in talk.questions],
             "budget": budget,
         }
-        answers = await _ask(python, name, task)
-        assert answers is not None, f"{name} is not installed in the environment of {python}"
         return [
             Selection(
                 frozenset(talk.turns[number].id for number in each["kept"]),
                 each["has_newest"],
                 each["seconds"],
             )
-            for each in answers
+            for each in await _ask(process, task) or ()
         ]
 
     return select
 
 
-async def _has(python: str, name: str) -> bool:
-    return await _ask(python, name, {"messages": [], "questions": [], "budget": 1}) is not None
-
-
-async def _ask(python: str, name: str, task: dict[str, object]) -> list[dict[str, object]] | None:
-    process = await asyncio.create_subprocess_exec(
-        python, _SCRIPT, name, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate(json.dumps(task).encode())
-    assert process.returncode == 0
-    return json.loads(output)
+async def _ask(process: Process, task: dict[str, Any]) -> list[dict[str, Any]] | None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(task).encode() + b"\n")
+    await process.stdin.drain()
+    answers: list[dict[str, Any]] | None = json.loads(await process.stdout.readline())
+    return answers

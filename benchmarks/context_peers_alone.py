@@ -1,10 +1,11 @@
 """
 What other packages keep of a conversation, measured in an environment of their own.
 
-``python benchmarks/context_peers_alone.py NAME`` reads one JSON object: ``messages``, each with ``role``,
-``text`` and ``tokens``, ``questions``, each with ``text`` and ``tokens``, and ``budget``. It prints a list
-with an object for each question: ``kept``, the places of the messages that are kept, ``has_newest`` and
-``seconds``; null where the package is not installed. It imports nothing of ours, and we nothing of theirs.
+``python benchmarks/context_peers_alone.py NAME`` reads JSON objects, one a line: ``messages``, each with
+``role``, ``text`` and ``tokens``, ``questions``, each with ``text`` and ``tokens``, and ``budget``. It prints
+for each a list with an object for each question: ``kept``, the places of the messages that are kept,
+``has_newest`` and ``seconds``; null where the package is not installed. It imports nothing of ours, and we
+nothing of theirs.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ Cut = Callable[[list[Json], int], list[int]]
 
 
 def main(name: str) -> None:
-    task = json.load(sys.stdin)
-    answer = None
+    cut = None
     with suppress(ImportError):
         cut = {"langchain": _make_langchain, "litellm": _make_litellm}[name]()
         cut(_WARM_UP, 1)  # what is imported late is imported now
-        answer = [_cut(cut, task, question) for question in task["questions"]]
-    print(json.dumps(answer))
+    for line in sys.stdin:
+        task = json.loads(line)
+        answers = None if cut is None else [_cut(cut, task, question) for question in task["questions"]]
+        print(json.dumps(answers), flush=True)
 
 
 def _cut(cut: Cut, task: Json, question: Json) -> Json:

@@ -27,12 +27,15 @@ class Selection:
         has_newest: Whether the question itself is.
 
         tokens: What was sent takes in all, where more than these messages was sent; None for them alone.
+
+        partly: Further messages, of which passages are kept.
     """
 
     kept: frozenset[str]
     has_newest: bool = True
     seconds: float = 0.0
     tokens: int | None = None
+    partly: frozenset[str] = frozenset()
 
 
 Select: TypeAlias = Callable[[Talk, int], Awaitable[Sequence[Selection]]]
@@ -57,10 +60,18 @@ def count_question(question: Question) -> int:
 
 @attrs.frozen
 class Hits:
-    """One question's evidence: whether each message of it is kept, by who said it."""
+    """
+    One question's evidence.
+
+    Attributes:
+        by_role: Whether each message of it is kept, with who said it.
+
+        touched: How much of it is kept whole or in part.
+    """
 
     kind: str
     by_role: Sequence[tuple[str, bool]]
+    touched: float
 
     @property
     def share(self) -> float:
@@ -77,6 +88,8 @@ class Score:
         share: The mean share of a question's evidence that was kept whole, in percent.
 
         whole: Questions with all of it kept, in percent.
+
+        touched: The mean share of it that was kept whole or in part, in percent.
 
         kinds: The share by kind of question.
 
@@ -96,6 +109,7 @@ class Score:
     questions: int
     share: float
     whole: float
+    touched: float
     kinds: Mapping[str, float]
     roles: Mapping[str, float]
     over: int
@@ -114,7 +128,10 @@ async def score(select: Select, talks: Iterable[Talk], budget: int) -> Score:
         roles = {turn.id: turn.role for turn in talk.turns}
         for question, selection in zip(talk.questions, selections, strict=True):
             found = [(roles[each], each in selection.kept) for each in question.evidence]
-            hits.append(Hits(question.kind, found))
+            known = selection.kept | selection.partly
+            hits.append(
+                Hits(question.kind, found, statistics.mean(each in known for each in question.evidence))
+            )
             over += _count_selection(talk, question, selection) > budget
             lost += not selection.has_newest
         first.append(selections[0].seconds)
@@ -138,6 +155,7 @@ def _sum_up(hits: Sequence[Hits], warm: list[float], first: list[float], over: i
         questions=len(hits),
         share=100 * statistics.mean(each.share for each in hits),
         whole=100 * statistics.mean(each.share == 1 for each in hits),
+        touched=100 * statistics.mean(each.touched for each in hits),
         kinds=_in_percent(kinds),
         roles=_in_percent(roles),
         over=over,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.context_scores import Score
 
-_FIXED = ("", "frac", "all", "over", "lost", "ms p50", "p95", "first")
+_FIXED = ("", "frac", "all", "in part", "over", "lost", "ms p50", "p95", "first")
 
 
 def render_scores(title: str, scores: Mapping[str, Score]) -> str:
@@ -15,8 +15,8 @@ def render_scores(title: str, scores: Mapping[str, Score]) -> str:
     kinds, roles = list(some.kinds), list(some.roles)
     rows = [(*_FIXED, *kinds, *(f"of {role}" for role in roles))]
     for name, score in scores.items():
-        shares = [score.share, score.whole]
-        further = [*(score.kinds[kind] for kind in kinds), *(score.roles[role] for role in roles)]
+        shares = [score.share, score.whole, score.touched]
+        further = [*(score.kinds.get(kind) for kind in kinds), *(score.roles.get(role) for role in roles)]
         times = [score.half_ms, score.most_ms, score.first_ms]
         rows.append(
             (
@@ -25,7 +25,7 @@ def render_scores(title: str, scores: Mapping[str, Score]) -> str:
                 str(score.over),
                 str(score.lost),
                 *(f"{each:.1f}" for each in times),
-                *(f"{each:.1f}" for each in further),
+                *("-" if each is None else f"{each:.1f}" for each in further),
             )
         )
     return f"\n{title}, {some.questions} questions\n{render_columns(rows)}"

@@ -22,9 +22,9 @@ import attrs
 
 import tertulia
 from benchmarks.table import Goal, Row
-from tertulia.services.context.calibration import Calibration
 from tertulia.runtime.counting.estimate import estimate_text
 from tertulia.runtime.counting.tokens import count_messages, count_rest
+from tertulia.services.context.calibration import Calibration
 from tertulia_gemini import GeminiProvider
 from tertulia_openai import OpenAIProvider
 from tertulia_xai import XAIProvider

@@ -25,7 +25,7 @@ from benchmarks.sizes import chosen
 from benchmarks.table import Goal, Row
 from benchmarks.timing import Work, compare, sample
 from tertulia import ConversationFilter, ConversationRecord, CostGroup, Order
-from tertulia.builtin.sql.schema import moment_of
+from tertulia.builtin.sql.column_types import moment_of
 from tertulia.builtin.sql.store import SQLStore
 
 TIMES = 20

@@ -14,7 +14,7 @@ from benchmarks.context_cache import Spent, make_turns, simulate
 from benchmarks.context_cache import slide as slide_turns
 from benchmarks.context_kinds import KINDS, make_talks
 from benchmarks.context_ours import open_house
-from benchmarks.context_peers import find_peers, make_peer
+from benchmarks.context_peers import open_peers
 from benchmarks.context_plain import make_search, slide
 from benchmarks.context_scores import Selection, count_question, count_turn, score
 from benchmarks.context_speed import measure_speed
@@ -137,11 +137,15 @@ async def test_the_score_is_the_share_of_evidence_kept():
     """
 
     async def keep_the_first(_talk: Talk, budget: int) -> list[Selection]:
-        return [Selection(frozenset("a"), seconds=0.002), Selection(frozenset("a"), False, 0.004, budget + 1)]
+        return [
+            Selection(frozenset("a"), seconds=0.002),
+            Selection(frozenset("a"), False, 0.004, budget + 1, frozenset("c")),
+        ]
 
     found = await score(keep_the_first, [TALK], 100)
 
     assert (2, 75.0, 50.0, 1, 1) == (found.questions, found.share, found.whole, found.over, found.lost)
+    assert 100.0 == found.touched
     assert {"single-hop": 100.0, "who": 50.0} == found.kinds
     assert {"user": pytest.approx(200 / 3)} == found.roles
     assert (2.0, 4.0, 4.0) == (found.first_ms, found.half_ms, found.most_ms)
@@ -187,8 +191,9 @@ async def test_others_are_asked_in_an_environment_of_their_own(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("TERTULIA_BENCHMARK_CONTEXT_PEERS", sys.executable)
 
-    assert ["LangChain trim_messages"] == list(await find_peers())
-    selections = await make_peer(sys.executable, "langchain")(TALK, 1_000)
+    async with open_peers() as peers:
+        assert ["LangChain trim_messages"] == list(peers)
+        selections = await peers["LangChain trim_messages"](TALK, 1_000)
 
     assert [frozenset("c"), frozenset("c")] == [each.kept for each in selections]
     assert [True, True] == [each.has_newest for each in selections]
@@ -200,7 +205,8 @@ async def test_without_an_environment_nobody_else_is_asked(monkeypatch: pytest.M
     """
     monkeypatch.delenv("TERTULIA_BENCHMARK_CONTEXT_PEERS", raising=False)
 
-    assert {} == await find_peers()
+    async with open_peers() as peers:
+        assert {} == peers
 
 
 async def test_the_table_has_a_row_for_each_contender():
@@ -213,7 +219,7 @@ async def test_the_table_has_a_row_for_each_contender():
     title, headings, _, *rows = (await compare("short", [TALK], 60, peers=False)).strip().splitlines()
 
     assert "short, 60 tokens, 2 questions" == title
-    assert ["frac", "all", "over", "lost"] == headings.split()[:4]
+    assert ["frac", "all", "in", "part", "over", "lost"] == headings.split()[:6]
     assert ["single-hop", "who", "of", "user"] == headings.split()[-4:]
     assert names == [row[: len(name)] for row, name in zip(rows, names, strict=True)]
 

@@ -20,6 +20,9 @@ from tertulia.services.path import KEPT_BACK
 ROOM_OF_TOOLS = 120
 """More than the one tool of these worlds takes."""
 
+ROOM_OF_A_NOTE = 40
+"""More than what is said of an attachment that is not sent takes beside it, or its name where it is."""
+
 
 def find_problems(world: World, outcome: Outcome, provider: tertulia.Provider) -> list[str]:
     """Say what is wrong with what became of a world."""
@@ -119,7 +122,7 @@ def _check_newest(asked: _Asked, sent: Message, after: Sequence[Message]) -> Ite
     own = asked.newest.parts
     if sent.parts[len(sent.parts) - len(own) :] != own or sent.role is not Role.USER:
         yield "the newest message does not end with what was said"
-    if asked.world.options.recall == "never" and sent.parts != own:
+    if asked.world.options.recall == "never" and _without_summary(sent, asked).parts != own:
         yield "something is quoted, and nothing should be"
     if any(message.role not in (Role.ASSISTANT, Role.TOOL) for message in after):
         yield "somebody speaks after the newest message"
@@ -153,14 +156,28 @@ def _results(message: Message) -> list[ToolResult]:
     return [part for part in message.parts if isinstance(part, ToolResult)]
 
 
+def _without_summary(sent: Message, asked: _Asked) -> Message:
+    """A message without the summary that its first words may be."""
+    first = sent.parts[0] if sent.parts else None
+    is_summed_up = isinstance(first, Text) and first.text.startswith("Summary of this conversation so far (")
+    if is_summed_up and asked.world.options.strategy == "summary":
+        return attrs.evolve(sent, parts=sent.parts[1:])
+    return sent
+
+
 def _is_same(sent: Message, said: Message, asked: _Asked) -> bool:
     """Whether it is as it was said, where a note may stand for what is attached."""
+    sent = _without_summary(sent, asked)
     if (sent.role, sent.id, len(sent.parts)) != (said.role, said.id, len(said.parts)):
         return False
     return all(
-        mine == theirs or (isinstance(theirs, Media) and isinstance(mine, Text))
+        mine == theirs or (_is_media(theirs) and isinstance(mine, Text))
         for mine, theirs in zip(sent.parts, said.parts, strict=True)
     )
+
+
+def _is_media(part: tertulia.Part) -> bool:
+    return isinstance(part, Media)
 
 
 def _check_results(asked: _Asked, sent: Message) -> Iterator[str]:
@@ -211,6 +228,7 @@ def _check_cut(asked: _Asked, heard: Heard, before: Sequence[Message]) -> Iterat
     sent = {message.id for message in before}
     missing = [message for message in missing if message.id not in sent]
     whole = asked.count((*asked.system, *asked.visible, asked.newest)) + _count_missing(asked) + tools
+    whole += ROOM_OF_A_NOTE * sum(any(map(_is_media, message.parts)) for message in asked.visible)
     fits = options.max_tokens is None or 2 * tools + whole <= options.max_tokens
     stubs = sum(message.role is Role.TOOL and message.mark.hidden for message in asked.world.history)
     few = options.max_messages is None or len(asked.visible) + stubs + 2 * bool(tools) < options.max_messages

@@ -30,7 +30,7 @@ from tertulia import (
 )
 from tertulia.testing import StandingClock
 
-STRATEGIES = ("recall", "recent", "important")
+STRATEGIES = ("recall", "recent", "important", "summary")
 BUDGETS = (None, 10, 60, 150, 300, 600, 600, 1_200, 1_200, 2_500, 2_500, 5_000)
 WORDS = (
     "bridge river museum ticket invoice password server deploy garden sister train hotel Lisbon Porto",

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from context_listeners import Heard, listen
+from context_stores import SHARED, Opener
 from context_stories import STORIES, chat
 from context_worlds import make_chance
 
@@ -156,19 +157,10 @@ class CountingStore(SQLStore):
         return messages
 
 
-class Opener:
-    def __init__(self, store: tertulia.Store) -> None:
-        self._store = store
-
-    @tertulia.hookimpl
-    def open_store(self, url: str) -> tertulia.Store:
-        return self._store
-
-
 async def count_read(turns: int) -> tuple[Counter[str], Counter[str]]:
     """What a client that has never seen a conversation of so many turns reads for one look at its context."""
     store = CountingStore()
-    settings: Any = {"store": "counting:", "providers": {}, "environ": {}}
+    settings: Any = {"store": SHARED, "providers": {}, "environ": {}}
     plugins = [ScriptedProvider("one"), Opener(store)]
     async with tertulia.open(**settings, plugins=plugins) as client:
         talk = await client.start(provider="one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from context_stores import SHARED, Opener
 
 import tertulia
 from tertulia import (
@@ -16,7 +17,7 @@ from tertulia import (
     MessageStatus,
     hookimpl,
 )
-from tertulia.testing import ScriptedProvider
+from tertulia.testing import MemoryStore, ScriptedProvider
 
 
 @pytest.fixture
@@ -26,7 +27,8 @@ def one() -> ScriptedProvider:
 
 @pytest.fixture
 async def client(one):
-    async with tertulia.open(store="memory:", providers={}, plugins=[one], environ={}) as client:
+    plugins = [one, Opener(MemoryStore())]
+    async with tertulia.open(store=SHARED, providers={}, plugins=plugins, environ={}) as client:
         yield client
 
 
@@ -102,17 +104,22 @@ async def test_what_are_no_options_is_refused(client, one, context):
 
 @pytest.mark.parametrize("name", ["cleverest", "Recall", "recent ", "__class__"])
 async def test_an_unknown_strategy_is_refused_with_those_there_are(client, one, name):
-    """Also where everything would have fitted; the message is kept."""
+    """Of a call, of a conversation, and of a look ahead; nothing is stored."""
     talk = await client.start(provider="one")
-    with pytest.raises(ConfigurationError) as caught:
-        await talk.send("Hello", context=ContextOptions(strategy=name))
+    options = ContextOptions(strategy=name)
+    for call in (
+        lambda: talk.send("Hello", context=options),
+        lambda: talk.preview_context("Hello", context=options),
+        lambda: talk.set_context(options),
+        lambda: client.start(provider="one", context=options),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            await call()
+        assert f"there is no context strategy {name!r}" == caught.value.message
+        assert name == caught.value.value
+        assert (caught.value.next_step or "").startswith("built in are recall, recent, important, summary")
 
-    assert f"there is no context strategy {name!r}" == caught.value.message
-    assert name == caught.value.value
-    assert all(
-        each in (caught.value.next_step or "") for each in ("recall", "recent", "important", "summary")
-    )
-    assert [("Hello", MessageStatus.FAILED)] == [(each.text, each.status) for each in await talk.history()]
+    assert [] == await talk.history()
     assert [] == one.requests
 
 

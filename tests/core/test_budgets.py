@@ -81,8 +81,8 @@ async def test_tools_take_their_share_of_the_budget(one):
 
     assert share > 30
     assert (share + 100, 100) == (plain.context.budget, told.context.budget)
-    # Ten of the newest message, and four pairs of twenty.
-    assert 90 == told.context.tokens
+    # Ten of the newest message, and three pairs of twenty: half of the room is for what was said last.
+    assert 70 == told.context.tokens
 
 
 async def test_a_schema_takes_its_share_too(one):

@@ -118,6 +118,19 @@ async def test_without_marks_the_whole_room_is_for_what_was_said_last(one, datab
     assert most > 600
 
 
+async def test_a_long_message_leaves_room_for_what_is_marked(one, database):
+    """What was said last takes half of what there is left beside it."""
+    async with opens(one, database) as client:
+        trip = await begin(client)
+        await talk(trip, one, 14)
+        await trip.mark(await find(trip, "Turn 3:"), importance=0.9)
+        one.says(ANSWER)
+
+        await trip.send("word " * 700)
+
+    assert ["Turn 3:", "Turn 13:"] == [each for each in sent(one) if each.startswith("Turn")]
+
+
 async def test_pins_and_hidden_messages_are_what_they_are_everywhere(one, database):
     """A pin is sent whatever it is worth; what is hidden is not sent, however important."""
     async with opens(one, database) as client:

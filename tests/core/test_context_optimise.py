@@ -221,7 +221,7 @@ def _tell(turns: Any) -> list[Message]:
     return [*messages, NEWEST]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(turns=TURNS, more=TURNS, mode=st.sampled_from(["lossless", "superseded"]))
 def test_every_history_keeps_what_it_says(turns, more, mode):
     """Order, roles, ids, pairs and words stay; each output is still there; it is the same each time."""

@@ -103,6 +103,20 @@ def test_nothing_is_quoted_of_what_has_no_words():
     assert (Text(""), ()) == quote([said(4, " \n\t"), unstored], 100, count)
 
 
+def test_looking_for_what_fits_comes_to_an_end():
+    """After many messages in a row for which there is no room, nobody counts the next ones."""
+    counted: list[str] = []
+
+    def counts(text: str) -> int:
+        counted.append(text)
+        return count(text)
+
+    _, recalled = quote([said(0, "Alma."), *(said(at, "word " * 40) for at in range(1, 400))], 60, counts)
+
+    assert 1 == len(recalled)
+    assert len(counted) < 80
+
+
 def test_results_and_documents_are_quoted_as_well():
     """What a tool returned and what a document says is as good as what was said."""
     result = Message(Role.TOOL, (ToolResult("c", "find", "Alma: 7"),), id=UUID(int=1), depth=0)
@@ -118,9 +132,8 @@ def test_a_long_message_gives_the_passage_that_has_the_words():
     """Sentences around the words of the question, with what is left out marked."""
     text = "It was hot. " * 50 + "My cat is called Alma. She is seven. " + "The sea was cold. " * 50
 
-    block, (recalled,) = quote([said(4, text)], 70, count, question="What are the cats called?")
+    block, (recalled,) = quote([said(4, text)], 70, count, question="Which cats?")
 
-    assert "> … It was hot. My cat is called Alma. She is seven. The sea was cold. …\n" not in block.text
     assert "My cat is called Alma. She is seven." in block.text
     assert block.text.count("It was hot.") < 5
     assert not recalled.is_whole
@@ -158,14 +171,14 @@ def test_code_that_nobody_closed_is_closed():
 
 def test_a_text_without_spaces_gives_a_passage_too():
     """Neither a character's marks nor a script without spaces are in the way."""
-    german = "e\u0301" * 3000
+    german = "x" + "e\u0301" * 3000
     chinese = "今天天气很好。" * 100 + "我的猫叫阿尔玛。" + "海水很冷。" * 100
 
     accents, _ = quote([said(4, german)], 1200, count)
     cats, _ = quote([said(4, chinese)], 120, count, question="我的猫叫什么名字\uff1f")
 
     assert not any(line.startswith("> \u0301") for line in accents.text.splitlines())
-    assert "e\u0301e\u0301" in accents.text
+    assert "e\u0301… e\u0301" in accents.text
     assert "我的猫叫阿尔玛。" in cats.text
 
 
@@ -236,7 +249,7 @@ TEXTS = st.lists(WORDS, max_size=60).map("".join)
 ROLES = st.sampled_from([Role.USER, Role.ASSISTANT, Role.TOOL])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     texts=st.lists(st.tuples(TEXTS, ROLES, st.integers(0, 3)), max_size=8),
     budget=st.integers(0, 400),
@@ -278,7 +291,7 @@ def _check_lines(lines: list[str], text: str, *, is_whole: bool) -> None:
             assert any(piece.strip() in each for each in own) or set(piece) == {"`"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(text=TEXTS.map(lambda text: text * 20), budget=st.integers(60, 300), weight=st.integers(1, 5))
 def test_a_counter_that_does_not_add_up_is_no_way_over_the_budget(text, budget, weight):
     """A vocabulary may count a whole as more than its parts: then less is quoted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -153,6 +154,81 @@ async def test_a_summary_is_in_the_ledger(one, database):
         assert ("succeeded", Decimal("0.002")) == (asked.outcome, asked.cost.usd)
         answers = [each.cost.usd for each in await trip.attempts() if each.purpose == "answer"]
         assert sum(answers) + asked.cost.usd == (await trip.cost()).total.usd
+
+
+async def test_who_answers_next_has_the_same_summary(one, two, database):
+    """It is the conversation's, and not a model's: switching costs no other one."""
+    async with opens(one, two, store=database) as client:
+        trip = await begin(client)
+        await talk(trip, one)
+        one.says("They counted turns.")
+        await talk(trip, one, 1, first=FULL)
+        await trip.switch("two")
+        two.says(ANSWER)
+        await trip.send("word " * 30)
+
+    assert 1 == len(two.requests)
+    assert first_words(two).startswith(quoted("They counted turns."))
+
+
+async def test_whoever_names_another_model_wants_another_summary(one, two, database):
+    """The one of the model before is not taken for it."""
+    two.says("Turns.")
+    async with opens(one, two, store=database) as client:
+        trip = await begin(client)
+        await talk(trip, one)
+        one.says("They counted turns.")
+        await talk(trip, one, 1, first=FULL)
+        one.says(ANSWER)
+        await trip.send("word " * 30, context=ContextOptions(summary_model="two"))
+
+    assert first_words(one).startswith(quoted("Turns."))
+
+
+async def test_what_expires_is_in_no_summary(one, database):
+    """It is still sent, and not to be known for ever."""
+    plugin = Summarises()
+    async with opens(one, plugin, store=database) as client:
+        trip = await begin(client)
+        await talk(trip, one)
+        await trip.mark(await _find(trip, "Turn 2"), expires_at=datetime(2100, 1, 1, tzinfo=UTC))
+        await talk(trip, one, 1, first=FULL)
+
+    (told, _, _), *_ = plugin.asked
+    assert ("Turn 1" in told, "Turn 2" in told, "Turn 3" in told) == (True, False, True)
+
+
+async def test_a_summary_makes_way_for_a_long_message(one, database):
+    """What is asked now is sent whole, and the summary with as much as there is room for."""
+    plugin = Summarises(*["A sentence of a summary. " * 100] * 9)
+    async with opens(one, plugin, store=database) as client:
+        trip = await begin(client, ContextOptions("summary", max_tokens=3000))
+        for _ in range(12):
+            one.says("Fine.")
+            await trip.send("word " * 300)
+        one.says("Fine.")
+        usual = (await trip.send("word " * 300)).context
+        one.says("Fine.")
+        long = (await trip.send("word " * 2700)).context
+
+    assert "summary" == usual.strategy == long.strategy
+    assert 100 < long.parts["summary"] < usual.parts["summary"] < 200
+    assert usual.tokens <= 3000 >= long.tokens
+    assert {True} == {len(before) < 1200 for _, before, _ in plugin.asked[1:]}
+
+
+async def test_a_summary_has_its_place_beside_what_was_said_last(one, database):
+    """However long the newest message is, both fit what it leaves."""
+    plugin = Summarises(*["Much was said. " * 20] * 30)
+    async with opens(one, plugin, store=database) as client:
+        trip = await begin(client)
+        await talk(trip, one, FULL + 4)
+        one.says(ANSWER)
+        reports = [(await trip.send("word " * 30)).context]
+        reports += [(await trip.preview_context("word " * words)).report for words in range(100, 700, 40)]
+
+    assert {True} == {report.tokens <= 900 for report in reports}
+    assert 5 < len([report for report in reports if report.strategy == "summary"])
 
 
 async def test_another_model_may_write_the_summaries(one, two, database):

@@ -25,6 +25,7 @@ OBJECTS = {
     "call": tertulia.ToolCall,
     "client": tertulia.Client,
     "comparison": tertulia.ComparisonStream,
+    "context_options": tertulia.ContextOptions,
     "conversation": tertulia.Conversation,
     "price": tertulia.Price,
     "routing": tertulia.Routing,

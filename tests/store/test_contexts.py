@@ -13,7 +13,7 @@ from tertulia.builtin.sql.store import SQLStore
 from tertulia.contracts.stores.context import ContextStore
 from tertulia.domain.message import Message, MessageStatus
 from tertulia.testing import MemoryStore, StandingClock
-from tertulia.testing.contracts import StoreContract
+from tertulia.testing.contracts.contexts import ContextContract
 from tertulia.testing.contracts.talk import MAIN, OWNER, Talk
 
 
@@ -25,7 +25,11 @@ class PlainStore(MemoryStore):
     find_related = ContextStore.find_related
 
 
-class TestPlainStore(StoreContract):
+class TestPlainStore(ContextContract):
+    @pytest.fixture
+    def clock(self) -> StandingClock:
+        return StandingClock()
+
     @pytest.fixture
     async def store(self, clock: StandingClock) -> AsyncIterator[Store]:
         store = PlainStore(clock)

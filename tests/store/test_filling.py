@@ -117,6 +117,7 @@ async def test_results_and_documents_are_found_from_then_on(database):
     await store.aclose()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_a_message_that_cannot_be_read_stops_nothing(database):
     """It counts as its words do; that it is damaged is found by an examination, as before."""
     url, meddle = database
@@ -132,6 +133,7 @@ async def test_a_message_that_cannot_be_read_stops_nothing(database):
     await store.aclose()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_nothing_is_counted_of_what_is_half_gone(database):
     """A conversation whose purge was begun is left to the purge."""
     url, meddle = database

@@ -352,7 +352,7 @@ def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         f"""
 import sqlalchemy as sa
 from alembic import op
-from tertulia.builtin.sql.schema import UUIDBytes
+from tertulia.builtin.sql.column_types import UUIDBytes
 revision, down_revision = "next", {REVISION!r}
 def upgrade():
     op.add_column("conversation", sa.Column("colour", sa.String(20), server_default="blue"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import sys
 
@@ -20,7 +21,7 @@ from tertulia import (
     StoreReadOnlyError,
     StoreVersionError,
 )
-from tertulia.builtin.sql import statements
+from tertulia.builtin.sql import contexts, paths, related_sqlite, statements
 from tertulia.builtin.sql.database import _prepare
 from tertulia.builtin.sql.schema import REVISION
 from tertulia.builtin.sql.store import SQLStore
@@ -289,7 +290,10 @@ STATEMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - {"PENDING", "CONVERSATIONS", "MESSAGES"}))
+PIECES = {"PENDING", "CONVERSATIONS", "MESSAGES", "PATH", "ON_PATH"}
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - PIECES))
 async def test_a_statement_finds_its_rows_by_an_index_and_their_owner(database, name):
     """No statement looks through a table, and none finds another owner's rows."""
     store = await opened(database)
@@ -305,6 +309,34 @@ async def test_a_statement_finds_its_rows_by_an_index_and_their_owner(database, 
     tables = [step for step in steps if step not in ("SCAN run", "SCAN CONSTANT ROW")]
     assert [] == [step for step in tables if "owner_id=?" not in step]
     assert (tables == []) == (" WHERE " not in prepared.sql.replace("\n", " "))
+
+
+IN_PART = {
+    "outline": paths._GET_OUTLINE,
+    "recent": paths._GET_RECENT,
+    "found": related_sqlite._GET_PLACES,
+    "load": related_sqlite.LOAD,
+    "summary": contexts._FIND_SUMMARY,
+}
+
+
+@pytest.mark.parametrize("name", IN_PART)
+async def test_what_is_read_in_part_is_found_by_its_place(database, name):
+    """No message is looked at but by its id, by its place on a segment, or as one of the system's."""
+    store = await opened(database)
+    prepared = _prepare(IN_PART[name])
+    plan = await store._engine._writer.run(
+        lambda database: database.connection.execute(
+            f"EXPLAIN QUERY PLAN {prepared.sql}", [None] * len(prepared.names)
+        ).fetchall()
+    )
+    await store.aclose()
+
+    steps = [step for *_, step in plan if "sqlite_autoindex_message_" in step]
+    ours = [step for step in steps if "autoindex_message_mark" not in step]
+    assert ours
+    assert [] == [step for step in ours if not re.search(r"AND id=|AND segment=\? AND depth", step)]
+    assert [] == [step for *_, step in plan if step.startswith("SCAN message")]
 
 
 async def test_a_fork_writes_one_row(database, record):

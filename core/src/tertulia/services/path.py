@@ -14,6 +14,7 @@ from tertulia.domain.media import Media
 from tertulia.domain.message import NO_MARK, Message, MessageStatus, Role, ToolResult
 from tertulia.domain.tokens import TokenWeights
 from tertulia.runtime.counting.tokens import count_messages
+from tertulia.services.context.index import WordIndex
 from tertulia.services.context.recall import Recall
 from tertulia.services.core import Core
 from tertulia.services.keeping_back import find_states
@@ -72,6 +73,8 @@ class Path:
 
         recall: What was learned of the words of its messages.
 
+        index: Where words are in it, where no store says.
+
         has_media: Whether anything is attached to any message that was read.
 
         has_calls: Whether a message that was read calls tools, or says what they returned.
@@ -88,6 +91,7 @@ class Path:
     tokens: int = 0
     depth: int = 0
     recall: Recall = attrs.field(factory=Recall, repr=False)
+    index: WordIndex = attrs.field(factory=WordIndex, repr=False)
     has_media: bool = False
     has_calls: bool = False
     states: frozenset[str] = frozenset()

@@ -113,7 +113,7 @@ _FIND_SUMMARY = (
         _SUMMARY.created_at,
     )
     .join(schema.message, (_MESSAGE.id == _SUMMARY.message_id) & of(schema.message))
-    .join(paths.PATH, paths.ON_PATH)
+    .join(statements.PATH, statements.ON_PATH)
     .where(of(schema.summary), is_(_SUMMARY.kind))
     .order_by(_MESSAGE.depth.desc())
     .limit(literal(1))

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from tertulia.builtin.sql.schema import Moment, UUIDBytes, microseconds_since_1970, moment_of
+from tertulia.builtin.sql.column_types import Moment, UUIDBytes, microseconds_since_1970, moment_of
 from tertulia.errors import StoreError
 
 Row: TypeAlias = dict[str, Any]

@@ -16,11 +16,11 @@ from sqlalchemy import exists, select, tuple_
 
 from tertulia.builtin.sql import recount, schema, search, statements
 from tertulia.builtin.sql.binding import Selection, bind, is_, number, of
+from tertulia.builtin.sql.column_types import moment_of
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.findings import RECOUNT, REINDEX, RESTORE, Findings, is_fault_of_a_row
 from tertulia.builtin.sql.recount import PAGE, sums_of
 from tertulia.builtin.sql.rows import parse_attempt, parse_branch, parse_conversation, parse_message
-from tertulia.builtin.sql.schema import moment_of
 from tertulia.builtin.sql.tree import path_cost
 from tertulia.domain.conversation import AttemptPurpose
 from tertulia.domain.usage import CostTotal

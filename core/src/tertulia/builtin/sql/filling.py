@@ -7,13 +7,12 @@ Page by page, so that a large database needs no more memory than a small one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, update
+from sqlalchemy import or_, select, update
 
 from tertulia.builtin.sql import recount, schema, search
-from tertulia.builtin.sql.binding import bind, is_, number, of
+from tertulia.builtin.sql.binding import Selection, bind, is_, number, of
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.recount import PAGE
 from tertulia.builtin.sql.rows import count_tokens, render_words
@@ -92,14 +91,14 @@ def _read_parts(database: Database, keys: Values, row: Row) -> tuple[Part, ...]:
         return (Text(row["text"]),)
 
 
-_FIND_MESSAGES: Select[Any] = (
+_FIND_MESSAGES: Selection = (
     select(_MESSAGE.id, _MESSAGE.text, _MESSAGE.parts)
     .where(of(schema.message), _MESSAGE.id > bind(_MESSAGE.id, "after"))
     .order_by(_MESSAGE.id)
     .limit(number("limit"))
 )
 # How large a picture is says nothing of how many tokens it has.
-_FIND_BYTES: Select[Any] = (
+_FIND_BYTES: Selection = (
     select(_BLOB.sha256, _BLOB.bytes)
     .join(schema.message_blob, (_HELD.owner_id == _BLOB.owner_id) & (_HELD.sha256 == _BLOB.sha256))
     .where(

@@ -15,8 +15,8 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from tertulia.builtin.sql import schema
 from tertulia.builtin.sql.binding import bind
+from tertulia.builtin.sql.column_types import microseconds_since_1970
 from tertulia.builtin.sql.database import LARGEST, Dialect, Row
-from tertulia.builtin.sql.schema import microseconds_since_1970
 from tertulia.builtin.sql.search import matching_conversations
 from tertulia.domain.library import ConversationFilter
 

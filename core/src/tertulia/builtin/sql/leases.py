@@ -40,6 +40,11 @@ class _Partial:
     message_id: UUID
     parts: tuple[Part, ...]
 
+    @property
+    def tokens(self) -> int:
+        """Of what came of it."""
+        return count_tokens(Message(Role.ASSISTANT, self.parts))
+
 
 def resolve(database: Database, keys: Values, rows: Sequence[Row], now: datetime) -> None:
     """Let rows of messages say what became of what was pending, and how far its answer came."""
@@ -54,6 +59,7 @@ def resolve(database: Database, keys: Values, rows: Sequence[Row], now: datetime
             status = MessageStatus.PENDING if row["parent_id"] in alive else MessageStatus.INTERRUPTED
             if (partial := partials.get(row["id"])) is not None:
                 row["text"], row["parts"], _ = render_parts(partial.parts)
+                row["tokens"] = partial.tokens
         elif row["id"] in alive:
             status = MessageStatus.PENDING
         else:
@@ -126,9 +132,8 @@ def keep_partials(database: Database, keys: Values, message_id: UUID | None) -> 
     for partial in partials:
         text, parts, _ = render_parts(partial.parts)
         values = {**keys, "message_id": partial.id}
-        tokens = count_tokens(Message(Role.ASSISTANT, partial.parts))
         status = MessageStatus.INTERRUPTED.value
-        kept = {"text": text, "parts": parts, "status": status, "tokens": tokens}
+        kept = {"text": text, "parts": parts, "status": status, "tokens": partial.tokens}
         database.run(statements.INTERRUPT_MESSAGE, {**values, **kept})
         database.run(statements.REMOVE_PIECES, values)
         search.index_stored(database, keys, partial.id)

@@ -22,7 +22,7 @@ MOST_AT_ONCE = 200
 
 _MARK = schema.message_mark.c
 _FIELDS = tuple(field.name for field in attrs.fields(Mark))
-MARK_COLUMNS: tuple[Column[Any], ...] = tuple(_MARK[name] for name in _FIELDS)
+MARK_COLUMNS: list[Column[Any]] = [_MARK[name] for name in _FIELDS]
 _COLUMNS: list[Column[Any]] = [_MARK.message_id, *MARK_COLUMNS]
 
 GET_MARKS = select(*_COLUMNS).where(of(schema.message_mark)).limit(number("limit"))

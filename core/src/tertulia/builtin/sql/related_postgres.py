@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from tertulia.builtin.sql import schema
 from tertulia.builtin.sql.binding import Selection, is_, of
+from tertulia.builtin.sql.column_types import UUIDBytes
 from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.related_values import MOST_OF_A_WORD, Best
-from tertulia.builtin.sql.schema import UUIDBytes
 from tertulia.builtin.sql.search_scope import render_wanted
 from tertulia.builtin.sql.statements import MESSAGES, ON_PATH, PATH
 from tertulia.domain.terms import LONGEST_WORD
@@ -104,10 +104,14 @@ WITH RECURSIVE run (segment, below) AS (
 ), placed AS (
     SELECT message.depth, weighed.weight
     FROM weighed CROSS JOIN LATERAL (
-        SELECT segment, depth FROM message
-        WHERE owner_id = :b_owner_id AND conversation_id = :b_conversation_id AND id = weighed.id LIMIT 1
+        -- The first from an id on: a planner that takes the table for a small one would else look for one id
+        -- among all messages of the conversation.
+        SELECT id, segment, depth FROM message
+        WHERE owner_id = :b_owner_id AND conversation_id = :b_conversation_id AND id >= weighed.id
+        ORDER BY id LIMIT 1
     ) AS message
     JOIN run ON run.segment = message.segment AND message.depth < run.below
+    WHERE message.id = weighed.id
 )
 SELECT size.length, size.total, found.word, found.found, found.depth, found.weight
 FROM size LEFT JOIN (

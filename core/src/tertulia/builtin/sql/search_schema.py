@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
-from tertulia.builtin.sql.schema import Moment, UUIDBytes
+from tertulia.builtin.sql.column_types import Moment, UUIDBytes
 
 PREFIX = "search_"
 """What the names of these tables begin with, and those of the tables SQLite keeps for them."""

@@ -11,8 +11,8 @@ from tertulia.domain.media import Audio, Document, Image, Video
 from tertulia.domain.message import Message, Part, Reasoning, Refusal, Text, ToolCall, ToolResult
 from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
-from tertulia.runtime.serialization import encode_json
 from tertulia.runtime.counting.estimate import estimate_text
+from tertulia.runtime.serialization import encode_json
 
 CountText: TypeAlias = Callable[[str], float]
 """Counts, or estimates, the tokens of a text on its own."""

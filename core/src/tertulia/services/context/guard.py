@@ -86,7 +86,7 @@ def check_context(
 
 def _read_messages(found: Context | Sequence[Message]) -> tuple[Message, ...]:
     """What was chosen, whatever a plugin takes for messages."""
-    chosen: object = found.messages if isinstance(found, Context) else found
+    chosen = cast("object", found.messages if isinstance(found, Context) else found)
     if not isinstance(chosen, Sequence) or isinstance(chosen, str):
         raise _refuse(f"chose {name_type(type(chosen))}, not messages", "correct the plugin")
     messages = tuple(cast("Sequence[object]", chosen))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log
 from typing import TypeAlias
 
 import attrs
 
 from tertulia.domain.terms import find_terms
+from tertulia.services.context.recall.stems import find_stem
 
 CountText: TypeAlias = Callable[[str], int]
 """Estimates the tokens of a text."""
@@ -19,9 +20,11 @@ LEFT_OUT = "…"
 """Stands where something of the text is left out."""
 
 _LEAST = 4  # tokens that a piece takes
+_ROUNDS = 3
+_MOST_MISSES = 20
 _MOST_CHARACTERS = 100_000  # of a text that are looked at
 _LONGEST_PIECE = 300  # characters, where a line has no sentences
-_LETTERS = 5  # of a word, by which it is compared: what follows is its endings in most languages
+_LETTERS = 5  # of a word, by which it is compared: endings follow them, in most languages
 _SHARED = (1.0, 0.5, 0.25)  # of a piece's score, with itself and with those near it
 _LEAST_SHARE = 0.2  # of the best piece's score, for what is quoted beside it
 
@@ -62,19 +65,31 @@ def find_passage(text: str, question: str, room: int, count: CountText) -> str:
         The passage; the text's beginning where nothing has the question's words; empty where nothing fits.
     """
     pieces = list(_split(text[:_MOST_CHARACTERS]))
-    chosen, left = list[int](), room
-    for index in _order(pieces, question):
-        tokens = count(pieces[index].text)
-        if tokens <= left:
-            chosen.append(index)
-            left -= tokens
-        if left < _LEAST:
-            break
-    passage = _render(pieces, sorted(chosen))
+    order, chosen, passage = _order(pieces, question), list[int](), ""
+    for _ in range(_ROUNDS):  # pieces on one line take less together than each on its own
+        left = room - count(passage) if passage else room
+        taken = set(chosen)
+        rest = [index for index in order if index not in taken]
+        chosen += _choose(pieces, rest, left, count)
+        passage = _render(pieces, sorted(chosen))
     while chosen and count(passage) > room:
         chosen.pop()
         passage = _render(pieces, sorted(chosen))
     return passage
+
+
+def _choose(pieces: Sequence[_Piece], order: Iterable[int], left: int, count: CountText) -> Iterator[int]:
+    """The first of some pieces, as many as there is room for."""
+    misses = 0
+    for index in order:
+        if left < _LEAST or misses == _MOST_MISSES:
+            return
+        tokens = count(pieces[index].text)
+        if tokens <= left:
+            left -= tokens
+            yield index
+        else:
+            misses += 1
 
 
 def _split(text: str) -> Iterator[_Piece]:
@@ -143,7 +158,7 @@ def _score(pieces: Sequence[_Piece], question: str) -> list[float]:
 
 
 def _find_words(text: str) -> frozenset[str]:
-    return frozenset(term[:_LETTERS] for term in find_terms(text))
+    return frozenset(find_stem(term)[:_LETTERS] for term in find_terms(text))
 
 
 def _share(scores: Sequence[float]) -> list[float]:

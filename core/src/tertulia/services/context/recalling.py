@@ -22,11 +22,12 @@ from tertulia.services.context.quoting import quote
 from tertulia.services.context.view import PathView
 from tertulia.services.context.window import MOST_RECALL
 
-USUAL_RECALL = 4_000
-"""Tokens that recalled messages take at most, where the newest message does not plainly look back."""
-
-_LOOKS_BACK = 0.1  # whoever looks back less than that needs nothing of the past
-_PLAINLY = 0.3  # whoever looks back more than that gets all there is room for
+_PLAINLY = 0.3  # whoever looks back so much, or more, gets all there is room for
+_HARDLY = 0.02  # whoever looks back less than that asks for nothing that was said
+_ASKED_SHARE = 0.75
+_SHORT = 64  # tokens
+_QUESTION_MARKS = "?\uff1f\u061f\u037e\u1367\u2047"
+_LEAST = 256  # tokens: less is not worth a quotation
 _LEAST_SHARE = 0.25  # of the room: what is stored with messages may be less than a target counts
 _FAINT = 0.05  # of the best score: what has less was hardly asked for
 _TRIES = 4
@@ -62,22 +63,40 @@ async def _recall(
         return None, ()
     found = await view.recall(recent.begins_at)
     sent = {message.id for message in room.pinned}
-    found = [each for each in found if each.score > _FAINT * found[0].score and each.message.id not in sent]
+    found = [each for each in found if each.score >= _FAINT * found[0].score and each.message.id not in sent]
     budget = _find_budget(view, window, room, recent) if found else 0
     return quote_within(view, found, budget)
 
 
 def _find_budget(view: PathView, window: Window, room: Room, recent: Recent) -> int:
-    """Say how much may be recalled: what is free beside the window, so that the window stays."""
-    looks_back = view.looks_back or 0.0
-    if window.options.recall != "always" and looks_back < _LOOKS_BACK:
+    """Say how much may be recalled: of what is free beside the window, so that the window stays."""
+    allowed = window.options.max_recall_tokens
+    share = 1.0 if window.options.recall == "always" else _find_share(view)
+    if int(MOST_RECALL * share) < _LEAST:
         return 0
-    budget = MOST_RECALL if looks_back >= _PLAINLY else USUAL_RECALL
-    if window.options.max_recall_tokens is not None:
-        budget = window.options.max_recall_tokens
+    most = int(max(MOST_RECALL, allowed or 0) * share)
+    most = most if allowed is None else min(most, allowed)
     if room.left is None:
-        return budget
-    return min(budget, max(room.left - recent.tokens, int(room.left * _LEAST_SHARE)))
+        return most
+    return min(most, max(room.left - recent.tokens, int(room.left * _LEAST_SHARE)))
+
+
+def _find_share(view: PathView) -> float:
+    """
+    The less a message looks back, the less is recalled: it is in no cache, and costs its full price.
+
+    Who asks something shortly mostly asks for what was said, even where its words are said all over.
+    """
+    looks_back = view.looks_back or 0.0
+    share = looks_back / _PLAINLY
+    if looks_back >= _HARDLY and _asks_shortly(view):
+        share = max(share, _ASKED_SHARE)
+    return min(1.0, share)
+
+
+def _asks_shortly(view: PathView) -> bool:
+    text = view.newest.text
+    return any(mark in text for mark in _QUESTION_MARKS) and view.count_stored(view.newest) <= _SHORT
 
 
 def quote_within(
@@ -93,7 +112,13 @@ def quote_within(
     for _ in range(_TRIES):
         if allowed <= 0:
             break
-        block, recalled = quote(found, allowed, view.count_text, question=view.question)
+        block, recalled = quote(
+            found,
+            allowed,
+            view.count_text,
+            question=view.question,
+            count_message=lambda message: view.count_tokens((message,)),
+        )
         if not recalled:
             break
         over = count_before(view, block) - budget

@@ -63,7 +63,7 @@ async def choose_summary(view: PathView, request: Request, window: Window, room:
     if tokens < _LEAST_TOKENS:
         view.warnings.append("there was no room for a summary")
         return None
-    summariser = _Summariser(view, _find_target(view, window), _find_size(window))
+    summariser = _Summariser(view, window, _find_size(window))
     left = None if room.left is None else room.left - tokens - overhead
     recent = await find_recent(view, window, attrs.evolve(room, left=left))
     try:
@@ -108,10 +108,11 @@ def _bound(view: PathView, text: str, tokens: int) -> str:
 class _Summariser:
     """Finds summaries of one conversation, or has them made."""
 
-    def __init__(self, view: PathView, target: Target, tokens: int) -> None:
+    def __init__(self, view: PathView, window: Window, tokens: int) -> None:
         self._view = view
         self._core = view.core
-        self._target = target
+        self._wanted = window.options.summary_model
+        self._target = _find_target(view, self._wanted)
         self._tokens = tokens
 
     async def find(self, before: int) -> Summary | None:
@@ -164,8 +165,8 @@ class _Summariser:
         return None
 
     def _name_kind(self, withheld: Sequence[Message]) -> str:
-        """Who makes it, how long, and without what: summaries that differ in that are kept apart."""
-        made_of = [str(self._target), str(self._tokens), *(str(message.id) for message in withheld)]
+        """Who is to make it, how long, and without what: summaries that differ in that are kept apart."""
+        made_of = [self._wanted or "", str(self._tokens), *(str(message.id) for message in withheld)]
         return hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:32]
 
     def _find_deadline(self) -> float:
@@ -185,12 +186,11 @@ class _Summariser:
             for piece in self._split(told):
                 last = piece[-1]
                 text = await self._shorten(piece, summary, deadline)
-                made_without = [each for each in withheld if (each.depth or 0) < (last.depth or 0)]
                 assert last.id is not None and last.depth is not None  # noqa: PT018, S101  # it is stored
                 summary = Summary(
                     last.id,
                     last.depth,
-                    self._name_kind(made_without),
+                    self._name_kind(withheld),
                     text,
                     self._view.count_text(text),
                     self._core.clock.now(),
@@ -271,7 +271,7 @@ def _quote(message: Message) -> str:
     return f"[{message.role.value}]\n{quote_lines(shown)}\n"
 
 
-def _find_target(view: PathView, window: Window) -> Target:
+def _find_target(view: PathView, name: str | None) -> Target:
     """
     Say who makes summaries.
 
@@ -279,5 +279,4 @@ def _find_target(view: PathView, window: Window) -> Target:
         ConfigurationError: That is no name of a model.
         UnknownProviderError: There is nobody of that name.
     """
-    name = window.options.summary_model
     return view.request.target if name is None else parse_target(name, view.core.plugins)

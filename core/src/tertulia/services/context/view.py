@@ -14,7 +14,7 @@ from tertulia.services.budgets import Spending
 from tertulia.services.context.guard import is_in_order
 from tertulia.services.context.recall import Corpus, Query, make_query
 from tertulia.services.core import Core
-from tertulia.services.path import KEPT_BACK, Path, concerns_tools, may_be_sent
+from tertulia.services.path import KEPT_BACK, WHOLE, Path, concerns_tools, may_be_sent
 
 MOST_CANDIDATES = 400
 _LAST_SAID = 3
@@ -138,6 +138,8 @@ class PathView:
             if related is not None:
                 return attrs.evolve(related, messages=tuple(self._choose_shown(related.messages, before)))
         earlier = tuple(self._choose_shown(await self.history(), before))
+        if len(earlier) > WHOLE:
+            return path.index.find(earlier, query.alternatives, limit=MOST_CANDIDATES)
         return Related(earlier, (), len(earlier))
 
     def _choose_shown(self, messages: Iterable[Message], before: int) -> Iterator[Message]:
@@ -270,5 +272,6 @@ def _find_group(around: Sequence[Message], at: int) -> Sequence[Message]:
         start -= 1
     while concerns_tools(around[start]) and end < len(around) and around[end].role is Role.TOOL:
         end += 1
-    opening = next((each for each in reversed(around[:start]) if each.role is Role.USER), None)
-    return (*((opening,) if opening is not None else ()), *around[start:end])
+    group = around[start:end]
+    opening = next((each for each in reversed(around[: start + 1]) if each.role is Role.USER), None)
+    return group if opening is None or opening is group[0] else (opening, *group)

@@ -11,7 +11,7 @@ from tertulia.services.context.calibration import UNCALIBRATED_MARGIN
 
 DEFAULT_RESERVE = 4096
 
-MOST_RECALL = 8_000
+MOST_RECALL = 6_000
 """Tokens that are kept free at most for what is recalled, summed up or marked as important."""
 
 _LEAST_SHARE = 0.5  # of the room, for recent messages
@@ -58,11 +58,14 @@ def find_stable_tokens(nominal: int, room: int, options: ContextOptions) -> int:
         room: The same by what is known now.
         options: What was set.
     """
-    is_known = room < nominal * (1 - 2 * UNCALIBRATED_MARGIN)
-    wanted = max(0, room if is_known else nominal)
-    if options.strategy != "recent" and options.recall != "never":
-        wanted = max(int(wanted * _LEAST_SHARE), wanted - MOST_RECALL)
-    return _round_down(wanted, None if is_known else _COARSEST)
+    least = int(nominal * (1 - 2 * UNCALIBRATED_MARGIN))  # who is expected to count more does not move it
+    is_small = room < least
+    whole = max(0, room if is_small else nominal)
+    wanted = whole if is_small else least
+    strategy = options.strategy or "recall"
+    if strategy != "recent" and (strategy, options.recall) != ("recall", "never"):
+        wanted = min(wanted, max(int(whole * _LEAST_SHARE), whole - MOST_RECALL))
+    return _round_down(wanted, None if is_small else _COARSEST)
 
 
 def _round_down(tokens: int, coarsest: int | None = None) -> int:

@@ -10,11 +10,9 @@ import attrs
 from tertulia.contracts.store import Checkpoint, Settlement
 from tertulia.domain.conversation import Attempt, AttemptOutcome, Branch
 from tertulia.domain.message import Message, MessageStatus, Role
-from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import Usage
 from tertulia.errors import ErrorKind
-from tertulia.runtime.counting.tokens import count_messages
-from tertulia.testing.memory.kept import ENDED, Kept, is_partial
+from tertulia.testing.memory.kept import ENDED, Kept, count, is_partial
 from tertulia.testing.memory.refusals import explain_busy, explain_stored
 
 LONGEST_NAME = 200
@@ -36,13 +34,6 @@ def place(message: Message, parent_id: UUID | None, depth: int) -> Message:
     """The message as it will be read: counted, and with a usage, if only an unknown one, for an answer."""
     usage = message.usage or (Usage() if message.role is Role.ASSISTANT else None)
     return count(attrs.evolve(message, parent_id=parent_id, depth=depth, usage=usage))
-
-
-def count(message: Message) -> Message:
-    """The message with its tokens, unless somebody counted them."""
-    if message.tokens is not None:
-        return message
-    return attrs.evolve(message, tokens=count_messages((message,), TokenWeights()))
 
 
 def find_asked(kept: Kept, head_id: UUID | None) -> UUID | None:

@@ -23,8 +23,10 @@ from tertulia.domain.conversation import (
     ConversationState,
 )
 from tertulia.domain.message import Message, MessageStatus, Part, Reasoning, Role, Text
+from tertulia.domain.tokens import TokenWeights
 from tertulia.domain.usage import CostTotal, Usage
 from tertulia.errors import ErrorKind
+from tertulia.runtime.counting.tokens import count_messages
 from tertulia.testing.memory.refusals import explain_no_branch, explain_no_message
 
 ENDED = "the process that made it ended"
@@ -139,7 +141,7 @@ class Kept:
         if is_partial(message):
             alive = self.is_asked(message.parent_id, now)
             status = MessageStatus.PENDING if alive else MessageStatus.INTERRUPTED
-            return attrs.evolve(message, status=status, parts=self.join_pieces(message))
+            return count(attrs.evolve(message, status=status, parts=self.join_pieces(message), tokens=None))
         if self.is_asked(message.id, now):
             return message
         is_answered = any(True for _ in self.find_partials(message.id))
@@ -188,6 +190,13 @@ class Kept:
         thoughts, text = "".join(each.thoughts for each in pieces), "".join(each.text for each in pieces)
         parts: tuple[Part, ...] = (Reasoning(thoughts),) if thoughts else ()
         return (*parts, Text(text)) if text else parts
+
+
+def count(message: Message) -> Message:
+    """The message with its tokens, unless somebody counted them."""
+    if message.tokens is not None:
+        return message
+    return attrs.evolve(message, tokens=count_messages((message,), TokenWeights()))
 
 
 def is_partial(message: Message) -> bool:

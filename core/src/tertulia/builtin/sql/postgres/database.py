@@ -16,9 +16,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
+from tertulia.builtin.sql.column_types import Moment, UUIDBytes, microseconds_since_1970, moment_of
 from tertulia.builtin.sql.database import Database, Dialect, Row, Values, make_storable
 from tertulia.builtin.sql.postgres.connections import DriverDataError, Link
-from tertulia.builtin.sql.schema import Moment, UUIDBytes, microseconds_since_1970, moment_of
 
 
 class OneMoreError(BaseException):

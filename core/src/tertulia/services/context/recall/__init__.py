@@ -3,8 +3,8 @@ What of the past answers to the newest message, found without any model.
 
 A message answers that holds the *terms* of the question, the rarer the better, and more so when it is by
 whom the question names (*speakers*) or of the *dates* it names; the words of the first hits find more
-(*feedback*). Its neighbours share what it has, most of all with what answers it when it is a question, and the
-best messages of a *sitting* lift the rest of it. What says much in few tokens comes first.
+(*feedback*). Its neighbours share what it has, most of all with what answers it when it is a question, and
+the best messages of a *sitting* lift the rest of it. What says much in few tokens comes first.
 
 English words are compared by their stems; all others, and what is misspelt, by the runs of characters that
 they share with what was said.

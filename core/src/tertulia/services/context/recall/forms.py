@@ -11,6 +11,7 @@ from tertulia.services.context.recall.stems import find_stem
 
 MOST_FORMS = 16
 _LEAST_STEM = 3
+_VOWELS = frozenset("aeiou")
 
 
 @lru_cache(maxsize=4096)
@@ -35,18 +36,23 @@ def _vary(word: str) -> Iterator[str]:
 
 
 def _vary_latin(word: str) -> Iterator[str]:
-    yield from _find_irregular(word)
     stem = find_stem(word)
+    yield from _find_irregular(IRREGULAR.get(word, stem))
     yield stem
+    if _is_short(stem):
+        yield from (stem + stem[-1] + ending for ending in ("ing", "ed", "er"))
     yield from (stem + ending for ending in LATIN.endings)
-    yield from (stem + stem[-1] + ending for ending in ("ing", "ed", "er"))
 
 
-def _find_irregular(word: str) -> Iterator[str]:
+def _is_short(stem: str) -> bool:
+    """Whether its last letter stands twice before an ending, as in "running"."""
+    return len(stem) >= _LEAST_STEM and [letter in _VOWELS for letter in stem[-3:]] == [False, True, False]
+
+
+def _find_irregular(base: str) -> Iterator[str]:
     """The forms of an English word that no ending tells."""
-    base = IRREGULAR.get(word, word)
-    yield base
-    yield from (form for form, of in IRREGULAR.items() if of == base)
+    forms = [form for form, of in IRREGULAR.items() if of == base]
+    yield from (base, *forms) if forms else ()
 
 
 def _vary_in(word: str, script: Script) -> Iterator[str]:

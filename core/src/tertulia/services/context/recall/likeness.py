@@ -25,20 +25,27 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._words: set[str] = set()
+        self._new: set[str] = set()
         self._having: defaultdict[str, list[str]] = defaultdict(list)
 
     def add(self, words: Iterable[str]) -> None:
-        """Take in words."""
-        new = [word for word in words if word not in self._words]
+        """Take in words; they are looked at when one is sought that is like them."""
+        self._new.update(words)
+
+    def _look(self) -> None:
+        new = sorted(self._new - self._words)
+        self._new.clear()
         self._words.update(new)
         for word in new:
-            for run in _find_runs(word):
-                self._having[run].append(word)
+            if len(word) > 2:  # what has fewer characters has no runs
+                for run in _find_runs(word):
+                    self._having[run].append(word)
 
     def find_like(self, word: str) -> Sequence[tuple[str, float]]:
         """Return the words most like another, with the share of their runs that both have."""
         if len(word) < _LEAST_LENGTH and word.isascii():
             return []
+        self._look()
         runs = _find_runs(word)
         shared = Counter(other for run in runs for other in self._having.get(run, ()))
         shared.pop(word, None)

@@ -109,7 +109,7 @@ def make_query(said: Sequence[str]) -> Query:
 
 
 def _is_elliptical(words: Collection[Sought]) -> bool:
-    """Whether somebody goes on with what was said: "and why?", "what about Rome?" """
+    """Whether somebody goes on with what was said, as in "and why?" or "what about Rome"."""
     telling = sum(word.tells for word in words)
     goes_on = any(word.word in CONJUNCTIONS for word in islice(words, 1))
     length = sum(0.5 if has_unspaced(word.word) else 1 for word in words)

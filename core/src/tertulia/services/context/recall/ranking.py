@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
 from operator import add, mul
@@ -22,9 +23,11 @@ from tertulia.services.context.recall.speakers import find_asked, find_names, sp
 from tertulia.services.context.recall.terms import score_terms, weigh_words
 from tertulia.services.context.recall.weights import USUAL, Weights
 
+MOST_FOUND = 400
 _DENSITY_TOKENS = 100  # that a message takes beside its own, so that the shortest do not win for being short
 _MOST_PULLING = 10
 _LAST_SAID = 6
+_MOST_REASONS = 64  # messages whose reasons anybody will read
 _MOST_CHARACTERS = 2000  # of the newest message: a longer one is material, and no question
 
 
@@ -51,15 +54,23 @@ class Recall:
         self._memory = Memory()
 
     def rank(
-        self, query: Query, candidates: Iterable[Message], *, corpus: Corpus | None = None
+        self,
+        query: Query,
+        candidates: Iterable[Message],
+        *,
+        corpus: Corpus | None = None,
+        most: int = MOST_FOUND,
     ) -> Sequence[Candidate]:
         """
         Put messages in order of how well they answer to a query, the best first.
+
+        What does not answer at all is left out; of two that answer alike the later one is first.
 
         Args:
             query: What is looked for.
             candidates: Messages that may answer, in any order.
             corpus: What the index knows that found them; None where they are all there is.
+            most: Messages that are returned.
         """
         messages = sorted(candidates, key=_place)
         if not messages:
@@ -67,17 +78,21 @@ class Recall:
         profiles = self._memory.describe(messages)
         names = find_names(profiles)
         asked = self._weigh_words(query, corpus, names)
-        scores = score_terms(profiles, asked)
+        scores: Sequence[float] = score_terms(profiles, asked)
         more = self._find_feedback(profiles, scores, asked)
         scores = list(map(add, scores, score_terms(profiles, more)))
         scores = self._heed_speakers(scores, query, names, messages, profiles)
         scores = self._heed_dates(scores, query, messages)
         scores = self._share(scores, messages, profiles)
         scores = list(map(self._divide, scores, profiles))
-        order = sorted(range(len(messages)), key=lambda index: (-scores[index], -index))
+        best = nlargest(most, ((score, index) for index, score in enumerate(scores) if score > 0))
         return [
-            Candidate(messages[index], scores[index], give_reasons(profiles[index], query, more))
-            for index in order
+            Candidate(
+                messages[index],
+                score,
+                give_reasons(profiles[index], query, more) if place < _MOST_REASONS else (),
+            )
+            for place, (score, index) in enumerate(best)
         ]
 
     def measure_pull(self, query: Query, found: Sequence[Candidate], recent: Iterable[Message]) -> float:
@@ -148,7 +163,7 @@ class Recall:
 
     def _divide(self, score: float, profile: Profile) -> float:
         """What is said in few words leaves room for more."""
-        return score / (profile.tokens + _DENSITY_TOKENS) ** self._weights.density
+        return score / math.pow(profile.tokens + _DENSITY_TOKENS, self._weights.density)
 
 
 def _place(message: Message) -> int:

@@ -63,7 +63,7 @@ def _carry(
         distance = abs(depths[index] - depths[index - 1])
         if sittings[index] == sittings[index - 1] and distance < _FAR:
             given = shares[index - 1] * (scores[index - 1] + carried[index - 1])
-            carried[index] = given if distance == 1 else given * shares[index - 1] ** (distance - 1)
+            carried[index] = given if distance <= 1 else given * shares[index - 1] ** (distance - 1)
     return carried
 
 

@@ -45,14 +45,15 @@ def score_terms(profiles: Sequence[Profile], asked: Mapping[str, float]) -> list
     usual = sum(profile.tokens for profile in profiles) / len(profiles) or 1.0
     shortest, growth = _SATURATION * (1 - _LENGTH_WEIGHT), _SATURATION * _LENGTH_WEIGHT / usual
     stems = asked.keys()
-    scores: list[float] = []
-    for profile in profiles:
+    scores = [0.0] * len(profiles)
+    for index, profile in enumerate(profiles):
         terms = profile.terms
-        length = shortest + growth * profile.tokens
-        # Summed in the order of the query: that of a set is another one in each process.
         held = stems & terms.keys()
-        score = 0.0
-        for stem in sorted(held):
-            score += asked[stem] * (1 + _SATURATION) * terms[stem] / (terms[stem] + length)
-        scores.append(score)
+        if held:
+            length = shortest + growth * profile.tokens
+            # Added up in order: that of a set differs between processes, and so would the last digits.
+            scores[index] = sum(
+                asked[stem] * (1 + _SATURATION) * terms[stem] / (terms[stem] + length)
+                for stem in (sorted(held) if len(held) > 2 else held)  # two in either order
+            )
     return scores

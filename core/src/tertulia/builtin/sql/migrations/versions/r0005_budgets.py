@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tertulia.builtin.sql.schema import UUIDBytes
+from tertulia.builtin.sql.column_types import UUIDBytes
 
 revision = "0005"
 down_revision = "0004"

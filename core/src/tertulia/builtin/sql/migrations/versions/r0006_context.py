@@ -1,11 +1,13 @@
 """Tokens of messages and of paths, how contexts are chosen, summaries, and how models count."""
 
+from typing import Any, cast
+
 import sqlalchemy as sa
 from alembic import op
 
+from tertulia.builtin.sql.column_types import UUIDBytes
 from tertulia.builtin.sql.database import Database, SQLiteDatabase
 from tertulia.builtin.sql.filling import fill_all
-from tertulia.builtin.sql.schema import UUIDBytes
 from tertulia.builtin.sql.sqlite import driver_connection
 
 revision = "0006"
@@ -49,7 +51,7 @@ def _find_database() -> Database:
     from tertulia.builtin.sql.postgres.database import PostgresDatabase
 
     # As behind a pooler: no statement is to keep a name in a session that goes on.
-    return PostgresDatabase(Link(connection.connection.driver_connection, is_pooled=True))
+    return PostgresDatabase(Link(cast(Any, connection.connection.driver_connection), is_pooled=True))
 
 
 def _create_summary() -> None:

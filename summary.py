@@ -1,4 +1,0 @@
-
-async def choose_summary(view, request, window, room):
-    from tertulia.services.context.default import choose_recent
-    return await choose_recent(view, request, window, room)
