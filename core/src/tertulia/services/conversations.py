@@ -8,34 +8,27 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.domain.context import Context, ContextOptions
-from tertulia.domain.estimate import CostEstimate
-from tertulia.domain.exchange import Reply, Target
+from tertulia.domain.context import ContextOptions
+from tertulia.domain.exchange import Reply
 from tertulia.domain.message import Message, ToolResult
 from tertulia.domain.options import Options, Timeouts
-from tertulia.domain.routing import Routing, make_routing
+from tertulia.domain.routing import Routing
 from tertulia.runtime.attachments import Attachable
 from tertulia.services.arguments import (
     ONE_STEP,
     Amount,
     Place,
-    check_amount,
     check_client_id,
-    check_context_options,
-    check_options,
     check_results,
-    check_target,
     check_text,
     check_type,
     id_of,
     make_plan,
 )
 from tertulia.services.asking import Outgoing
-from tertulia.services.branching import Branching
-from tertulia.services.budgets import Spending
 from tertulia.services.comparing import ComparisonStream, compare
 from tertulia.services.core import Core
-from tertulia.services.estimating import estimate_next, look_ahead
+from tertulia.services.foreseeing import Foreseeing
 from tertulia.services.questions import (
     AnsweredCalls,
     EditedQuestion,
@@ -46,7 +39,6 @@ from tertulia.services.questions import (
     ResumedQuestion,
     RetriedQuestion,
 )
-from tertulia.services.routing.targets import make_targets
 from tertulia.services.sending import Send
 from tertulia.services.steps import MAX_STEPS, Plan, Steps
 from tertulia.services.stream import ReplyStream
@@ -55,7 +47,7 @@ from tertulia.services.tooling import AnyTool
 from tertulia.services.tree import Line, Tree
 
 
-class Conversation(Branching):
+class Conversation(Foreseeing):
     """
     One conversation, seen from one of its branches. Get it from a client.
 
@@ -419,67 +411,6 @@ class Conversation(Branching):
             self._core.owner, self.id, self.branch, message, expected_head=expected_head
         )
 
-    async def estimate_cost(
-        self,
-        text: str,
-        *,
-        attach: Attachable | Sequence[Attachable] = (),
-        tools: Sequence[AnyTool] = (),
-        schema: Schema | None = None,
-        options: Options = Options(),
-        context: ContextOptions | None = None,
-    ) -> CostEstimate:
-        """
-        Estimate between what and what it would cost to say something now, with all that goes along with it.
-
-        Nothing is stored and no provider is asked. What is estimated is one answer: where it calls tools,
-        the next one has its own cost. Errors are those of :meth:`send` before anything is sent.
-        """
-        check_text(text, attach)
-        plan = make_plan(tools, MAX_STEPS, schema)
-        outgoing = self._outgoing(plan, options, (), None, None, None, context, stream=False)
-        return await estimate_next(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
-
-    async def preview_context(
-        self,
-        text: str | None = None,
-        *,
-        attach: Attachable | Sequence[Attachable] = (),
-        provider: str | None = None,
-        model: str | None = None,
-        tools: Sequence[AnyTool] = (),
-        schema: Schema | None = None,
-        options: Options = Options(),
-        context: ContextOptions | None = None,
-    ) -> Context:
-        """
-        Show what a provider would get to see, and why; nothing is stored and no provider is asked.
-
-        Args:
-            text: What would be said next; None for the newest user message, as if it were asked again.
-            provider: Who would be asked; None for the conversation's own.
-            model: None for the provider's default, or the conversation's own.
-
-        Returns:
-            The messages as they would be sent, and the report on them.
-
-        Raises:
-            BranchError: Nobody has said anything yet, and nothing is said now.
-            ContextOverflowError: What must be sent does not fit.
-        """
-        if text is not None:
-            check_text(text, attach)
-        check_target(provider, model)
-        plan = make_plan(tools, MAX_STEPS, schema)
-        outgoing = self._outgoing(plan, options, (), None, None, None, context, stream=False)
-        if provider is not None or model is not None:
-            name = provider or self.provider
-            target = Target(name, model or self._core.plugins.get_provider(name).default_model)
-            outgoing = attrs.evolve(outgoing, targets=(target,))
-        looking = look_ahead(self._core, self._tree, self._line, outgoing, text=text, attached=attach)
-        _, chosen, _ = await looking
-        return chosen
-
     def _ask(
         self, question: Question, outgoing: Outgoing, plan: Plan, *, resumes: bool = False
     ) -> ReplyStream:
@@ -496,60 +427,6 @@ class Conversation(Branching):
 
     def _here(self) -> tuple[Core, Tree, Line, Move]:
         return self._core, self._tree, self._line, self._move
-
-    def _outgoing(
-        self,
-        plan: Plan,
-        options: Options,
-        fallback: Sequence[str] | None,
-        timeouts: Timeouts | None,
-        routing: Routing | None,
-        budget: Amount | None,
-        context: ContextOptions | None,
-        *,
-        stream: bool = True,
-    ) -> Outgoing:
-        own = Target(self.provider, self.model)
-        targets, notes = make_targets(own, fallback, self._core.config, self._core.plugins)
-        outgoing = self._outgoing_to(
-            targets, plan, options, timeouts, routing, budget, context, stream=stream, notes=tuple(notes)
-        )
-        return outgoing if own in targets else attrs.evolve(outgoing, own=own)
-
-    def _outgoing_to(
-        self,
-        targets: Sequence[Target],
-        plan: Plan,
-        options: Options,
-        timeouts: Timeouts | None,
-        routing: Routing | None,
-        budget: Amount | None,
-        context: ContextOptions | None,
-        *,
-        stream: bool = True,
-        notes: tuple[str, ...] = (),
-    ) -> Outgoing:
-        core = self._core
-        check_options(options, core.config.providers.keys() | core.plugins.providers.keys())
-        if timeouts is not None:
-            check_type("timeouts", timeouts, Timeouts)
-        if routing is not None:
-            check_type("routing", routing, Routing)
-        if context is not None:
-            check_context_options(context, core.plugins)
-        limit = check_amount(budget)
-        return Outgoing(
-            targets,
-            options,
-            timeouts,
-            stream,
-            plan.toolbox.offered,
-            None if plan.shape is None else plan.shape.schema,
-            make_routing(routing, core.config.routing),
-            Spending(core, self.id, limit) if limit is not None or core.config.budgets else None,
-            notes,
-            context=self._tree.context if context is None else context.over(self._tree.context),
-        )
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} {self.title!r} on {self.branch!r} with {self.provider}/{self.model}>"

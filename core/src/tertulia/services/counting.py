@@ -30,6 +30,7 @@ async def count_tokens(core: Core, request: Request, *, exact: bool) -> TokenCou
     Raises:
         ProviderError: The service was asked, and could not say.
     """
+    await core.recall_calibration()
     if exact:
         provider = core.plugins.get_provider(request.target.provider)
         counted = await provider.count_input_tokens(request)

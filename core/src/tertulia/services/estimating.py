@@ -137,6 +137,7 @@ async def estimate_first(
     Args:
         answer_tokens: The length of the answer where the options allow any; None for each model's longest.
     """
+    await core.recall_calibration()
     media = () if attached in ((), []) else await asyncio.to_thread(load_attachments, attached)
     opening = [] if system is None else [Message.of(Role.SYSTEM, system)]
     messages = (*opening, Message(Role.USER, (*media, Text(text)) if text else media))
