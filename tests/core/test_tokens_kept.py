@@ -26,20 +26,16 @@ def opened(database, provider) -> tertulia.Client:
 
 
 async def test_a_new_client_begins_with_what_the_one_before_has_learned(database):
-    """The estimate for a model is corrected from the first question on; for another owner it is not."""
+    """The estimate for a model is corrected from the first question on."""
     async with opened(database, Heavy("one").says("ok")) as client:
         await client.ask("How many tokens is this?", provider="one")
         learned = await client.count_tokens("How many tokens is this?", provider="one")
 
     async with opened(database, Heavy("one").says("ok")) as client:
         fresh = await client.count_tokens("How many tokens is this?", provider="one")
-        reply = await client.ask("How many tokens is this?", provider="one")
-        known = await client.count_tokens("How many tokens is this?", provider="one")
 
     assert (TokenSource.CALIBRATED, True) == (learned.source, learned.tokens > 200)
     assert (learned.tokens, TokenSource.CALIBRATED) == (fresh.tokens, fresh.source)
-    assert reply.text == "ok"
-    assert known.tokens > fresh.tokens
 
 
 @pytest.mark.parametrize(

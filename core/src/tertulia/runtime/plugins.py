@@ -382,6 +382,10 @@ class Plugins:
         others = [plugin for name, plugin in self._providers.items() if name != provider]
         return self._manager.subset_hook_caller(hook, others)
 
+    def has_answer(self, hook: str, provider: str) -> bool:
+        """Whether anybody may answer a hook, other than the core."""
+        return bool(self._one_by_one(hook, provider))
+
     def _one_by_one(self, hook: str, provider: str) -> Sequence[Callable[..., Any]]:
         """A caller for each implementation that may answer, in their order, all wrappers around each."""
         callers = self._chains.get((hook, provider))

@@ -105,16 +105,20 @@ class PathView:
         """What was said before a depth and answers to the newest user message, the best first."""
         said = await self._find_said()
         query = make_query([message.text for message in said])
-        if query.is_empty:
+        is_ranked = self.core.plugins.has_answer("rank_messages", self.request.target.provider)
+        if query.is_empty and not is_ranked:
             return ()
         related = await self._find_candidates(query, before)
         if not related.messages:
             return ()
         corpus = None if related.counts == () else Corpus(related.message_count, related.counts)
         found = self.path.recall.rank(query, related.messages, corpus=corpus)
-        found = await self._rank(query, found)
+        ranked = await self._rank(query, found, related.messages) if is_ranked else None
+        found = found if ranked is None else ranked
         recent = [message for message in self._loaded() if (message.depth or 0) >= before]
         self.looks_back = self.path.recall.measure_pull(query, found, recent)
+        if ranked:  # who ranks by meaning knows of answers that share no word with what is asked
+            self.looks_back = max(self.looks_back, min(1.0, ranked[0].score))
         self.question, self.is_elliptical = query.question, query.question != query.text
         return found
 
@@ -157,16 +161,19 @@ class PathView:
             ):
                 yield message
 
-    async def _rank(self, query: Query, found: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Let plugins have their say about the order."""
-        if not found:
-            return found
-        scores = await self.core.plugins.rank_messages(self.request, query.text, found)
+    async def _rank(
+        self, query: Query, found: Sequence[Candidate], messages: Sequence[Message]
+    ) -> Sequence[Candidate] | None:
+        """Let plugins put messages in order, also those that words do not find; None where they pass."""
+        known = {candidate.message.id for candidate in found}
+        others = (Candidate(message, 0.0) for message in reversed(messages) if message.id not in known)
+        candidates = (*found, *others)
+        scores = await self.core.plugins.rank_messages(self.request, query.question, candidates)
         if scores is None:
-            return found
+            return None
         ranked = [
             attrs.evolve(candidate, score=score)
-            for candidate, score in zip(found, scores, strict=True)
+            for candidate, score in zip(candidates, scores, strict=True)
             if score > 0
         ]
         return sorted(ranked, key=lambda candidate: candidate.score, reverse=True)

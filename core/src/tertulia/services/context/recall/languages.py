@@ -46,6 +46,18 @@ ABOUT_ASSISTANT = re.compile(
 )
 """A question about what the assistant has said: "can you" only asks it to say something now."""
 
+EXPLANATORY = re.compile(
+    r"\bhow (?:did|do|does|can|could|should|would|will|to|have|has|had|is|are|was|were"
+    r"|i|you|we|he|she|they|it|my|your|our|his|her|their|the|this|that|these|those|an?)\b"
+    r"|\bwhy\b"
+    r"|\bwie (?:habe|haben|hast|hat|hatte|hatten|kann|konnte|soll|sollte|wird|wurde|ist|sind|war|waren|geht|macht"
+    r"|ich|du|wir|man|sie|er|es|der|die|das)\b"
+    r"|\b(?:warum|wieso|weshalb|waarom|pourquoi|por que|perche|почему|зачем)\b"
+    r"|^\W*(?:hoe|comment|como|come|как) (?!(?:lang|oft|viel|vaak|veel|mucho|molto|muito|долго|много|часто)\b)"
+    r"|为什么|怎么|如何|どうして|どうやって|なぜ|왜 |어떻게|لماذا|كيف"
+)
+"""A question for a manner or a cause, and not for a degree, as "how many" is: it takes more than a word."""
+
 # Names of months, folded: English, German, Dutch, French, Spanish, Portuguese, Italian, Russian.
 _MONTHS = """
     january jan januar januari janvier enero janeiro gennaio января январь январе
