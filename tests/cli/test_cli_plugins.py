@@ -118,6 +118,6 @@ def test_an_unknown_command_is_refused(tertulia_command):
     """
     A wrong word is exit code 2 and one line.
     """
-    error = "No such command 'plugin'. Did you mean 'plugins'? See \"tertulia --help\"."
+    error = "No such command 'simulat'. Did you mean 'simulate'? See \"tertulia --help\"."
 
-    assert tertulia_command("plugin") == (2, "", f"error: {error}\n")
+    assert tertulia_command("simulat") == (2, "", f"error: {error}\n")

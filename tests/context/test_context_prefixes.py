@@ -188,3 +188,27 @@ async def test_a_long_past_costs_no_more_than_a_shorter_one(monkeypatch):
     assert sum(calls.values()) <= 6
     assert sum(messages.values()) <= 700
     assert sum(more_messages.values()) <= 1.3 * sum(messages.values())
+
+
+async def test_the_same_is_found_whatever_was_looked_for_before(database):
+    """A process that has answered other questions scores what is recalled as a new one does."""
+    facts = ("My dog Rex was born in Ulm.", "The boat is called Seagull.", "Our cat Mia hates rain.")
+    one = ScriptedProvider("one")
+
+    def opened() -> tertulia.Client:
+        return tertulia.open(store=database, providers={}, plugins=[one], environ={}, context_window=4)
+
+    async with opened() as client:
+        talk = await client.start(provider="one")
+        for said in (*facts, *(f"Chapter {number} is about the sea and a boat." for number in range(9))):
+            one.says(f"I see: {said}")
+            await talk.send(said)
+        first = (await talk.preview_context("Where was Rex born?")).report
+        await talk.preview_context("What does Mia hate?")
+        again = (await talk.preview_context("Where was Rex born?")).report
+
+    async with opened() as client:
+        fresh = (await (await client.get(talk.id)).preview_context("Where was Rex born?")).report
+
+    assert 0 == first.recalled[0].depth
+    assert first == again == fresh

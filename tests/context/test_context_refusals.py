@@ -15,6 +15,8 @@ from tertulia import (
     Conversation,
     Message,
     MessageStatus,
+    ModelInfo,
+    UnknownProviderError,
     hookimpl,
 )
 from tertulia.testing import MemoryStore, ScriptedProvider
@@ -220,3 +222,55 @@ async def test_options_of_a_call_win_over_those_of_the_conversation_and_of_the_c
             budgets.append((reply.context.strategy, reply.context.budget))
 
     assert [("recent", 900), ("recent", 700), ("important", 900)] == budgets
+
+
+async def test_where_pins_take_most_they_are_to_be_unpinned(client, one):
+    """Whoever pinned too much reads that, and not that a question of two words is too long."""
+    talk = await client.start(provider="one")
+    await talk.pin(await talk.append(Message.of("user", "Mind this. " * 500)))
+
+    error = await refuse(talk, one, max_tokens=300)
+
+    assert "(newest message 7, pinned 1504)" in error.message
+    assert (error.next_step or "").startswith("unpin() what not every request needs, allow more ")
+
+
+async def test_a_reserve_that_leaves_nothing_is_named(client, one):
+    """It is what is to give way, and not what was said."""
+    one.MODELS = (ModelInfo("scripted", "scripted-1", context_window=1000),)
+    talk = await client.start(provider="one")
+
+    error = await refuse(talk, one, reserve_tokens=2000)
+
+    assert error.next_step == (
+        "leave less than 2000 tokens free for the answer (reserve_tokens), "
+        "or use a model with a larger window"
+    )
+
+
+async def test_a_small_model_needs_no_settings(client, one):
+    """Where nobody says how long answers are, half of a small window is for what is sent."""
+    one.MODELS = (ModelInfo("scripted", "scripted-1", context_window=4096),)
+    talk = await client.start(provider="one")
+    one.says("Hi.")
+
+    reply = await talk.send("Hello")
+
+    assert int(2048 * 0.9) == reply.context.budget
+
+
+async def test_a_model_for_summaries_that_nobody_has_is_refused_at_once(client, one):
+    """Not only when the first summary is due; and the error says which option it was."""
+    says = "context.summary_model is provider/model, and no provider is configured as 'nobody'"
+    talk = await client.start(provider="one")
+    options = ContextOptions(summary_model="nobody/large")
+
+    with pytest.raises(UnknownProviderError) as preview:
+        await talk.preview_context("Hello", context=options)
+    with pytest.raises(UnknownProviderError) as kept:
+        await talk.set_context(options)
+    with pytest.raises(UnknownProviderError) as started:
+        await client.start(provider="one", context=options)
+
+    assert [says] * 3 == [each.value.message for each in (preview, kept, started)]
+    assert ContextOptions() == talk.context

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tertulia import Document, Message, Role, Text, ToolResult
 from tertulia.domain.context import Candidate, Recalled
 from tertulia.runtime.counting.estimate import estimate_text
+from tertulia.services.context.passages import find_passage
 from tertulia.services.context.quoting import END, RECALLED, quote, quote_lines, quote_summary
 
 BEGAN = datetime(2026, 5, 3, 23, 30, tzinfo=UTC)
@@ -302,3 +303,12 @@ def test_a_counter_that_does_not_add_up_is_no_way_over_the_budget(text, budget, 
     block, _ = quote([said(4, text), said(5, "Alma."), said(6, text)], budget, odd, question="Alma")
 
     assert not block.text or odd(block.text) <= budget
+
+
+def test_a_row_of_dots_is_looked_at_once():
+    """However long it is, a passage of what holds it is found in no time."""
+    text = "Rex sleeps on the sofa. " + "." * 90_000 + "x. The end?!" * 2
+
+    passage = find_passage(text, "Where does Rex sleep?", 100, lambda words: len(words) // 4)
+
+    assert passage.startswith("Rex sleeps on the sofa.")

@@ -232,3 +232,10 @@ def test_words_are_like_one_another_by_the_runs_they_share():
     assert ["사냥개를"] == [word for word, _ in vocabulary.find_like("사냥개")]
     assert [] == vocabulary.find_like("cas")
     assert [] == vocabulary.find_like("")
+
+
+def test_a_word_without_end_is_compared_by_its_beginning():
+    """What is remembered of words is bounded: a pasted text may be one word."""
+    query = make_query(["what is " + "abcdefghij" * 50_000])
+
+    assert {200} == {max(len(form) for form in forms) // 10 * 10 for forms in query.alternatives}

@@ -173,7 +173,7 @@ def test_who_is_named_is_asked_for():
     """
     Where messages open with names, a question's name says whose words are meant.
     """
-    texts = ["Ana: I like tea.", "Bob: I like tea, too."] * 6
+    texts = [f"{('Ana', 'Bob')[number % 2]}: I like tea number {number}." for number in range(12)]
 
     assert {depth % 2 for depth in ask("What does Bob like?", chat(*texts))[:5]} == {1}
 

@@ -16,9 +16,8 @@ class Heavy(ScriptedProvider):
 
     async def send_message(self, request):
         async for delta in super().send_message(request):
-            if isinstance(delta, tertulia.ProviderReply):
-                delta = attrs.evolve(delta, usage=Usage(310, 0, 0, 5, 0))
-            yield delta
+            is_last = isinstance(delta, tertulia.ProviderReply)
+            yield attrs.evolve(delta, usage=Usage(310, 0, 0, 5, 0)) if is_last else delta
 
 
 def opened(database, provider) -> tertulia.Client:

@@ -138,3 +138,23 @@ async def test_an_answer_on_another_branch_gives_it_its_place_back(talk):
     await talk.store.settle(OWNER, talk.id, "again", settlement)
     assert [130, 130, 20] == await tokens()
     assert () == (await talk.store.verify()).problems
+
+
+async def test_an_answer_counts_as_far_as_it_came(talk):
+    """While it comes, and when it is left behind: an outline says what reading it all says."""
+    await say(talk, "a", 10)
+    attempt = await talk.ask("question")
+    await talk.show(attempt, talk.clock.new_id(), "Half of an answer ", "that goes on")
+
+    async def look() -> tuple[int, list[list[str]]]:
+        outline = await talk.store.get_outline(OWNER, talk.id, MAIN, before_depth=99)
+        assert outline is not None
+        return outline.tokens, [await recent(talk, 99, outline.tokens - less) for less in (0, 1, 10, 11)]
+
+    path = await talk.history()
+    counted = sum(message.tokens or 0 for message in path)
+    a, question, answer = (message.text for message in path)
+    expected = (counted, [[a, question, answer], [question, answer], [question, answer], [answer]])
+    assert expected == await look()
+    talk.clock.advance(60)
+    assert expected == await look()

@@ -57,7 +57,7 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path, chance):
     assert [] == _query(path, "SELECT id FROM message WHERE status = 'pending'")
 
 
-CYCLES, MIGRATIONS = scale(25), scale(5)
+CYCLES, MIGRATIONS = scale(22), scale(3)
 """So many deaths in the middle of anything, and in the middle of a migration."""
 
 
@@ -107,7 +107,7 @@ def _multiply(connection: sqlite3.Connection, table: str, times: int) -> None:
 
 def _run_killer(what: str, *places: Path | int) -> dict[str, Any]:
     """Have children killed, with the seed that is printed where something was wrong."""
-    seed = random.SystemRandom().randrange(2**32) if CYCLES > 25 else 25
+    seed = random.SystemRandom().randrange(2**32) if CYCLES > 15 else 25
     command = [sys.executable, "-W", "error", Path(__file__).with_name("killer.py"), what, *places, seed]
     run = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     assert ("", 0) == (run.stderr, run.returncode), seed

@@ -20,6 +20,7 @@ _TO_0004 = f"""
     DROP TABLE summary; DROP TABLE calibration; DROP INDEX message_system;
     ALTER TABLE message DROP COLUMN tokens; ALTER TABLE message DROP COLUMN path_tokens;
     ALTER TABLE conversation DROP COLUMN context;
+    ALTER INDEX search_entry_words RESET (gin_pending_list_limit);
     DROP TABLE budget_account; DROP TABLE budget_reservation; DROP TABLE budget_warning;
     ALTER TABLE message DROP COLUMN client_id;
     ALTER TABLE attempt DROP COLUMN queued_us; ALTER TABLE attempt DROP COLUMN is_fallback;

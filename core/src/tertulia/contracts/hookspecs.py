@@ -177,11 +177,12 @@ class HookSpecifications:
         Say how well earlier messages answer to the newest one: this is where embeddings come in.
 
         Answered by an override, else the scores of the core stay. Called once per request of which not
-        everything fits and whose newest message may look back, with some hundred ``candidates`` at most, the
-        best first by the core's own ``score``. ``question`` is what is looked for: the newest user message,
-        with those before it where it is too short to say. Returns a score for each candidate, in their
-        order: higher is better, 0 or less is never recalled; ``None`` passes. May be ``async def``, and then
-        returns ``DEFER`` to pass::
+        everything fits, with all ``candidates`` before the window or, of more than 1,000 messages, with what
+        the store's index finds; the best first by the core's own ``score``, which is 0 where words find
+        nothing. ``question`` is what is looked for: the newest user message, with those before it where it
+        is too short to say. Returns a score for each candidate, in their order: higher is better, 0 or less
+        is never recalled, 1 is a plain answer, and the best says how far the newest message looks back;
+        ``None`` passes. May be ``async def``, and then returns ``DEFER`` to pass::
 
             @tertulia.hookimpl
             def rank_messages(self, question, candidates):

@@ -40,7 +40,7 @@ class ContextOptions:
         max_messages: Recent messages at most, the newest counted and the system's not.
 
         reserve_tokens: Of the model's window, what is left free for the answer; None for what the options
-            allow it, else 4,096.
+            allow it, else 4,096, and at most half of the window.
 
         recall: When earlier messages are quoted, with the strategy ``recall``.
 

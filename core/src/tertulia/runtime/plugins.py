@@ -11,12 +11,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
-from math import isnan
 from typing import Any, Literal, cast
 
 import attrs
@@ -38,9 +36,14 @@ from tertulia.errors import (
     PluginError,
     PluginRejectedError,
     TertuliaError,
-    UnknownProviderError,
 )
 from tertulia.runtime.drivers import installed_drivers, rejected
+from tertulia.runtime.plugin_answers import (
+    explain_failure,
+    keep_known,
+    read_scores,
+    refuse_answer,
+)
 
 PLUGIN_GROUP = "tertulia.plugins"
 
@@ -268,7 +271,7 @@ class Plugins:
         )
         if cost is None or isinstance(cost, Cost):
             return cost
-        raise _wrong_answer("calculate_cost", cost, "a Cost or None")
+        raise refuse_answer("calculate_cost", cost, "a Cost or None")
 
     def count_tokens(self, target: Target, messages: Sequence[Message]) -> int:
         """Estimate the tokens of some messages."""
@@ -277,7 +280,7 @@ class Plugins:
             "count_tokens", target.provider, model=target.model, messages=messages, weights=weights
         )
         if not isinstance(tokens, int):
-            raise _wrong_answer("count_tokens", tokens, "a whole number")
+            raise refuse_answer("count_tokens", tokens, "a whole number")
         return tokens
 
     async def format_context(
@@ -291,7 +294,7 @@ class Plugins:
             raise PluginError("nobody formatted the context", hook="format_context")
         if isinstance(found, Context) or (isinstance(found, Sequence) and not isinstance(found, str)):
             return cast("Context | Sequence[Message]", found)
-        raise _wrong_answer("format_context", found, "a Context, a sequence of messages or None")
+        raise refuse_answer("format_context", found, "a Context, a sequence of messages or None")
 
     async def rank_messages(
         self, request: Request, question: str, candidates: Sequence[Candidate]
@@ -306,11 +309,7 @@ class Plugins:
         )
         if found is None:
             return None
-        scores = list(cast("Sequence[object]", found)) if hasattr(found, "__iter__") else []
-        numbers = [float(cast("float", score)) for score in scores if _is_number(score)]
-        if len(numbers) != len(candidates) or len(scores) != len(candidates):
-            raise _wrong_answer("rank_messages", found, f"{len(candidates)} numbers, one for each candidate")
-        return numbers
+        return read_scores(found, len(candidates))
 
     async def summarise(
         self, request: Request, messages: Sequence[Message], before: str | None, max_tokens: int
@@ -326,7 +325,7 @@ class Plugins:
         )
         if found is None or isinstance(found, str):
             return found
-        raise _wrong_answer("summarise", found, "a text or None")
+        raise refuse_answer("summarise", found, "a text or None")
 
     async def _ask_in_turn(self, hook: str, provider: str, **arguments: Any) -> object:
         """Ask one after the other; None where all of them pass, by None or DEFER."""
@@ -346,8 +345,8 @@ class Plugins:
         if order is None:
             return targets
         if not isinstance(order, Sequence):
-            raise _wrong_answer("order_targets", order, "a sequence of targets or None")
-        return _keep(dict.fromkeys(cast("Sequence[object]", order)), targets)  # each once
+            raise refuse_answer("order_targets", order, "a sequence of targets or None")
+        return keep_known(dict.fromkeys(cast("Sequence[object]", order)), targets)  # each once
 
     def open_store(self, url: str) -> Store:
         """Make the store for a URL."""
@@ -407,11 +406,7 @@ class Plugins:
         except TertuliaError:
             raise
         except Exception as error:
-            raise PluginError(
-                f"a plugin failed in {hook}: {type(error).__name__}: {error}",
-                hook=hook,
-                next_step="see the cause below; TERTULIA_PLUGINS= (empty) runs without installed plugins",
-            ) from error
+            raise explain_failure(hook, error) from error
 
     async def _guard_awaitable(self, hook: str, awaitable: Awaitable[Any]) -> Any:
         try:
@@ -419,9 +414,7 @@ class Plugins:
         except TertuliaError:
             raise
         except Exception as error:
-            raise PluginError(
-                f"a plugin failed in {hook}: {type(error).__name__}: {error}", hook=hook
-            ) from error
+            raise explain_failure(hook, error) from error
 
 
 def _shorten(caller: pluggy.HookCaller) -> Callable[..., Any]:
@@ -440,12 +433,6 @@ def _shorten(caller: pluggy.HookCaller) -> Callable[..., Any]:
         return function(*[arguments[name] for name in names])
 
     return call
-
-
-def restriction(environ: Mapping[str, str] = os.environ) -> frozenset[str] | None:
-    """Read ``TERTULIA_PLUGINS``: the only plugins to load; None for all, an empty value for none."""
-    names = environ.get("TERTULIA_PLUGINS")
-    return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())
 
 
 def _distribution(entry_point: EntryPoint) -> str | None:
@@ -508,37 +495,3 @@ def _sync_advice(hook: str) -> str:
     if hook == "send_message":
         return "make it an async generator: `async def` with `yield`"
     return "write `def`"
-
-
-def _keep(order: Iterable[object], targets: Sequence[Target]) -> list[Target]:
-    """What an override may decide is the order: what it adds of its own is not taken."""
-    return [target for target in order if isinstance(target, Target) and target in targets]
-
-
-def _wrong_answer(hook: str, answer: object, wanted: str) -> PluginError:
-    return PluginError(
-        f"{hook} answered {type(answer).__name__}, not {wanted}", hook=hook, next_step="correct the plugin"
-    )
-
-
-def _is_number(score: object) -> bool:
-    """Whether it orders: what a library of numbers calls one does, and what is not a number does not."""
-    try:
-        return not isinstance(score, str | bytes) and not isnan(float(cast("float", score)))
-    except Exception:  # noqa: BLE001  # what foreign numbers raise is their own affair
-        return False
-
-
-def unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
-    """Say that no provider is configured under a name, and which are."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1) if isinstance(cast("object", name), str) else []
-    if close:
-        advice = f"did you mean {close[0]!r}?"
-    elif names:
-        advice = f"configured are: {', '.join(names)}"
-    else:
-        advice = f'no provider is installed: try "pip install tertulia-{name}"'
-    return UnknownProviderError(
-        f"no provider is configured as {name!r}", provider=name, value=name, next_step=advice
-    )

@@ -26,6 +26,7 @@ from tertulia.runtime.plugins import Plugins
 from tertulia.services.checking import check_kind
 from tertulia.services.context.guard import explain_strategy
 from tertulia.services.questions import MAX_BRANCH_NAME
+from tertulia.services.routing.targets import parse_target
 from tertulia.services.steps import Plan
 from tertulia.services.stream import NOTHING_SENT
 from tertulia.services.structured import Schema, make_shape
@@ -173,7 +174,21 @@ def check_context_options(options: ContextOptions, plugins: Plugins) -> ContextO
         )
     if options.strategy not in (None, *STRATEGIES) and not plugins.is_overridden("format_context"):
         raise explain_strategy(options.strategy)
+    if options.summary_model is not None:
+        _check_summary_model(options.summary_model, plugins)
     return options
+
+
+def _check_summary_model(name: str, plugins: Plugins) -> None:
+    try:
+        parse_target(name, plugins)
+    except UnknownProviderError as error:
+        raise UnknownProviderError(
+            f"context.summary_model is provider/model, and {error.message}",
+            value=name,
+            kept=NOTHING_SENT,
+            next_step=error.next_step,
+        ) from error
 
 
 def check_text(text: str, attach: Attachable | Sequence[Attachable]) -> None:

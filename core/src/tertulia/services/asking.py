@@ -248,11 +248,12 @@ async def _choose_with(view: PathView, window: Window, rest: Sequence[Message]) 
     request, path = view.request, view.path
     if not rest:
         context = await _choose(view, window)
-        path.turn = Turn(view.newest.id, request.target, context)
+        path.turn = Turn(view.newest.id, request.target, window.options, context)
         return context
     tokens = view.count_tokens(rest)
     turn = path.turn
-    is_same = turn is not None and (turn.opening_id, turn.target) == (view.newest.id, request.target)
+    of_turn = view.newest.id, request.target, window.options
+    is_same = turn is not None and (turn.opening_id, turn.target, turn.options) == of_turn
     if turn is not None and is_same and _fits(turn.context, request, window, tokens):
         return _add(turn.context, rest, tokens, window)
     try:
@@ -265,7 +266,7 @@ async def _choose_with(view: PathView, window: Window, rest: Sequence[Message]) 
             parts={**error.parts, _name(rest): tokens},
             next_step=f"allow more max_context_tokens, or {_way_out(rest)}",
         ) from error
-    path.turn = Turn(view.newest.id, request.target, context)
+    path.turn = Turn(*of_turn, context)
     return _add(context, rest, tokens, window)
 
 

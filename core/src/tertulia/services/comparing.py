@@ -91,7 +91,7 @@ def parse_targets(targets: Sequence[str], plugins: Plugins) -> list[Target]:
             "there is nobody to compare",
             value=(),
             kept=NOTHING_SENT,
-            next_step='name targets: ["openai", "gemini/gemini-4-flash"]',
+            next_step='name targets: ["openai", "gemini/gemini-3.5-flash"]',
         )
     found = [parse_target(target, plugins) for target in targets]
     for each in found:

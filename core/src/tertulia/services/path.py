@@ -8,7 +8,7 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.domain.context import Context, Outline
+from tertulia.domain.context import Context, ContextOptions, Outline
 from tertulia.domain.exchange import Target
 from tertulia.domain.media import Media
 from tertulia.domain.message import NO_MARK, Message, MessageStatus, Role, ToolResult
@@ -40,11 +40,14 @@ class Turn:
 
         target: For whom it was chosen.
 
+        options: How it was chosen.
+
         context: What was chosen, without what followed.
     """
 
     opening_id: UUID | None
     target: Target
+    options: ContextOptions
     context: Context
 
 
@@ -82,6 +85,8 @@ class Path:
         states: The providers that left state of their own in any message that was read.
 
         turn: What was chosen when the newest turn was opened.
+
+        groups: By its id, with what else a message is sent, where anybody has looked.
     """
 
     system: tuple[Message, ...] = ()
@@ -96,13 +101,18 @@ class Path:
     has_calls: bool = False
     states: frozenset[str] = frozenset()
     turn: Turn | None = None
+    groups: dict[UUID, Sequence[Message]] = attrs.field(factory=dict[UUID, Sequence[Message]], repr=False)
     _head_id: UUID | None = None
     _is_read: bool = False
     _holds_until: datetime | None = None
     _read_tokens: int = 0
+    _read_count: int = 0
     _stored: dict[UUID, int] = attrs.field(factory=dict[UUID, int], repr=False)
     _counted: dict[Target, dict[int, tuple[Message, int]]] = attrs.field(
         factory=dict[Target, dict[int, tuple[Message, int]]], repr=False
+    )
+    _sums: dict[Target, tuple[tuple[Message, ...], int]] = attrs.field(
+        factory=dict[Target, tuple[tuple[Message, ...], int]], repr=False
     )
 
     @property
@@ -120,6 +130,7 @@ class Path:
             depth, parent_id = head.head_depth + 1, head.head_id
         if is_fresh and parent_id is not None and parent_id == self._head_id:
             return
+        self.groups.clear()
         outline = None
         if depth > WHOLE:
             outline = await core.store.get_outline(core.owner, conversation_id, branch, before_depth=depth)
@@ -129,7 +140,9 @@ class Path:
         else:
             self._take_outline(outline, now)
         self.depth, self._head_id, self._is_read = depth, parent_id, True
+        self.turn = None  # what it holds may have been hidden since, or has expired
         self._counted.clear()
+        self._sums.clear()
 
     def _take_whole(self, found: Sequence[Message], now: datetime) -> None:
         visible = list(_keep_back(filter(_was_answered, found), now))
@@ -137,24 +150,36 @@ class Path:
         self.messages = tuple(message for message in visible if message.role is not Role.SYSTEM)
         self.marked = tuple(message for message in self.messages if message.mark != NO_MARK)
         self.tokens = sum(map(self.count_stored, self.messages))
-        self.is_whole, self._read_tokens = True, self.tokens
+        self.is_whole, self._read_tokens, self._read_count = True, self.tokens, len(self.messages)
         self._look_through()
         self._hold_until(found, now)
 
     def _take_outline(self, outline: Outline, now: datetime) -> None:
         self.system = tuple(message for message in outline.system if may_be_sent(message, now))
-        marked = [message for message in outline.marked if message.role is not Role.SYSTEM]
+        others = (message for message in outline.marked if message.role is not Role.SYSTEM)
+        marked = list(filter(_was_answered, others))
         self.marked = tuple(message for message in marked if may_be_sent(message, now))
         unseen = [*outline.system, *(message for message in marked if not may_be_sent(message, now))]
         self.tokens = max(0, outline.tokens - sum(map(self.count_stored, unseen)))
-        self.messages, self.is_whole, self._read_tokens = (), False, 0
+        self.messages, self.is_whole, self._read_tokens, self._read_count = (), False, 0, 0
         self._look_through()
         self._hold_until((*outline.system, *outline.marked), now)
 
     def _look_through(self) -> None:
-        self.has_media = any(map(holds_media, self.messages))
-        self.has_calls = any(map(concerns_tools, (*self.messages, *self.marked)))
-        self.states = find_states(self.messages)
+        self.has_media, self.has_calls, self.states = False, False, frozenset()
+        for messages in (self.messages, self.marked, *self.groups.values()):
+            self._heed(messages)
+
+    def _heed(self, messages: Sequence[Message]) -> None:
+        """Remember whether messages hold anything that not everybody can be sent as it is."""
+        self.has_media = self.has_media or any(map(holds_media, messages))
+        self.has_calls = self.has_calls or any(map(concerns_tools, messages))
+        self.states |= find_states(messages)
+
+    def keep_group(self, message_id: UUID, group: Sequence[Message]) -> None:
+        """Remember with what else a message is sent."""
+        self.groups[message_id] = group
+        self._heed(group)
 
     def _hold_until(self, messages: Iterable[Message], now: datetime) -> None:
         ends = (message.mark.expires_at for message in messages)
@@ -189,9 +214,9 @@ class Path:
 
     def _take_newest(self, found: Sequence[Message], now: datetime) -> None:
         messages = tuple(self.show(found, now))
-        if len(messages) < len(self.messages):
+        if found and self.messages and (found[0].depth or 0) > (self.messages[0].depth or 0):
             return  # somebody has read more meanwhile
-        self.messages = messages
+        self.messages, self._read_count = messages, len(messages)
         self._read_tokens = sum(map(self.count_stored, self.messages))
         self.is_whole = not found or found[0].depth == 0
         self._look_through()
@@ -209,17 +234,19 @@ class Path:
             self._head_id = None  # what tools returned stays in the history, answered or not
         elif answer is None:
             self._head_id, self.depth = question.id, question.depth + 1
+        elif question.mark != NO_MARK:
+            self._head_id = None  # one that was hidden, pinned or is to expire was asked again
         elif answer.parent_id == question.id:
             asked = attrs.evolve(question, status=MessageStatus.COMPLETE)
             self.messages = (*self.messages, asked, answer)
             added = self.count_stored(asked) + self.count_stored(answer)
             self.tokens, self._read_tokens = self.tokens + added, self._read_tokens + added
-            self.has_media = self.has_media or holds_media(asked) or holds_media(answer)
-            self.has_calls = self.has_calls or concerns_tools(asked) or concerns_tools(answer)
-            self.states |= find_states([answer])
+            self._heed((asked, answer))
             self._head_id, self.depth = answer.id, question.depth + 2
-            if self.is_whole and len(self.messages) > 2 * WHOLE:
-                self._head_id = None  # it has become long: from now on it is read in part
+            if question.role is Role.TOOL:
+                self.groups.clear()  # a call that stood alone may have its results now
+            if len(self.messages) > 2 * max(WHOLE, self._read_count):
+                self._head_id = None  # it has grown long: it is read anew, in part where that will do
 
     def count_stored(self, message: Message) -> int:
         """The tokens that were stored with a message; they are estimated where no store did."""
@@ -233,6 +260,18 @@ class Path:
 
     def count_tokens(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
         """Estimate the tokens of messages for a target, of each message once."""
+        counted, tokens = self._sums.get(target, ((), 0))
+        start = len(self.system) if messages[:1] == self.system[:1] else 0
+        end = start + len(counted)
+        if counted and messages[start:end] == counted:  # as long as nothing is read anew, there is only more
+            tokens += self._count_each(core, target, (*messages[:start], *messages[end:]))
+        else:
+            tokens = self._count_each(core, target, messages)
+        if messages is self.messages:
+            self._sums[target] = self.messages, tokens
+        return tokens
+
+    def _count_each(self, core: Core, target: Target, messages: Sequence[Message]) -> int:
         known = self._counted.setdefault(target, {})
         total = 0
         for message in messages:
@@ -254,7 +293,8 @@ def _keep_back(messages: Iterable[Message], now: datetime) -> Iterator[Message]:
     """
     What nobody wants kept from models.
 
-    A call has a result in every request, so of a hidden result it is said that it is not shown.
+    A call has a result in every request, so of a hidden result it is said that it is not shown. That counts
+    for nothing among what is stored, as where a branch is read in part.
     """
     is_called = False
     for message in messages:
@@ -264,7 +304,7 @@ def _keep_back(messages: Iterable[Message], now: datetime) -> Iterator[Message]:
         elif message.role is Role.TOOL and is_called:
             results = (part for part in message.parts if isinstance(part, ToolResult))
             parts = tuple(ToolResult(each.call_id, each.name, KEPT_BACK) for each in results)
-            yield attrs.evolve(message, parts=parts, mark=NO_MARK, tokens=None)
+            yield attrs.evolve(message, parts=parts, mark=NO_MARK, tokens=0)
         else:
             is_called = False
 

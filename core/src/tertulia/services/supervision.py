@@ -10,7 +10,7 @@ from tertulia.domain.budget import BudgetState
 from tertulia.domain.catalogue import SyncReport, Verification
 from tertulia.domain.health import ProviderHealth
 from tertulia.domain.model import ModelInfo
-from tertulia.runtime.plugins import unknown_provider
+from tertulia.runtime.plugin_answers import unknown_provider
 from tertulia.services.arguments import read_id
 from tertulia.services.budgets import get_budgets
 from tertulia.services.library import Library

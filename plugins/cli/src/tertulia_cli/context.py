@@ -192,6 +192,7 @@ def _head(seen: Seen) -> Iterator[str]:
         yield f"{report.looks_back:.0%} of what is asked for is known only from before the recent messages"
     if report.optimised_tokens:
         yield f"{report.optimised_tokens:,} tokens are saved, since equal things are sent once"
+    yield from report.warnings
 
 
 def _part_rows(context: tertulia.Context) -> Iterator[tuple[str, ...]]:
@@ -275,6 +276,7 @@ def _render(seen: Seen) -> dict[str, Any]:
         "kept": report.kept_count,
         "looks_back": report.looks_back,
         "optimised_tokens": report.optimised_tokens,
+        "warnings": list(report.warnings),
         "parts": [
             {"part": part, "messages": counts[part], "tokens": tokens}
             for part, tokens in report.parts.items()

@@ -33,13 +33,13 @@ from tertulia.builtin.sql.database import Database, Row, Values
 from tertulia.builtin.sql.joining import InOrder
 from tertulia.builtin.sql.leases import resolve
 from tertulia.builtin.sql.marks import MARK_COLUMNS, add_marks, parse_mark
-from tertulia.builtin.sql.path_tokens import UNANSWERED, end_of
+from tertulia.builtin.sql.path_tokens import ROOT, UNANSWERED, end_of
 from tertulia.builtin.sql.rows import parse_message
 from tertulia.builtin.sql.schema import SYSTEM
 from tertulia.builtin.sql.statements import EVERYTHING, MESSAGE_COLUMNS, ON_PATH, PATH
 from tertulia.builtin.sql.tree import get_branch
 from tertulia.domain.context import Outline
-from tertulia.domain.message import NO_MARK, Message, Role
+from tertulia.domain.message import NO_MARK, Message, MessageStatus, Role
 
 _BLOB = schema.blob.c
 _HELD = schema.message_blob.c
@@ -66,8 +66,22 @@ def get_outline(
         system=tuple(message for message in messages if message.role is Role.SYSTEM),
         marked=tuple(message for message in messages if message.mark != NO_MARK),
         message_count=max(0, end["message_count"] or 0),
-        tokens=end_of({name: end[f"end_{name}"] for name in _END}).before(Role.USER.value),
+        tokens=end_of(_read_end(database, path, end, now)).before(Role.USER.value),
     )
+
+
+def _read_end(database: Database, path: Values, found: Row, now: datetime) -> Row:
+    """The newest message's row; of an answer under way nothing was counted before it came."""
+    row = {name: found[f"end_{name}"] for name in _END}
+    if _is_coming(row):
+        stored = row["tokens"]
+        resolve(database, path, [row], now)
+        row["path_tokens"] += row["tokens"] - stored
+    return row
+
+
+def _is_coming(row: Row) -> bool:
+    return (row["role"], row["status"]) == (Role.ASSISTANT.value, MessageStatus.PENDING.value)
 
 
 def _read(database: Database, path: Values, rows: Sequence[Row], now: datetime) -> list[Message]:
@@ -86,13 +100,25 @@ def get_recent(
     rows = database.all(_GET_RECENT, path)
     if not rows:
         get_branch(database, keys, branch)
+    is_coming = bool(rows) and _is_coming(rows[-1])
     resolve(database, keys, rows, now)
+    rows = _leave_out(rows, tokens) if is_coming else rows
     find = find_blobs(database, rows, _GET_RECENT_BLOBS, path)
     return add_marks(database, keys, rows, [parse_message(row, find) for row in rows])
 
 
+def _leave_out(rows: Sequence[Row], most: int) -> list[Row]:
+    """The newest rows that have so many tokens, now that an answer is counted as far as it came."""
+    end, before = ROOT, list[int]()
+    for row in rows:
+        before.append(end.before(row["role"]))
+        end = end.follow_row(row)
+    total = end.before(Role.USER.value)
+    return [row for row, earlier in zip(rows, before, strict=True) if total - earlier <= most]
+
+
 _RUN, _END_RUN = PATH.alias("end_of_run"), PATH.alias("last_run")
-_END = ("role", "status", "tokens", "path_tokens")
+_END = ("id", "parent_id", "role", "status", "tokens", "path_tokens")
 _ONE, _NOTHING = literal_column("1", Integer), literal_column("0", BigInteger)
 _LENGTH = select(func.max(_END_RUN.c.below)).scalar_subquery()
 

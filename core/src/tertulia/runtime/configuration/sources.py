@@ -41,7 +41,7 @@ from tertulia.runtime.configuration.tables import (
     refuse,
     suggest,
 )
-from tertulia.runtime.plugins import unknown_provider
+from tertulia.runtime.plugin_answers import unknown_provider
 
 
 @attrs.frozen

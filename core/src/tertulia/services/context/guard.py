@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
@@ -55,25 +54,25 @@ def check_context(
             "return the system messages first and the newest user message last",
         )
     chosen = messages[len(system) : -1]
-    ids = Counter(message.id for message in chosen)
+    ids = {message.id for message in chosen}
     if newest.id in ids:
         raise _refuse("sends the newest message twice", "return it once, last")
-    if any(times > 1 for times in ids.values()):
+    if len(ids) < len(chosen):
         raise _refuse("sends a message twice", "return each message once")
     if not is_own and not is_known(chosen):
         raise _refuse(
             "sends what is not in the conversation, or not as it is there",
-            "return messages of view.history(), as they are and in their order",
+            "return messages of `await view.history()`, as they are and in their order; words of your own go "
+            "before those of the newest message",
         )
-    if not {message.id for message in pinned} <= ids.keys():
+    if not {message.id for message in pinned} <= ids:
         raise _refuse(
             "lost a pinned message", "return every message whose mark.pinned is true, or unpin() it"
         )
     tokens = count(messages)  # counted again: a strategy's own report is not evidence
     if window.max_tokens is not None and tokens > window.max_tokens:
-        raise explain_overflow(
-            request, window.max_tokens, {**measure_parts(request, count, pinned), "history": None}, tokens
-        )
+        parts = {**measure_parts(request, count, pinned), "history": None}
+        raise explain_overflow(request, window, parts, tokens)
     given = found.report if isinstance(found, Context) else None
     known = ContextReport(len(messages), tokens, window.max_tokens, strategy=_HOOK)
     if not isinstance(given, ContextReport):
@@ -146,26 +145,38 @@ def explain_strategy(name: object) -> ConfigurationError:
 
 
 def explain_overflow(
-    request: Request, budget: int, parts: Mapping[str, int | None], chosen: int | None = None
+    request: Request, window: Window, parts: Mapping[str, int | None], chosen: int | None = None
 ) -> ContextOverflowError:
     """
     Say that what must be sent does not fit, with the tokens of each part of it.
 
     Args:
+        window: What it is to fit; it has a limit.
         parts: The tokens by part; None for what is left of ``chosen``.
         chosen: What was chosen has so many tokens together.
     """
     known = sum(tokens for tokens in parts.values() if tokens is not None)
     rest = 0 if chosen is None else chosen - known
     listed = {name: rest if tokens is None else tokens for name, tokens in parts.items()}
-    words = ", ".join(f"{name} {tokens}" for name, tokens in listed.items())
+    words = ", ".join(f"{name} {tokens}" for name, tokens in listed.items() if tokens)
+    budget = window.max_tokens or 0
     return ContextOverflowError(
         f"what must be sent does not fit {budget} tokens ({words}), so nothing was sent",
         provider=request.target.provider,
         budget=budget,
         parts=listed,
-        next_step="shorten it, allow more max_context_tokens, or use a model with a larger window",
+        next_step=f"{_find_remedy(window, listed)}, or use a model with a larger window",
     )
+
+
+def _find_remedy(window: Window, parts: Mapping[str, int]) -> str:
+    """What takes most is to give way first: what is reserved, what is pinned, else what is said."""
+    reserved = window.options.reserve_tokens
+    if reserved is not None and reserved > sum(parts.values()) and window.options.max_tokens is None:
+        return f"leave less than {reserved} tokens free for the answer (reserve_tokens)"
+    if parts.get("pinned", 0) > parts.get("newest message", 0):
+        return "unpin() what not every request needs, allow more max_context_tokens"
+    return "shorten it, allow more max_context_tokens"
 
 
 def is_in_order(messages: Iterable[Message], known: Mapping[UUID, Message]) -> bool:

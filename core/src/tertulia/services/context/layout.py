@@ -6,7 +6,8 @@ What must be sent is measured first; the recent messages come next, and what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from uuid import UUID
 
 import attrs
@@ -49,13 +50,17 @@ async def measure_room(view: PathView, request: Request, window: Window) -> Room
     """
     outline = await view.outline()
     pins = [message for message in outline.marked if message.mark.pinned]
-    pinned = await view.hold_together(pins) if pins else ()
+    room = _measure(view, request, window, pins)  # what are too many pins alone, nobody reads the rest of
+    return _measure(view, request, window, await view.hold_together(pins)) if pins else room
+
+
+def _measure(view: PathView, request: Request, window: Window, pinned: Sequence[Message]) -> Room:
     parts = measure_parts(request, view.count_tokens, pinned)
     if window.max_tokens is None:
         return Room(parts, pinned)
     left = window.max_tokens - sum(parts.values())
     if left < 0:
-        raise explain_overflow(request, window.max_tokens, parts)
+        raise explain_overflow(request, window, parts)
     return Room(parts, pinned, left)
 
 
@@ -65,9 +70,10 @@ async def find_everything(view: PathView, window: Window, room: Room) -> Sequenc
     is_long = not view.path.is_whole and room.left is not None
     if is_long and outline.tokens > _FAR_OFF * (window.max_tokens or 0):
         return None
+    most = window.max_messages
+    if most is not None and len(await view.history(most)) >= most:
+        return None  # and no more was read
     messages = await view.history()
-    if window.max_messages is not None and len(messages) >= window.max_messages:
-        return None
     if room.left is not None and view.count_tokens(_without(messages, room.pinned)) > room.left:
         return None
     return messages
@@ -143,8 +149,9 @@ async def make_recent(view: PathView, kept: Sequence[Message], room: Room, reaso
         count = begins_at - len(outline.system)
         dropped = (Dropped(None, max(0, left_out), reason, max(0, count)),) if count > 0 else ()
         return Recent(kept, tokens, dropped, begins_at)
-    before = [message for message in await view.history() if (message.depth or 0) < begins_at]
-    before = _without(before, room.pinned)
+    messages = await view.history()
+    begin = bisect_left(messages, begins_at, key=lambda message: message.depth or 0)
+    before = _without(messages[:begin], room.pinned)
     ids = tuple(message.id for message in before)
     dropped = (Dropped(ids, view.count_tokens(before), reason),) if before else ()
     return Recent(kept, tokens, dropped, begins_at)
@@ -173,8 +180,7 @@ def compose(
     """
     *system, newest = request.messages
     parts = dict(room.parts)
-    inside = {message.id for message in recent}
-    pinned = [message for message in room.pinned if message.id not in inside]
+    pinned = _without(room.pinned, recent)
     body = sorted((*pinned, *recent), key=lambda message: message.depth or 0) if pinned else list(recent)
     parts["window"] = view.count_tokens(_without(recent, room.pinned))
     last = newest
@@ -224,6 +230,8 @@ def _open_on_user(messages: Sequence[Message]) -> Sequence[Message]:
     return messages[opening:]
 
 
-def _without(messages: Iterable[Message], others: Sequence[Message]) -> list[Message]:
+def _without(messages: Sequence[Message], others: Sequence[Message]) -> Sequence[Message]:
+    if not others or not messages:
+        return messages
     ids: set[UUID | None] = {message.id for message in others}
     return [message for message in messages if message.id not in ids]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import log
@@ -10,8 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
-from tertulia.domain.terms import find_terms
-from tertulia.services.context.recall.stems import find_stem
+from tertulia.services.context.recall.stems import find_stem, split_terms
 
 CountText: TypeAlias = Callable[[str], int]
 """Estimates the tokens of a text."""
@@ -29,8 +29,10 @@ _SHARED = (1.0, 0.5, 0.25)  # of a piece's score, with itself and with those nea
 _LEAST_SHARE = 0.2  # of the best piece's score, for what is quoted beside it
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_ENDS = ".!?…\u061f\u06d4\u0964"
 _SENTENCE = re.compile(  # its end, with what closes a quotation; Chinese and Japanese have no space after it
-    ".+?(?:[.!?…\u061f\u06d4\u0964]+[\"')\\]»”\u2019]*(?:\\s+|$)|[\u3002\uff01\uff1f]+[」』”]*|$)"
+    # A row of dots is looked at once, and not again from each of them.
+    f".+?(?:(?<![{_ENDS}])[{_ENDS}]++[\"')\\]»”\u2019]*+(?:\\s+|$)|[\u3002\uff01\uff1f]+[」』”]*|$)"
 )
 _MARK = re.compile(r"[^\w\s\x00-\x7f]")
 
@@ -72,10 +74,11 @@ def find_passage(text: str, question: str, room: int, count: CountText) -> str:
         rest = [index for index in order if index not in taken]
         chosen += _choose(pieces, rest, left, count)
         passage = _render(pieces, sorted(chosen))
-    while chosen and count(passage) > room:
-        chosen.pop()
-        passage = _render(pieces, sorted(chosen))
-    return passage
+    if count(passage) <= room:
+        return passage
+    numbers = range(len(chosen) + 1)
+    over = bisect_right(numbers, room, key=lambda number: count(_render(pieces, sorted(chosen[:number]))))
+    return _render(pieces, sorted(chosen[: over - 1]))
 
 
 def _choose(pieces: Sequence[_Piece], order: Iterable[int], left: int, count: CountText) -> Iterator[int]:
@@ -152,22 +155,23 @@ def _order(pieces: Sequence[_Piece], question: str) -> list[int]:
 def _score(pieces: Sequence[_Piece], question: str) -> list[float]:
     """For each piece, the words it has of the question: the rarer in the text, the more they count."""
     sought = _find_words(question)
-    found = [sought & _find_words(piece.text) for piece in pieces] if sought else [sought for _ in pieces]
+    found = [sought & _find_words(piece.text) for piece in pieces] if sought else [sought] * len(pieces)
     counts = Counter(word for words in found for word in words)
     return [sum(log((len(pieces) + 1) / counts[word]) for word in sorted(words)) for words in found]
 
 
 def _find_words(text: str) -> frozenset[str]:
-    return frozenset(find_stem(term)[:_LETTERS] for term in find_terms(text))
+    return frozenset(find_stem(term)[:_LETTERS] for term in split_terms(text))
 
 
 def _share(scores: Sequence[float]) -> list[float]:
     """Let each piece have some of what those beside it have: an answer stands near the question's words."""
-    near = range(1 - len(_SHARED), len(_SHARED))
-    return [
-        sum(_SHARED[abs(step)] * scores[index + step] for step in near if 0 <= index + step < len(scores))
-        for index in range(len(scores))
-    ]
+    shared = [0.0] * len(scores)
+    for index, score in enumerate(scores):
+        if score:  # most of a long text has none
+            for place in range(max(0, index + 1 - len(_SHARED)), min(len(scores), index + len(_SHARED))):
+                shared[place] += _SHARED[abs(place - index)] * score
+    return shared
 
 
 def _render(pieces: Sequence[_Piece], chosen: Sequence[int]) -> str:

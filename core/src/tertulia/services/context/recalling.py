@@ -29,7 +29,7 @@ _SHORT = 64  # tokens
 _QUESTION_MARKS = "?\uff1f\u061f\u037e\u1367\u2047"
 _LEAST = 256  # tokens: less is not worth a quotation
 _LEAST_SHARE = 0.25  # of the room: what is stored with messages may be less than a target counts
-_FAINT = 0.05  # of the best score: what has less was hardly asked for
+_FAINT = 0.15  # of the best score: what has less was hardly asked for
 _TRIES = 4
 
 
@@ -63,7 +63,8 @@ async def _recall(
         return None, ()
     found = await view.recall(recent.begins_at)
     sent = {message.id for message in room.pinned}
-    found = [each for each in found if each.score >= _FAINT * found[0].score and each.message.id not in sent]
+    least = _FAINT * max((each.score for each in found), default=0.0)
+    found = [each for each in found if each.score >= least and each.message.id not in sent]
     budget = _find_budget(view, window, room, recent) if found else 0
     return quote_within(view, found, budget)
 

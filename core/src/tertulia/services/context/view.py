@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import attrs
 
 from tertulia.domain.context import Candidate, Context, Outline, Related
 from tertulia.domain.exchange import Request
-from tertulia.domain.message import Message, Role
+from tertulia.domain.message import NO_MARK, Message, Role
 from tertulia.services.budgets import Spending
 from tertulia.services.context.guard import is_in_order
 from tertulia.services.context.recall import Corpus, Query, make_query
@@ -18,6 +20,7 @@ from tertulia.services.path import KEPT_BACK, WHOLE, Path, concerns_tools, may_b
 
 MOST_CANDIDATES = 400
 _LAST_SAID = 3
+_RANKED = ("ranked by a plugin",)
 _GROUP = 16
 
 
@@ -66,7 +69,8 @@ class PathView:
     may_ask: bool = True
     _own: Context | None = None
     _since: int | None = None
-    _groups: dict[UUID, Sequence[Message]] = attrs.field(factory=dict[UUID, Sequence[Message]])
+    _around_text: int | None = None
+    _counted: tuple[Sequence[Message], int] = (), 0
 
     @property
     def newest(self) -> Message:
@@ -111,6 +115,8 @@ class PathView:
         related = await self._find_candidates(query, before)
         if not related.messages:
             return ()
+        if self.path.is_whole:  # so the same is found in any process, whatever it has looked for before
+            self.path.recall.learn(self._loaded())
         corpus = None if related.counts == () else Corpus(related.message_count, related.counts)
         found = self.path.recall.rank(query, related.messages, corpus=corpus)
         ranked = await self._rank(query, found, related.messages) if is_ranked else None
@@ -150,15 +156,8 @@ class PathView:
         """Those that may be quoted: what is pinned is sent anyway."""
         now = self.core.clock.now()
         for message in messages:
-            is_stub = (
-                message.role is Role.TOOL and message.tokens is None and KEPT_BACK in message.searchable_text
-            )
-            if (
-                (message.depth or 0) < before
-                and not message.mark.pinned
-                and not is_stub
-                and may_be_sent(message, now)
-            ):
+            is_plain = message.mark is NO_MARK and message.role is not Role.TOOL  # most are
+            if (message.depth or 0) < before and (is_plain or _may_be_quoted(message, now)):
                 yield message
 
     async def _rank(
@@ -172,7 +171,7 @@ class PathView:
         if scores is None:
             return None
         ranked = [
-            attrs.evolve(candidate, score=score)
+            attrs.evolve(candidate, score=score, reasons=candidate.reasons or _RANKED)
             for candidate, score in zip(candidates, scores, strict=True)
             if score > 0
         ]
@@ -180,13 +179,20 @@ class PathView:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Estimate the tokens of some messages for the request's target."""
-        return self.path.count_tokens(self.core, self.request.target, messages)
+        # The same are counted where they are chosen, for the report and by the guard.
+        if messages is self._counted[0]:
+            return self._counted[1]
+        tokens = self.path.count_tokens(self.core, self.request.target, messages)
+        if isinstance(messages, tuple):  # it cannot change
+            self._counted = messages, tokens
+        return tokens
 
     def count_text(self, text: str) -> int:
         """Estimate the tokens of words in one of the request's messages."""
-        said, nothing = Message.of(Role.USER, text), Message(Role.USER, ())
-        count = self.core.plugins.count_tokens
-        return count(self.request.target, (said,)) - count(self.request.target, (nothing,))
+        count, target = self.core.plugins.count_tokens, self.request.target
+        if self._around_text is None:
+            self._around_text = count(target, (Message(Role.USER, ()),))
+        return count(target, (Message.of(Role.USER, text),)) - self._around_text
 
     def count_stored(self, message: Message) -> int:
         """The tokens that were stored with a message."""
@@ -209,11 +215,12 @@ class PathView:
         if message.role is Role.USER:
             return (message,)
         assert message.id is not None and message.depth is not None  # noqa: PT018, S101  # it is stored
-        if message.id not in self._groups:
+        if message.id not in self.path.groups:
             around = await self._read_around(message.depth)
-            at = next((place for place, each in enumerate(around) if each.id == message.id), None)
-            self._groups[message.id] = (message,) if at is None else _find_group(around, at)
-        return self._groups[message.id]
+            at = bisect_left(around, message.depth, key=lambda each: each.depth or 0)
+            is_there = at < len(around) and around[at].id == message.id
+            self.path.keep_group(message.id, _find_group(around, at) if is_there else (message,))
+        return self.path.groups[message.id]
 
     async def _read_around(self, depth: int) -> Sequence[Message]:
         """The messages around a depth, as far as a turn usually goes."""
@@ -244,7 +251,7 @@ class PathView:
         given = (
             *self._loaded(),
             *self.path.marked,
-            *(each for group in self._groups.values() for each in group),
+            *(each for group in self.path.groups.values() for each in group),
         )
         return is_in_order(chosen, {message.id: message for message in given if message.id is not None})
 
@@ -273,6 +280,12 @@ class PathView:
         return sum(map(self.path.count_stored, later))
 
 
+def _may_be_quoted(message: Message, now: datetime) -> bool:
+    """Whether there is something in it, and nobody pinned it or keeps it from models."""
+    is_stub = message.role is Role.TOOL and not message.tokens and KEPT_BACK in message.searchable_text
+    return not message.mark.pinned and not is_stub and may_be_sent(message, now)
+
+
 def _find_group(around: Sequence[Message], at: int) -> Sequence[Message]:
     start, end = at, at + 1
     while start > 0 and around[start].role is Role.TOOL:
@@ -280,5 +293,6 @@ def _find_group(around: Sequence[Message], at: int) -> Sequence[Message]:
     while concerns_tools(around[start]) and end < len(around) and around[end].role is Role.TOOL:
         end += 1
     group = around[start:end]
-    opening = next((each for each in reversed(around[: start + 1]) if each.role is Role.USER), None)
+    places = range(start, -1, -1)
+    opening = next((around[place] for place in places if around[place].role is Role.USER), None)
     return group if opening is None or opening is group[0] else (opening, *group)

@@ -10,6 +10,7 @@ from tertulia.domain.model import ModelInfo
 from tertulia.services.context.calibration import UNCALIBRATED_MARGIN
 
 DEFAULT_RESERVE = 4096
+_RESERVE_SHARE = 0.5  # of a small model's window at most, or nothing could be sent
 
 MOST_RECALL = 6_000
 """Tokens that are kept free at most for what is recalled, summed up or marked as important."""
@@ -37,13 +38,19 @@ def make_window(
     """
     reserve = options.reserve_tokens
     if reserve is None:
-        reserve = max_output_tokens or DEFAULT_RESERVE
+        reserve = max_output_tokens or _find_usual_reserve(model)
     limits = [] if options.max_tokens is None else [options.max_tokens]
     if model is not None and model.context_window is not None:
         limits.append(max(1, int((model.context_window - reserve) * (1 - margin))))
     if model is not None and model.max_input_tokens is not None:
         limits.append(int(model.max_input_tokens * (1 - margin)))
     return Window(min(limits, default=None), options.max_messages, reserve, options=options)
+
+
+def _find_usual_reserve(model: ModelInfo | None) -> int:
+    if model is None or model.context_window is None:
+        return DEFAULT_RESERVE
+    return min(DEFAULT_RESERVE, int(model.context_window * _RESERVE_SHARE))
 
 
 def find_stable_tokens(nominal: int, room: int, options: ContextOptions) -> int:

@@ -22,6 +22,8 @@ from tertulia.services.path import holds_media
 from tertulia.services.questions import Question
 
 _UNKNOWN = float("inf")
+_FAR = 2  # what is stored and what a target counts may differ so much
+_LAST_SAID = 1
 
 
 async def arrange(core: Core, outgoing: Outgoing, question: Question) -> Sequence[Target]:
@@ -30,12 +32,12 @@ async def arrange(core: Core, outgoing: Outgoing, question: Question) -> Sequenc
     targets = list(outgoing.targets)
     match routing.strategy:
         case Strategy.CHEAPEST:
-            history = await _read_history(core, question)
+            history = await _read_history(core, question, targets)
             return sort_cheapest(core, targets, outgoing, (*history, question.message))
         case Strategy.FASTEST:
             return sort_fastest(targets, core.health.latency)
         case Strategy.CAPABLE:
-            history = await _read_history(core, question)
+            history = await _read_history(core, question, targets)
             return sort_capable(core, targets, outgoing, (*history, question.message))
         case _:
             return targets
@@ -52,7 +54,8 @@ async def stick(
     """
     if not outgoing.routing.sticky:
         return targets
-    answers = (each for each in reversed(await _read_history(core, question)) if each.role is Role.ASSISTANT)
+    history = await _read_history(core, question, ())
+    answers = (each for each in reversed(history) if each.role is Role.ASSISTANT)
     last = next(answers, None)
     if last is None:
         return targets
@@ -137,14 +140,31 @@ def _may(provider: Provider, model: str, capability: Capability) -> bool:
     return info is None or info.capabilities is None or capability in info.capabilities
 
 
-async def _read_history(core: Core, question: Question) -> Sequence[Message]:
-    """What was said before the question, also where that has no place of its own yet."""
+async def _read_history(core: Core, question: Question, targets: Sequence[Target]) -> Sequence[Message]:
+    """
+    What was said before the question, also where that has no place of its own yet.
+
+    Of a long branch that is what was said last: more than any of the targets has room for.
+    """
     newest, line = question.message, question.line
     if newest.depth is None:
         branch = await core.store.get_branch(core.owner, question.tree.id, line.name)
         newest = attrs.evolve(newest, parent_id=branch.head_id, depth=branch.head_depth + 1)
-    await line.path.read(core, question.tree.id, line.name, newest)
-    return (*line.path.system, *line.path.messages)
+    path, place = line.path, (core, question.tree.id, line.name)
+    await path.read(*place, newest)
+    windows = [_find_size(core, target) for target in targets]
+    if not targets:
+        await path.read_messages(*place, _LAST_SAID)
+    elif None in windows:
+        await path.read_messages(*place, None)
+    else:
+        await path.read_back(*place, _FAR * max(filter(None, windows), default=0))
+    return (*path.system, *path.messages)
+
+
+def _find_size(core: Core, target: Target) -> int | None:
+    info = core.plugins.get_provider(target.provider).find_model(target.model)
+    return None if info is None else info.context_window
 
 
 def _stood_in(attempts: Sequence[Attempt], answer: Message, *, for_whom: Target) -> bool:

@@ -23,7 +23,7 @@ def parse_target(text: str, plugins: Plugins) -> Target:
         raise ConfigurationError(
             f"a target is provider or provider/model, and not {text!r}",
             value=text,
-            next_step='write it as a text: "openai", "gemini/gemini-4-flash"',
+            next_step='write it as a text: "openai", "gemini/gemini-3.5-flash"',
         )
     name, _, model = text.partition("/")
     provider = plugins.get_provider(name)

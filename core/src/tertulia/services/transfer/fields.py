@@ -16,7 +16,7 @@ from uuid import UUID
 
 import attrs
 
-from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions, OptimiseMode, RecallMode
+from tertulia.domain.context import NO_CONTEXT_OPTIONS, ContextOptions, OptimiseMode, RecallMode, find_mistake
 from tertulia.domain.conversation import AttemptOutcome, AttemptPurpose, ConversationState
 from tertulia.domain.message import NO_MARK, FinishReason, Mark, MessageStatus, Role
 from tertulia.domain.usage import Cost, CostSource, Money, Usage
@@ -217,6 +217,14 @@ _CONTEXT = _nested(
     },
 )
 
+
+def _parse_context(value: object) -> ContextOptions:
+    options = _CONTEXT.parse(value)
+    if mistake := find_mistake(options):
+        raise FormatError(f"{mistake[0]} is not {mistake[1]}")
+    return options
+
+
 CONVERSATION: Fields = {
     "id": _ID,
     "title": _TEXT,
@@ -228,7 +236,7 @@ CONVERSATION: Fields = {
     "deleted_at": _MOMENT,
     "purge_after": _MOMENT,
     "context": Field(
-        lambda options: None if options == NO_CONTEXT_OPTIONS else _CONTEXT.render(options), _CONTEXT.parse
+        lambda options: None if options == NO_CONTEXT_OPTIONS else _CONTEXT.render(options), _parse_context
     ),
 }
 BRANCH: Fields = {

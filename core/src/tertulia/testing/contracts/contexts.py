@@ -351,6 +351,37 @@ class ContextContract:
 
         assert None is await store.find_summary(OWNER, talk.id, MAIN, "model", before_depth=9)
 
+    async def test_two_owners_may_have_conversations_of_one_id(
+        self, store: Store, clock: StandingClock
+    ) -> None:
+        """Whoever made a copy of an export finds what he said in it, and nobody else does."""
+        talk = await Talk.begin(store, clock)
+        said = await talk.append("The deposit is due.")
+        record, message = await talk.record(), talk.make_message("The deposit is paid.")
+        copied = attrs.evolve(message, depth=0)
+        theirs = attrs.evolve(record, owner=STRANGER, message_count=1, context=_OPTIONS)
+        theirs = attrs.evolve(theirs, branch=attrs.evolve(theirs.branch, head_id=message.id))
+        await store.add_trees(STRANGER, [ConversationTree(theirs, (theirs.branch,), (copied,))])
+        summary = Summary(id_of(said), 0, "model", "It is due.", 4, clock.now())
+        await store.add_summary(OWNER, talk.id, summary)
+
+        async def read(owner: str) -> list[list[str]]:
+            where = (owner, talk.id, MAIN)
+            outline = await store.get_outline(*where, before_depth=9)
+            related = await store.find_related(*where, [["deposit"]], before_depth=9, limit=9)
+            recent = await store.get_recent(*where, before_depth=9, tokens=99)
+            assert outline is None or 1 == outline.message_count
+            return [
+                [each.text for each in found] for found in (related.messages if related else recent, recent)
+            ]
+
+        assert [["The deposit is due."]] * 2 == await read(OWNER)
+        assert [["The deposit is paid."]] * 2 == await read(STRANGER)
+        assert (NO_CONTEXT_OPTIONS, None) == (
+            (await talk.record()).context,
+            await store.find_summary(STRANGER, talk.id, MAIN, "model", before_depth=9),
+        )
+
     async def test_a_branch_that_is_not_there_is_an_error(self, store: Store, clock: StandingClock) -> None:
         """For everything that is read of one."""
         talk = await Talk.begin(store, clock)

@@ -4,7 +4,9 @@ What of the past answers to the newest message, found without any model.
 A message answers that holds the *terms* of the question, the rarer the better, and more so when it is by
 whom the question names (*speakers*) or of the *dates* it names; the words of the first hits find more
 (*feedback*). Its neighbours share what it has, most of all with what answers it when it is a question, and
-the best messages of a *sitting* lift the rest of it. What says much in few tokens comes first.
+the best messages of a *sitting* lift the rest of it. What is said again and again (*repeats*) counts less and
+less. What says much in few tokens comes first; but where the question is how or why, or what the assistant
+said, both *sides* are heard: its long answers get their share of what is taken.
 
 English words are compared by their stems; all others, and what is misspelt, by the runs of characters that
 they share with what was said.

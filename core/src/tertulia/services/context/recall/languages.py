@@ -46,17 +46,24 @@ ABOUT_ASSISTANT = re.compile(
 )
 """A question about what the assistant has said: "can you" only asks it to say something now."""
 
+EXPLAINED = re.compile(
+    r"\b(?:how|why) (?:did|have|has|had|was|were)\b"
+    r"|\bhow (?:i|you|we|he|she|they|it|my|your|our|his|her|their|the|this|that|an?)\b"
+    r"|\b(?:what|which|what was the) (?:approach|cause|method|reasons?|steps?|way|ways)\b"
+    r"|\bwie (?:habe|haben|hast|hat|hatte|hatten|ist|sind|war|waren|wurde|wurden)\b"
+    r"|\b(?:warum|wieso|weshalb) (?:habe|haben|hast|hat|hatte|hatten|war|waren|wurde|wurden)\b"
+)
+"""A question for a manner or a cause in the past, not for a degree, as "how many" is: it was explained."""
+
 EXPLANATORY = re.compile(
-    r"\bhow (?:did|do|does|can|could|should|would|will|to|have|has|had|is|are|was|were"
-    r"|i|you|we|he|she|they|it|my|your|our|his|her|their|the|this|that|these|those|an?)\b"
-    r"|\bwhy\b"
-    r"|\bwie (?:habe|haben|hast|hat|hatte|hatten|kann|konnte|soll|sollte|wird|wurde|ist|sind|war|waren|geht|macht"
-    r"|ich|du|wir|man|sie|er|es|der|die|das)\b"
-    r"|\b(?:warum|wieso|weshalb|waarom|pourquoi|por que|perche|почему|зачем)\b"
-    r"|^\W*(?:hoe|comment|como|come|как) (?!(?:lang|oft|viel|vaak|veel|mucho|molto|muito|долго|много|часто)\b)"
+    r"\bhow (?:do|does|can|could|should|would|will|to|is|are)\b|\bwhy\b"
+    r"|\bwie (?:kann|konnte|konnen|soll|sollte|wird|geht|macht)\b|\b(?:warum|wieso|weshalb|waarom)\b"
+    r"|\b(?:pourquoi|por que|perche|почему|зачем)\b"
+    r"|^\W*(?:hoe|comment|como|come|как) (?!(?:lang|vaak|veel|долго|много|часто|heet|(?:tu )?t.appel|s.appel"
+    r"|se llama|te llamas|se chama|si chiama|ti chiami|зовут|называ))"
     r"|为什么|怎么|如何|どうして|どうやって|なぜ|왜 |어떻게|لماذا|كيف"
 )
-"""A question for a manner or a cause, and not for a degree, as "how many" is: it takes more than a word."""
+"""The same of what is to be done now, or of any time; "comment s'appelle" asks for a name."""
 
 # Names of months, folded: English, German, Dutch, French, Spanish, Portuguese, Italian, Russian.
 _MONTHS = """

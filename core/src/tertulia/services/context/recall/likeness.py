@@ -36,10 +36,11 @@ class Vocabulary:
         new = sorted(self._new - self._words)
         self._new.clear()
         self._words.update(new)
+        having = self._having
         for word in new:
             if len(word) > 2:  # what has fewer characters has no runs
                 for run in _find_runs(word):
-                    self._having[run].append(word)
+                    having[run].append(word)
 
     def find_like(self, word: str) -> Sequence[tuple[str, float]]:
         """Return the words most like another, with the share of their runs that both have."""
@@ -47,10 +48,15 @@ class Vocabulary:
             return []
         self._look()
         runs = _find_runs(word)
-        shared = Counter(other for run in runs for other in self._having.get(run, ()))
+        shared = Counter[str]()
+        for run in runs:
+            shared.update(self._having.get(run, ()))
         shared.pop(word, None)
+        least = int(len(runs) * _LEAST_SHARED / (2 - _LEAST_SHARED))  # of others' runs, too
         likenesses = (
-            (2 * count / (len(runs) + max(1, len(other) - 1)), other) for other, count in shared.items()
+            (2 * count / (len(runs) + max(1, len(other) - 1)), other)
+            for other, count in shared.items()
+            if count >= least
         )
         best = nlargest(_MOST, (each for each in likenesses if each[0] >= _LEAST_SHARED))
         return [(other, likeness) for likeness, other in best]

@@ -16,13 +16,20 @@ MOST_TERMS = 200_000
 
 
 class Memory:
-    """Remembers by their ids what messages consist of, so that the next turn is cheap."""
+    """
+    Remembers by their ids what messages consist of, so that the next turn is cheap.
+
+    Attributes:
+        times_forgotten: How often all was forgotten.
+    """
 
     def __init__(self, *, most_terms: int = MOST_TERMS) -> None:
         self._most_terms = most_terms
+        self.times_forgotten = -1
         self._forget()
 
     def _forget(self) -> None:
+        self.times_forgotten += 1
         self._profiles: dict[UUID, Profile] = {}
         self._counts: Counter[str] = Counter()
         self._term_count = 0

@@ -14,6 +14,7 @@ from tertulia.services.context.recall.words import FUNCTION_STEMS, guess_rarity,
 
 MOST_ALTERNATIVES = 16
 _MOST_WORDS = 200  # of a pasted document nobody asks for each word
+_MOST_CHARACTERS = 2000
 _FUNCTION_WEIGHT = 0.3
 _SHORT = 3  # words: who says no more means what was said before
 _FULL = 3  # words that tell: enough, even after "and"
@@ -71,6 +72,11 @@ class Query:
     alternatives: tuple[tuple[str, ...], ...]
     is_elliptical: bool = False
     asks: bool = False
+
+    @property
+    def beginning(self) -> str:
+        """What of the newest message can say what is asked: a long one is material."""
+        return self.text[:_MOST_CHARACTERS]
 
     @property
     def is_empty(self) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
-from operator import add, mul
+from operator import add, attrgetter, mul
 
 import attrs
 
@@ -14,21 +13,20 @@ from tertulia.domain.message import Message
 from tertulia.services.context.recall.dates import find_dates, weigh_dates
 from tertulia.services.context.recall.feedback import FIRST_HITS, find_feedback
 from tertulia.services.context.recall.memory import Memory, measure_rarity
-from tertulia.services.context.recall.profile import Profile
+from tertulia.services.context.recall.prepared import Prepared, prepare
 from tertulia.services.context.recall.pull import measure_pull
 from tertulia.services.context.recall.query import Query
 from tertulia.services.context.recall.reasons import give_reasons
-from tertulia.services.context.recall.sittings import find_sittings, lift, share
-from tertulia.services.context.recall.speakers import find_asked, find_names, split_names, weigh_speaker
+from tertulia.services.context.recall.sides import find_answers_share, put_answers_forward
+from tertulia.services.context.recall.sittings import lift, share
+from tertulia.services.context.recall.speakers import find_asked, split_names, weigh_speaker
 from tertulia.services.context.recall.terms import score_terms, weigh_words
 from tertulia.services.context.recall.weights import USUAL, Weights
 
 MOST_FOUND = 400
-_DENSITY_TOKENS = 100  # that a message takes beside its own, so that the shortest do not win for being short
 _MOST_PULLING = 10
 _LAST_SAID = 6
 _MOST_REASONS = 64  # messages whose reasons anybody will read
-_MOST_CHARACTERS = 2000  # of the newest message: a longer one is material, and no question
 
 
 @attrs.frozen
@@ -52,6 +50,11 @@ class Recall:
     def __init__(self, *, weights: Weights = USUAL) -> None:
         self._weights = weights
         self._memory = Memory()
+        self._prepared: tuple[Prepared | None, int] = None, 0
+
+    def learn(self, messages: Iterable[Message]) -> None:
+        """Take in how often words are said, so that it does not matter what was ranked before."""
+        self._memory.describe(messages)
 
     def rank(
         self,
@@ -64,7 +67,9 @@ class Recall:
         """
         Put messages in order of how well they answer to a query, the best first.
 
-        What does not answer at all is left out; of two that answer alike the later one is first.
+        What does not answer at all is left out; of two that answer alike the later one is first. Where what
+        the assistant has explained is asked for, its messages come before better ones of the user's, until
+        they have their share of the tokens: the scores are not in order then.
 
         Args:
             query: What is looked for.
@@ -75,25 +80,38 @@ class Recall:
         messages = sorted(candidates, key=_place)
         if not messages:
             return []
-        profiles = self._memory.describe(messages)
-        names = find_names(profiles)
-        asked = self._weigh_words(query, corpus, names)
-        scores: Sequence[float] = score_terms(profiles, asked)
-        more = self._find_feedback(profiles, scores, asked)
-        scores = list(map(add, scores, score_terms(profiles, more)))
-        scores = self._heed_speakers(scores, query, names, messages, profiles)
+        prepared = self._prepare(messages)
+        profiles, repeated = prepared.profiles, prepared.repeated
+        asked = self._weigh_words(query, corpus, prepared.names)
+        scores: Sequence[float] = list(map(mul, score_terms(profiles, asked), repeated))
+        more = self._find_feedback(prepared, scores, asked)
+        scores = list(map(add, scores, map(mul, score_terms(profiles, more), repeated)))
+        scores = self._heed_speakers(scores, query, prepared)
         scores = self._heed_dates(scores, query, messages)
-        scores = self._share(scores, messages, profiles)
-        scores = list(map(self._divide, scores, profiles))
-        best = nlargest(most, ((score, index) for index, score in enumerate(scores) if score > 0))
+        scores = share(scores, prepared.forwards, prepared.backwards)
+        scores = lift(scores, prepared.runs, self._weights.sitting)
+        scores = prepared.divide(scores)
+        found = sorted(((score, index) for index, score in enumerate(scores) if score > 0), reverse=True)
+        best: Iterable[int] = [index for _, index in found[:most]]
+        if of_answers := 0.0 if prepared.names else find_answers_share(query):
+            best = put_answers_forward(best, messages, profiles, share=of_answers)
         return [
             Candidate(
                 messages[index],
-                score,
+                scores[index],
                 give_reasons(profiles[index], query, more) if place < _MOST_REASONS else (),
             )
-            for place, (score, index) in enumerate(best)
+            for place, index in enumerate(best)
         ]
+
+    def _prepare(self, messages: Sequence[Message]) -> Prepared:
+        """What was found out about the same messages holds until what they consist of is forgotten."""
+        prepared, forgotten = self._prepared
+        if prepared is None or forgotten != self._memory.times_forgotten or prepared.messages != messages:
+            profiles = self._memory.describe(messages)
+            prepared = prepare(messages, profiles, self._weights)
+            self._prepared = prepared, self._memory.times_forgotten
+        return prepared
 
     def measure_pull(self, query: Query, found: Sequence[Candidate], recent: Iterable[Message]) -> float:
         """
@@ -104,7 +122,8 @@ class Recall:
             found: What was found of it before what is sent anyway, the best first.
             recent: What is sent anyway, oldest first; what was said last is enough.
         """
-        before = self._memory.describe(each.message for each in found[:_MOST_PULLING] if each.score > 0)
+        best = nlargest(_MOST_PULLING, found, key=attrgetter("score"))
+        before = self._memory.describe(each.message for each in best if each.score > 0)
         last = self._memory.describe(list(recent)[-_LAST_SAID:])
         return measure_pull(query, before, last, self._memory)
 
@@ -119,51 +138,34 @@ class Recall:
         return {stem: weight for stem, weight in asked.items() if stem not in named}
 
     def _find_feedback(
-        self, profiles: Sequence[Profile], scores: Sequence[float], asked: Mapping[str, float]
+        self, prepared: Prepared, scores: Sequence[float], asked: Mapping[str, float]
     ) -> Mapping[str, float]:
         if not self._weights.feedback:
             return {}
-        dense = zip(map(self._divide, scores, profiles), range(len(profiles)), strict=True)
+        dense = zip(prepared.divide(scores), range(len(scores)), strict=True)
         best = [index for score, index in nlargest(FIRST_HITS, dense) if score > 0]
-        hits = [(scores[index], profiles[index]) for index in best]
+        hits = [(scores[index], prepared.profiles[index]) for index in best]
         return find_feedback(hits, asked, self._memory, weight=self._weights.feedback)
 
-    def _heed_speakers(
-        self,
-        scores: Sequence[float],
-        query: Query,
-        names: frozenset[str],
-        messages: Sequence[Message],
-        profiles: Sequence[Profile],
-    ) -> Sequence[float]:
+    def _heed_speakers(self, scores: Sequence[float], query: Query, prepared: Prepared) -> Sequence[float]:
         weights = self._weights
-        asked = find_asked(query, names)
         factors = weigh_speaker(
-            query, asked, messages, profiles, speaker=weights.speaker, personal=weights.first_person
+            query,
+            find_asked(query, prepared.names),
+            prepared.messages,
+            prepared.profiles,
+            speaker=weights.speaker,
+            personal=weights.first_person,
         )
         return list(map(mul, scores, factors))
 
     def _heed_dates(
         self, scores: Sequence[float], query: Query, messages: Sequence[Message]
     ) -> Sequence[float]:
-        named = find_dates(query.text[:_MOST_CHARACTERS]) if self._weights.date else ()
+        named = find_dates(query.beginning) if self._weights.date else ()
         if not named:
             return scores
         return list(map(mul, scores, weigh_dates(named, messages, weight=self._weights.date)))
-
-    def _share(
-        self, scores: Sequence[float], messages: Sequence[Message], profiles: Sequence[Profile]
-    ) -> Sequence[float]:
-        """Let messages share what they have with what was said around them."""
-        weights = self._weights
-        sittings = find_sittings(messages)
-        shares = [weights.answer if profile.asks else weights.neighbour for profile in profiles]
-        shared = share(scores, shares, weights.neighbour, list(map(_place, messages)), sittings)
-        return lift(shared, sittings, weights.sitting)
-
-    def _divide(self, score: float, profile: Profile) -> float:
-        """What is said in few words leaves room for more."""
-        return score / math.pow(profile.tokens + _DENSITY_TOKENS, self._weights.density)
 
 
 def _place(message: Message) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from itertools import pairwise
 from statistics import median
@@ -32,47 +31,60 @@ def _measure_gap(message: Message, following: Message) -> float:
     return (following.created_at - message.created_at).total_seconds()
 
 
-def share(
-    scores: Sequence[float],
-    shares: Sequence[float],
-    back: float,
-    depths: Sequence[int],
-    sittings: Sequence[int],
-) -> list[float]:
+def find_runs(sittings: Sequence[int]) -> Sequence[slice]:
+    """Return the places of each sitting's messages."""
+    changes = (place for place, (one, other) in enumerate(pairwise(sittings), 1) if one != other)
+    return [slice(start, end) for start, end in pairwise((0, *changes, len(sittings)))]
+
+
+def find_factors(shares: Sequence[float], depths: Sequence[int], sittings: Sequence[int]) -> Sequence[float]:
+    """
+    Say which share of what the one before it has each message gets: none of another sitting's.
+
+    Args:
+        shares: What each shares with the next one; what lies farther away gets a share of the share.
+        depths: The place of each.
+        sittings: The sitting of each.
+    """
+    pairs = zip(shares, pairwise(depths), pairwise(sittings), strict=False)
+    return [
+        0.0,
+        *(_find_factor(given, abs(at - to), one == other) for given, (at, to), (one, other) in pairs),
+    ]
+
+
+def _find_factor(given: float, distance: int, is_one_sitting: bool) -> float:
+    return given ** max(1, distance) if is_one_sitting and distance < _FAR else 0.0
+
+
+def share(scores: Sequence[float], forwards: Sequence[float], backwards: Sequence[float]) -> Sequence[float]:
     """
     Let messages share their scores with what was said before and after them in the same sitting.
 
     Args:
         scores: Of each message, oldest first.
-        shares: What each shares with the next one, which shares as much of that with its own.
-        back: What each shares with the one before it.
-        depths: The place of each.
-        sittings: The sitting of each.
+        forwards: What share each gets of the one before it.
+        backwards: What share each gets of the one after it, newest first.
     """
-    forwards = _carry(scores, shares, depths, sittings)
-    backwards = _carry(scores[::-1], [back] * len(scores), depths[::-1], sittings[::-1])
-    return [sum(each) for each in zip(scores, forwards, reversed(backwards), strict=True)]
+    after = list(_carry(scores[::-1], backwards))
+    after.reverse()
+    return list(map(sum, zip(scores, _carry(scores, forwards), after, strict=True)))
 
 
-def _carry(
-    scores: Sequence[float], shares: Sequence[float], depths: Sequence[int], sittings: Sequence[int]
-) -> Sequence[float]:
+def _carry(scores: Sequence[float], factors: Sequence[float]) -> Iterator[float]:
     """What each message gets from those before it."""
-    carried = [0.0] * len(scores)
-    for index in range(1, len(scores)):
-        distance = abs(depths[index] - depths[index - 1])
-        if sittings[index] == sittings[index - 1] and distance < _FAR:
-            given = shares[index - 1] * (scores[index - 1] + carried[index - 1])
-            carried[index] = given if distance <= 1 else given * shares[index - 1] ** (distance - 1)
-    return carried
+    before = 0.0
+    for score, factor in zip(scores, factors, strict=True):
+        carried = factor * before
+        before = score + carried
+        yield carried
 
 
-def lift(scores: Sequence[float], sittings: Sequence[int], weight: float) -> list[float]:
+def lift(scores: Sequence[float], runs: Sequence[slice], weight: float) -> Sequence[float]:
     """Let the best messages of each sitting lift the rest of it."""
-    by_sitting: defaultdict[int, list[float]] = defaultdict(list)
-    for score, sitting in zip(scores, sittings, strict=True):
-        by_sitting[sitting].append(score)
-    if len(by_sitting) == 1:
-        return list(scores)
-    lifts = {sitting: weight * sum(nlargest(_BEST, of)) / _BEST for sitting, of in by_sitting.items()}
-    return [score + lifts[sitting] for score, sitting in zip(scores, sittings, strict=True)]
+    return scores if len(runs) == 1 else [score for run in runs for score in _lift(scores[run], weight)]
+
+
+def _lift(scores: Sequence[float], weight: float) -> Sequence[float]:
+    given = weight * sum(nlargest(_BEST, scores)) / _BEST
+    return [score + given for score in scores]

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 
 from tertulia.domain.message import Message, Role
 from tertulia.domain.terms import find_terms, fold
-from tertulia.services.context.recall.languages import ABOUT_ASSISTANT, EXPLANATORY, FIRST_PERSON
+from tertulia.services.context.recall.languages import ABOUT_ASSISTANT, FIRST_PERSON
 from tertulia.services.context.recall.profile import Profile
 from tertulia.services.context.recall.query import Query
 from tertulia.services.context.recall.stems import find_stem
-
-_MOST_CHARACTERS = 2000  # of the newest message: a longer one is material, and no question
 
 
 def find_names(profiles: Sequence[Profile]) -> frozenset[str]:
@@ -53,14 +51,8 @@ def weigh_speaker(
     ]
 
 
-def asks_for_answers(query: Query) -> bool:
-    """Whether a question is about what the assistant has said, or for what is explained at some length."""
-    text = fold(query.text[:_MOST_CHARACTERS])
-    return bool(ABOUT_ASSISTANT.search(text) or EXPLANATORY.search(text))
-
-
 def _find_role(query: Query) -> Role | None:
     """Whose words a question is about that names nobody: the assistant's, or those of the one who asks."""
-    if ABOUT_ASSISTANT.search(fold(query.text[:_MOST_CHARACTERS])):
+    if ABOUT_ASSISTANT.search(fold(query.beginning)):
         return Role.ASSISTANT
     return Role.USER if any(word.word in FIRST_PERSON for word in query.words) else None

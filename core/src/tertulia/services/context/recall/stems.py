@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
+from tertulia.domain.terms import find_terms
 from tertulia.services.context.recall.languages import ENDINGS, IRREGULAR
 
+_LONGEST_TERM = 200  # characters: what is longer is no word, and what is compared is remembered
 _LEAST_STEM = 3
 _LONGEST_ENDING = max(map(len, ENDINGS))
 _VOWELS = frozenset("aeiouy")
 _SINGLE = frozenset("aeiouls")  # letters that stand twice at the end of words without an ending
+_MOST_KNOWN = 65_536
 
 
-@lru_cache(maxsize=65536)
+class _Stems(dict[str, str]):
+    """The stems of words that were looked at: a dictionary answers sooner than a cache around a function."""
+
+    def __missing__(self, word: str) -> str:
+        if len(word) > _LONGEST_TERM:
+            return self[word[:_LONGEST_TERM]]
+        if len(self) >= _MOST_KNOWN:
+            self.clear()
+        stem = self[word] = _cut(word)
+        return stem
+
+
+_known = _Stems()
+
+
+def split_terms(text: str) -> list[str]:
+    """The terms of a text, of each as much as is compared."""
+    return [term[:_LONGEST_TERM] for term in find_terms(text)]
+
+
+def count_stems(words: Iterable[str]) -> Mapping[str, int]:
+    """Count the stems of words."""
+    return Counter(map(_known.__getitem__, words))
+
+
 def find_stem(word: str) -> str:
     """
     Take an English word's endings off; whatever is not ASCII is left as it is.
@@ -21,6 +49,10 @@ def find_stem(word: str) -> str:
         >>> [find_stem(word) for word in ("agencies", "agency", "adoption", "running", "went")]
         ['agenc', 'agenc', 'adopt', 'run', 'go']
     """
+    return _known[word]
+
+
+def _cut(word: str) -> str:
     word = IRREGULAR.get(word, word)
     if not word.isascii() or not word.isalpha():
         return word

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tertulia.domain.terms import find_terms, has_unspaced
+from tertulia.domain.terms import has_unspaced
 from tertulia.services.context.recall.languages import FUNCTION_WORDS
-from tertulia.services.context.recall.stems import find_stem
+from tertulia.services.context.recall.stems import find_stem, split_terms
 
 FUNCTION_STEMS = frozenset(map(find_stem, FUNCTION_WORDS))
 
@@ -15,7 +15,7 @@ _LONG = 8  # letters: the longer a word, the rarer, up to here
 
 def stem_terms(text: str) -> Mapping[str, str]:
     """Find the stems of a text, each with the word it was first found as."""
-    words = find_terms(text)
+    words = split_terms(text)
     has_pairs = any(len(word) > 1 and has_unspaced(word) for word in words)
     stems: dict[str, str] = {}
     for word in words:

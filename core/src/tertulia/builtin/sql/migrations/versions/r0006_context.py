@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("facts", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("owner_id", "provider", "model", "has_media"),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER INDEX search_entry_words SET (gin_pending_list_limit = 512)")
     fill_all(_find_database())
 
 
