@@ -62,6 +62,8 @@ class ContextOptions:
 
     def over(self, other: ContextOptions) -> ContextOptions:
         """Return these options, with another's where these are None."""
+        if other == NO_CONTEXT_OPTIONS:
+            return self
         mine = attrs.asdict(self, filter=lambda _, value: value is not None)
         return attrs.evolve(other, **mine) if mine else other
 
@@ -108,7 +110,7 @@ def merge_options(layers: Iterable[ContextOptions | None]) -> ContextOptions:
     """
     merged = NO_CONTEXT_OPTIONS
     for layer in layers:
-        if layer is not None:
+        if layer is not None and layer != NO_CONTEXT_OPTIONS:
             merged = merged.over(layer)
     return merged
 

@@ -15,6 +15,7 @@ from tertulia.domain.routing import Routing
 from tertulia.domain.tool import HostedTool, ResponseSchema, Tool
 from tertulia.errors import ContextOverflowError
 from tertulia.services.budgets import Spending
+from tertulia.services.context.calibration import UNCALIBRATED_MARGIN
 from tertulia.services.context.guard import check_context, order_parts
 from tertulia.services.context.pairs import repair_pairs
 from tertulia.services.context.view import PathView
@@ -222,7 +223,9 @@ async def _find_window(
     longest = request.options.max_output_tokens
     margin = core.calibration.margin(target, has_media=has_media)
     window = make_window(model, options, max_output_tokens=longest, margin=margin)
-    nominal = make_window(model, options, max_output_tokens=longest).max_tokens
+    nominal = window.max_tokens
+    if margin != UNCALIBRATED_MARGIN:
+        nominal = make_window(model, options, max_output_tokens=longest).max_tokens
     window = fit_window(
         core,
         request,

@@ -69,7 +69,8 @@ def check_context(
         raise _refuse(
             "lost a pinned message", "return every message whose mark.pinned is true, or unpin() it"
         )
-    tokens = count(messages)  # counted again: a strategy's own report is not evidence
+    own = found if is_own and isinstance(found, Context) else None
+    tokens = count(messages) if own is None else own.report.tokens  # a plugin's own report is no evidence
     if window.max_tokens is not None and tokens > window.max_tokens:
         parts = {**measure_parts(request, count, pinned), "history": None}
         raise explain_overflow(request, window, parts, tokens)
@@ -77,9 +78,9 @@ def check_context(
     known = ContextReport(len(messages), tokens, window.max_tokens, strategy=_HOOK)
     if not isinstance(given, ContextReport):
         return Context(messages, _add_parts(known, request, count))
+    if own is not None:
+        return own
     known = attrs.evolve(given, kept_count=len(messages), tokens=tokens, budget=window.max_tokens)
-    if is_own:
-        return Context(messages, known)
     return Context(messages, _add_parts(attrs.evolve(known, strategy=_HOOK), request, count))
 
 

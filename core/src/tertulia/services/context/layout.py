@@ -193,7 +193,7 @@ def compose(
     messages = (*system, *body, last)
     report = ContextReport(
         kept_count=len(messages),
-        tokens=view.count_tokens(messages),
+        tokens=sum(parts.values()),
         budget=window.max_tokens,
         dropped=dropped,
         strategy=window.strategy,

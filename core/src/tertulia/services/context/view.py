@@ -68,6 +68,7 @@ class PathView:
     spending: Spending | None = None
     may_ask: bool = True
     _own: Context | None = None
+    _outline: Outline | None = None
     _since: int | None = None
     _around_text: int | None = None
     _counted: tuple[Sequence[Message], int] = (), 0
@@ -78,14 +79,13 @@ class PathView:
         return self.request.messages[-1]
 
     async def outline(self) -> Outline:
-        """What there is before the newest user message."""
-        path = self.path
-        return Outline(
-            path.system,
-            tuple(message for message in path.marked if self._is_before(message)),
-            self.before,
-            max(0, path.tokens - self._count_since()),
-        )
+        """What there is before the newest user message; it is asked for often, and stays as it is."""
+        if self._outline is None:
+            path = self.path
+            marked = tuple(message for message in path.marked if self._is_before(message))
+            tokens = max(0, path.tokens - self._count_since())
+            self._outline = Outline(path.system, marked, self.before, tokens)
+        return self._outline
 
     async def history(self, limit: int | None = None) -> Sequence[Message]:
         """What was said before the newest user message, oldest first."""
