@@ -157,7 +157,8 @@ async def test_a_smaller_window_cuts_one_request_only(open_client, simulator, da
         for number in range(8):
             await conversation.send(f"question {number}")
         await conversation.switch("two")
-        there = await conversation.send("And now?", context=tertulia.ContextOptions(reserve_tokens=4096))
+        small = tertulia.ContextOptions(reserve_tokens=4096, recall="never")
+        there = await conversation.send("And now?", context=small)
         await conversation.switch("one")
         back = await conversation.send("And again?")
         history = await conversation.history()
