@@ -18,7 +18,7 @@ from tertulia.services.context.recall import Corpus, Query, make_query
 from tertulia.services.core import Core
 from tertulia.services.path import KEPT_BACK, WHOLE, Path, concerns_tools, may_be_sent
 
-MOST_CANDIDATES = 400
+MOST_CANDIDATES = 256
 _LAST_SAID = 3
 _RANKED = ("ranked by a plugin",)
 _GROUP = 16
