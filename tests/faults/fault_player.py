@@ -128,6 +128,7 @@ class FaultPlayer:
         self.url = UNKNOWN_HOST_URL
         self._fault = fault
         self._server: asyncio.Server | None = None
+        self._taken: socket.socket | None = None
         self._handlers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -135,12 +136,17 @@ class FaultPlayer:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 22)
             self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         elif self._fault.target == "closed_port":
-            self.url = _find_closed_port()
+            # Bound, and nobody listens: a port that is let go may be another server's a moment later.
+            self._taken = socket.socket()
+            self._taken.bind(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{self._taken.getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         if self._server is not None:
             self._server.close()
+        if self._taken is not None:
+            self._taken.close()
         for handler in self._handlers:
             handler.cancel()
         await asyncio.gather(*self._handlers, return_exceptions=True)
@@ -272,12 +278,6 @@ def _gzip_bomb() -> bytes:
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
     ) + body
-
-
-def _find_closed_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
