@@ -14,6 +14,7 @@ from uuid import UUID
 import attrs
 
 import tertulia
+from benchmarks.context_packing import pack
 from benchmarks.context_scores import Select, Selection, count_question, count_text, count_turn
 from benchmarks.context_talks import Question, Talk
 from benchmarks.routing import find_core
@@ -38,7 +39,7 @@ from tertulia.domain.context import Candidate
 from tertulia.runtime.clock import SystemClock
 from tertulia.services import path
 from tertulia.services.context import layout
-from tertulia.services.context.recall import Recall, make_query, pack
+from tertulia.services.context.recall import Recall, make_query
 
 _CLOCK = SystemClock()
 _LAST_SAID = 3

@@ -4,10 +4,11 @@ from uuid import UUID
 
 import attrs
 import pytest
+from benchmarks.context_packing import pack
 
 from tertulia.domain.context import Candidate
 from tertulia.domain.message import Message, Role, Text, ToolResult
-from tertulia.services.context.recall import Corpus, Recall, make_query, pack
+from tertulia.services.context.recall import Corpus, Recall, make_query
 from tertulia.services.context.recall.memory import Memory
 from tertulia.services.context.recall.weights import USUAL
 

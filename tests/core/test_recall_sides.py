@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from benchmarks.context_packing import pack
 
 from tertulia.domain.message import Message, Role, Text
-from tertulia.services.context.recall import Recall, make_query, pack
+from tertulia.services.context.recall import Recall, make_query
 from tertulia.services.context.recall.sides import find_answers_share
 
 BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)

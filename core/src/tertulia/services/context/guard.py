@@ -47,6 +47,23 @@ def check_context(
         ContextOverflowError: The choice is over the budget.
     """
     messages = _read_messages(found)
+    _check_chosen(messages, request, pinned)
+    own = found if is_own and isinstance(found, Context) else None
+    if own is None and not is_known(messages[len(request.messages) - 1 : -1]):
+        raise _refuse(
+            "sends what is not in the conversation, or not as it is there",
+            "return messages of `await view.history()`, as they are and in their order; words of your own go "
+            "before those of the newest message",
+        )
+    tokens = count(messages) if own is None else own.report.tokens  # a plugin's own report is no evidence
+    if window.max_tokens is not None and tokens > window.max_tokens:
+        parts = {**measure_parts(request, count, pinned), "history": None}
+        raise explain_overflow(request, window, parts, tokens)
+    return own or Context(messages, _report(found, messages, tokens, request, window, count))
+
+
+def _check_chosen(messages: Sequence[Message], request: Request, pinned: Sequence[Message]) -> None:
+    """Refuse what lost, moved or repeats something."""
     *system, newest = request.messages
     if list(messages[: len(system)]) != system or not messages or not _is_whole(messages[-1], newest):
         raise _refuse(
@@ -59,29 +76,10 @@ def check_context(
         raise _refuse("sends the newest message twice", "return it once, last")
     if len(ids) < len(chosen):
         raise _refuse("sends a message twice", "return each message once")
-    if not is_own and not is_known(chosen):
-        raise _refuse(
-            "sends what is not in the conversation, or not as it is there",
-            "return messages of `await view.history()`, as they are and in their order; words of your own go "
-            "before those of the newest message",
-        )
     if not {message.id for message in pinned} <= ids:
         raise _refuse(
             "lost a pinned message", "return every message whose mark.pinned is true, or unpin() it"
         )
-    own = found if is_own and isinstance(found, Context) else None
-    tokens = count(messages) if own is None else own.report.tokens  # a plugin's own report is no evidence
-    if window.max_tokens is not None and tokens > window.max_tokens:
-        parts = {**measure_parts(request, count, pinned), "history": None}
-        raise explain_overflow(request, window, parts, tokens)
-    given = found.report if isinstance(found, Context) else None
-    known = ContextReport(len(messages), tokens, window.max_tokens, strategy=_HOOK)
-    if not isinstance(given, ContextReport):
-        return Context(messages, _add_parts(known, request, count))
-    if own is not None:
-        return own
-    known = attrs.evolve(given, kept_count=len(messages), tokens=tokens, budget=window.max_tokens)
-    return Context(messages, _add_parts(attrs.evolve(known, strategy=_HOOK), request, count))
 
 
 def _read_messages(found: Context | Sequence[Message]) -> tuple[Message, ...]:
@@ -112,11 +110,27 @@ def _refuse(problem: str, next_step: str) -> PluginError:
     return PluginError(f"{_HOOK} {problem}, so nothing was sent", hook=_HOOK, next_step=next_step)
 
 
-def _add_parts(report: ContextReport, request: Request, count: Count) -> ContextReport:
-    """The parts counted anew: a plugin's own report is not evidence."""
+def _report(
+    found: Context | Sequence[Message],
+    messages: Sequence[Message],
+    tokens: int,
+    request: Request,
+    window: Window,
+    count: Count,
+) -> ContextReport:
+    """What a plugin says of its choice, with everything counted anew that can be."""
+    given = cast("object", found.report) if isinstance(found, Context) else None
+    report = given if isinstance(given, ContextReport) else ContextReport(0, 0)
     parts = measure_parts(request, count)
-    parts["window"] = report.tokens - sum(parts.values())
-    return attrs.evolve(report, parts=order_parts(parts))
+    parts["window"] = tokens - sum(parts.values())
+    return attrs.evolve(
+        report,
+        kept_count=len(messages),
+        tokens=tokens,
+        budget=window.max_tokens,
+        strategy=_HOOK,
+        parts=order_parts(parts),
+    )
 
 
 PARTS = ("system", "pinned", "summary", "window", "recalled", "newest message", "tool calls")

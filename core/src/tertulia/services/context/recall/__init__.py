@@ -16,13 +16,11 @@ they share with what was said.
     recall = Recall()       # one per conversation: it remembers the terms of what it has seen
     found = recall.rank(query, candidates, corpus=Corpus(message_count, counts))
     recall.measure_pull(query, found, recent)  # 0 to 1: how much of what is asked is known from before only
-    pack(found, budget=1500, count=count_quotation)
 """
 
 from __future__ import annotations
 
-from tertulia.services.context.recall.packing import pack
 from tertulia.services.context.recall.query import Query, make_query
 from tertulia.services.context.recall.ranking import Corpus, Recall
 
-__all__ = ["Corpus", "Query", "Recall", "make_query", "pack"]
+__all__ = ["Corpus", "Query", "Recall", "make_query"]

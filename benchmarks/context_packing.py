@@ -1,4 +1,4 @@
-"""Which of what was found there is room for."""
+"""Which of what was found there is room for, where whole messages are all that counts."""
 
 from __future__ import annotations
 
